@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+/* hash.h - the one checksum of the format: XXH3, 64 bits (libxxhash). */
+#ifndef RMT_HASH_H
+#define RMT_HASH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* XXH3-64 of len bytes, seeded. */
+uint64_t rmt_hash(const void *data, size_t len, uint64_t seed);
+
+#endif
