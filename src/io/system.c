@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+#include "io/system.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define ZEROS ((size_t)1 << 16)
+
+int rmt_system_read(int fd, const char *name, void *buf, size_t len, uint64_t off)
+{
+    uint8_t *p = buf;
+    while (len) {
+        ssize_t n = pread(fd, p, len, (off_t)off);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return rmt_fail(-errno, "store '%s': cannot read %zu bytes at %" PRIu64, name, len,
+                            off);
+        if (n == 0)
+            return rmt_fail(-ENODATA, "store '%s': ends before byte %" PRIu64, name, off + len);
+        p += n;
+        len -= (size_t)n;
+        off += (uint64_t)n;
+    }
+    return 0;
+}
+
+/* Takes n bytes off the front of the array. */
+static void iov_skip(struct iovec **iov, int *count, size_t n)
+{
+    while (*count && n >= (*iov)->iov_len) {
+        n -= (*iov)->iov_len;
+        (*iov)++;
+        (*count)--;
+    }
+    if (*count) {
+        (*iov)->iov_base = (uint8_t *)(*iov)->iov_base + n;
+        (*iov)->iov_len -= n;
+    }
+}
+
+int rmt_system_write(int fd, const char *name, struct iovec *iov, int count, uint64_t off)
+{
+    rmt_assert(count >= 0 && count <= RMT_IOV_MAX);
+
+    iov_skip(&iov, &count, 0); /* empty ones: a write of nothing would look like a full disk */
+    while (count) {
+        ssize_t n = pwritev(fd, iov, count, (off_t)off);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return rmt_fail(-errno, "store '%s': cannot write at %" PRIu64, name, off);
+        if (n == 0)
+            return rmt_fail(-ENOSPC, "store '%s': nothing was written at %" PRIu64, name, off);
+        off += (uint64_t)n;
+        iov_skip(&iov, &count, (size_t)n);
+    }
+    return 0;
+}
+
+int rmt_system_size(int fd, const char *name, uint64_t *out)
+{
+    struct stat st;
+    if (fstat(fd, &st) < 0)
+        return rmt_fail(-errno, "store '%s': cannot ask for its size", name);
+    *out = (uint64_t)st.st_size;
+    return 0;
+}
+
+/* For filesystems that have no fallocate: blocks are allocated by writing them. Returns -errno. */
+static int append_zeros(int fd, uint64_t from, uint64_t to)
+{
+    static const uint8_t zeros[ZEROS];
+    while (from < to) {
+        ssize_t n = pwrite(fd, zeros, rmt_min(to - from, ZEROS), (off_t)from);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return n < 0 ? -errno : -ENOSPC;
+        from += (uint64_t)n;
+    }
+    return 0;
+}
+
+int rmt_system_grow(int fd, const char *name, uint64_t size)
+{
+    uint64_t old = 0;
+    int rc = rmt_system_size(fd, name, &old);
+    if (rc < 0 || size <= old)
+        return rc;
+
+    struct rlimit limit; /* past it the kernel would send SIGXFSZ */
+    if (size > INT64_MAX || (getrlimit(RLIMIT_FSIZE, &limit) == 0 && size > limit.rlim_cur))
+        return rmt_fail(-EFBIG, "store '%s': cannot grow to %" PRIu64 " bytes", name, size);
+
+    do
+        rc = fallocate(fd, 0, (off_t)old, (off_t)(size - old)) < 0 ? -errno : 0;
+    while (rc == -EINTR);
+    if (rc == -EOPNOTSUPP || rc == -ENOSYS)
+        rc = append_zeros(fd, old, size);
+    if (rc < 0) {
+        int shrunk = ftruncate(fd, (off_t)old); /* a part may have been allocated */
+        (void)shrunk;                           /* longer than needed is harmless */
+        return rmt_fail(rc, "store '%s': cannot grow to %" PRIu64 " bytes", name, size);
+    }
+    return 0;
+}
+
+int rmt_system_map(int fd, const char *name, uint64_t reserve, const uint8_t **out)
+{
+    void *view = mmap(NULL, reserve, PROT_READ, MAP_SHARED | MAP_NORESERVE, fd, 0);
+    if (view == MAP_FAILED) {
+        /* More than a file of this filesystem can have is more than it needs. */
+        int rc = errno == EOVERFLOW || errno == EFBIG ? -ENOMEM : -errno;
+        return rmt_fail(rc, "store '%s': cannot map %" PRIu64 " bytes", name, reserve);
+    }
+    *out = view;
+    return 0;
+}
+
+int rmt_system_anonymous(size_t size, void **out)
+{
+    void *mem = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (mem == MAP_FAILED)
+        return rmt_fail(-errno, "%zu bytes of memory", size);
+    *out = mem;
+    return 0;
+}
+
+uint64_t rmt_system_clock_ms(struct rmt_io *io)
+{
+    (void)io;
+    struct timespec now;
+    rmt_assert(clock_gettime(CLOCK_MONOTONIC_COARSE, &now) == 0);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+int64_t rmt_system_time_us(struct rmt_io *io)
+{
+    (void)io;
+    struct timespec now;
+    rmt_assert(clock_gettime(CLOCK_REALTIME, &now) == 0);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+void rmt_system_random(struct rmt_io *io, void *buf, size_t len)
+{
+    (void)io;
+    uint8_t *p = buf;
+    while (len) {
+        ssize_t n = getrandom(p, len, 0);
+        rmt_assert(n > 0 || errno == EINTR);
+        if (n < 0)
+            continue;
+        p += n;
+        len -= (size_t)n;
+    }
+}
