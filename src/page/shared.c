@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: MIT */
+#include "page/shared.h"
+
+#include <unistd.h>
+
+#define MAGIC 0x6b636f6c2d746d72ull /* "rmt-lock" */
+#define LAYOUT 1u
+
+static bool is_known(const struct rmt_shared_bytes *bytes, const uint8_t boot_id[16],
+                     const uint8_t store_id[16])
+{
+    return bytes->magic == MAGIC && bytes->layout == LAYOUT && bytes->size == sizeof(*bytes) &&
+           memcmp(bytes->boot_id, boot_id, 16) == 0 && memcmp(bytes->store_id, store_id, 16) == 0;
+}
+
+static void release_readers(struct rmt_shared *shared, uint32_t process)
+{
+    uint32_t high = atomic_load(&shared->bytes->readers_high);
+    for (uint32_t i = 0; i < high; i++) {
+        if (atomic_load(&shared->bytes->readers[i].owner) == process + 1)
+            rmt_reader_release(&shared->bytes->readers[i]);
+    }
+}
+
+static int claim_process(struct rmt_shared *shared)
+{
+    struct rmt_shared_bytes *bytes = shared->bytes;
+    for (uint32_t i = 0; i < RMT_PROCESSES; i++) {
+        if (atomic_load(&bytes->processes[i].used) &&
+            shared->io->ops->locked(shared->io, RMT_BYTE_PROCESS + i) == 1)
+            continue;
+        int rc = shared->io->ops->lock(shared->io, RMT_BYTE_PROCESS + i, RMT_IO_LOCK_EXCLUSIVE, false);
+        if (rc == -EAGAIN)
+            continue;
+        if (rc < 0)
+            return rc;
+        release_readers(shared, i); /* of a dead process that had this place before us */
+        bytes->processes[i].pid = (uint32_t)getpid();
+        atomic_store(&bytes->processes[i].used, 1);
+        shared->process = i;
+        return 0;
+    }
+    return rmt_fail(-EBUSY, "store '%s' is open in %d processes: close some", shared->io->path,
+                    RMT_PROCESSES);
+}
+
+static int open_locked(struct rmt_shared *shared, const uint8_t store_id[16])
+{
+    struct rmt_io *io = shared->io;
+    void *bytes;
+    int rc = io->ops->shared(io, sizeof(struct rmt_shared_bytes), &bytes);
+    if (rc < 0)
+        return rc;
+    shared->bytes = bytes;
+    uint8_t boot_id[16];
+    io->ops->boot_id(io, boot_id);
+    rc = io->ops->lock(io, RMT_BYTE_PRESENT, RMT_IO_LOCK_EXCLUSIVE, false);
+    if (rc < 0 && rc != -EAGAIN)
+        return rc;
+    shared->alone = rc == 0;
+    shared->known = is_known(shared->bytes, boot_id, store_id);
+    if (shared->alone && atomic_load(&shared->bytes->poisoned))
+        shared->known = false; /* what is in the machine's caches is not to be trusted */
+    if (!shared->alone && !shared->known)
+        return rmt_fail(-EBUSY, "store '%s' is open in a process whose lock file this version cannot share",
+                        io->path);
+    if (shared->alone && shared->known) {
+        memset(shared->bytes->processes, 0, sizeof(shared->bytes->processes));
+        memset(shared->bytes->readers, 0, sizeof(shared->bytes->readers));
+        atomic_store(&shared->bytes->readers_high, 0);
+    } else if (shared->alone) {
+        memset(shared->bytes, 0, sizeof(*shared->bytes));
+        memcpy(shared->bytes->boot_id, boot_id, 16);
+        memcpy(shared->bytes->store_id, store_id, 16);
+        shared->bytes->layout = LAYOUT;
+        shared->bytes->size = sizeof(*shared->bytes);
+    }
+    rc = io->ops->lock(io, RMT_BYTE_PRESENT, RMT_IO_LOCK_SHARED, false);
+    return rc < 0 ? rc : claim_process(shared);
+}
+
+int rmt_shared_open(struct rmt_shared *shared, struct rmt_io *io, const uint8_t store_id[16])
+{
+    memset(shared, 0, sizeof(*shared));
+    shared->io = io;
+    int rc = io->ops->lock(io, RMT_BYTE_OPEN, RMT_IO_LOCK_EXCLUSIVE, true);
+    if (rc < 0)
+        return rc;
+    rc = open_locked(shared, store_id);
+    if (rc < 0)
+        shared->bytes = NULL; /* closing the io drops the locks */
+    return rc;
+}
+
+int rmt_shared_ready(struct rmt_shared *shared)
+{
+    shared->bytes->magic = MAGIC;
+    return shared->io->ops->lock(shared->io, RMT_BYTE_OPEN, RMT_IO_UNLOCK, true);
+}
+
+void rmt_shared_close(struct rmt_shared *shared)
+{
+    if (!shared->bytes)
+        return;
+    release_readers(shared, shared->process);
+    atomic_store(&shared->bytes->processes[shared->process].used, 0);
+}
+
+void rmt_shared_publish(struct rmt_shared *shared, const struct rmt_disk_slot *slot)
+{
+    struct rmt_shared_bytes *bytes = shared->bytes;
+    uint64_t number = atomic_load(&bytes->published) + 1;
+    struct rmt_published *entry = &bytes->ring[number % RMT_PUBLISHED];
+    atomic_store(&entry->seq, 0);
+    /* Word by word: a reader may be lapped while it reads, and then throws away what it read. */
+    _Atomic uint64_t *to = (void *)&entry->slot;
+    for (size_t i = 0; i < sizeof(*slot) / 8; i++) {
+        uint64_t word;
+        memcpy(&word, (const uint8_t *)slot + i * 8, 8);
+        atomic_store_explicit(&to[i], word, memory_order_release);
+    }
+    atomic_store(&entry->seq, number);
+    atomic_store(&bytes->published, number);
+}
+
+uint64_t rmt_shared_newest(struct rmt_shared *shared, struct rmt_disk_slot *out)
+{
+    struct rmt_shared_bytes *bytes = shared->bytes;
+    for (;;) {
+        uint64_t number = atomic_load(&bytes->published);
+        struct rmt_published *entry = &bytes->ring[number % RMT_PUBLISHED];
+        if (atomic_load(&entry->seq) != number)
+            continue;
+        const _Atomic uint64_t *from = (const void *)&entry->slot;
+        for (size_t i = 0; i < sizeof(*out) / 8; i++) {
+            uint64_t word = atomic_load_explicit(&from[i], memory_order_acquire);
+            memcpy((uint8_t *)out + i * 8, &word, 8);
+        }
+        if (atomic_load(&entry->seq) == number)
+            return number;
+    }
+}
+
+/* ---- readers ------------------------------------------------------------------------------------- */
+
+int rmt_reader_claim(struct rmt_shared *shared, struct rmt_reader_slot **out)
+{
+    static _Thread_local uint32_t hint;
+    for (uint32_t i = 0; i < RMT_READERS; i++) {
+        struct rmt_reader_slot *slot = &shared->bytes->readers[(hint + i) % RMT_READERS];
+        uint64_t free_owner = 0;
+        if (atomic_load_explicit(&slot->owner, memory_order_relaxed) != 0)
+            continue;
+        if (atomic_compare_exchange_strong(&slot->owner, &free_owner, shared->process + 1)) {
+            hint = (hint + i) % RMT_READERS;
+            uint32_t high = atomic_load(&shared->bytes->readers_high);
+            while (high <= hint &&
+                   !atomic_compare_exchange_weak(&shared->bytes->readers_high, &high, hint + 1))
+                ;
+            *out = slot;
+            return 0;
+        }
+    }
+    return rmt_fail(-EBUSY, "store '%s' has %d readers: end some", shared->io->path, RMT_READERS);
+}
+
+void rmt_reader_release(struct rmt_reader_slot *slot)
+{
+    atomic_store_explicit(&slot->v, 0, memory_order_release);
+    atomic_store_explicit(&slot->owner, 0, memory_order_release);
+}
+
+static int compare(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* True if the owner of a slot died. asked: one bit a process, so that each is asked about once. */
+static bool is_dead(struct rmt_shared *shared, uint64_t owner, int8_t *asked)
+{
+    uint32_t process = (uint32_t)(owner - 1);
+    if (process == shared->process || process >= RMT_PROCESSES)
+        return false;
+    if (asked[process] == 0) {
+        int rc = shared->io->ops->locked(shared->io, RMT_BYTE_PROCESS + process);
+        asked[process] = rc == 0 ? 1 : -1; /* on an error: alive */
+    }
+    return asked[process] == 1;
+}
+
+void rmt_readers_look(struct rmt_shared *shared, struct rmt_readers *out)
+{
+    int8_t asked[RMT_PROCESSES] = {0};
+    out->count = 0;
+    out->entering = UINT64_MAX;
+    uint32_t high = atomic_load(&shared->bytes->readers_high);
+    for (uint32_t i = 0; i < high; i++) {
+        struct rmt_reader_slot *slot = &shared->bytes->readers[i];
+        uint64_t owner = atomic_load_explicit(&slot->owner, memory_order_acquire);
+        if (owner == 0)
+            continue;
+        uint64_t v = atomic_load(&slot->v);
+        if (is_dead(shared, owner, asked))
+            rmt_reader_release(slot);
+        else if (v & RMT_ENTERING)
+            out->entering = rmt_min(out->entering, v & ~RMT_ENTERING);
+        else if (v)
+            out->v[out->count++] = v;
+    }
+    qsort(out->v, out->count, sizeof(out->v[0]), compare);
+}
+
+bool rmt_readers_need(const struct rmt_readers *readers, uint64_t birth, uint64_t freed)
+{
+    if (freed > readers->entering)
+        return true;
+    uint32_t lo = 0, hi = readers->count; /* the first v >= birth */
+    while (lo < hi) {
+        uint32_t mid = (lo + hi) / 2;
+        if (readers->v[mid] < birth)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo < readers->count && readers->v[lo] < freed;
+}
+
+int rmt_readers_list(struct rmt_shared *shared, const struct rmt_reader_slot *own, rmt_readers_fn fn,
+                     void *ctx)
+{
+    int8_t asked[RMT_PROCESSES] = {0};
+    uint32_t high = atomic_load(&shared->bytes->readers_high);
+    for (uint32_t i = 0; i < high; i++) {
+        struct rmt_reader_slot *slot = &shared->bytes->readers[i];
+        uint64_t owner = atomic_load(&slot->owner), v = atomic_load(&slot->v);
+        if (slot == own || owner == 0 || owner > RMT_PROCESSES || v == 0 || is_dead(shared, owner, asked))
+            continue;
+        int rc = fn(ctx, shared->bytes->processes[owner - 1].pid, v & ~RMT_ENTERING,
+                    atomic_load(&slot->since_ms));
+        if (rc != 0)
+            return rc;
+    }
+    return 0;
+}

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT */
+#include "page/writer.h"
+
+void rmt_writer_init(struct rmt_writer *w, struct rmt_pages *pages, struct rmt_space *space,
+                     uint64_t birth)
+{
+    memset(w, 0, sizeof(*w));
+    w->pages = pages;
+    w->space = space;
+    w->birth = birth;
+}
+
+void rmt_writer_fini(struct rmt_writer *w)
+{
+    for (size_t i = 0; i < w->owned.count; i++)
+        free(w->owned.items[i]);
+    rmt_vec_fini(&w->owned);
+    rmt_vec_fini(&w->queue);
+}
+
+static int own(struct rmt_writer *w, void *buf)
+{
+    if (buf && rmt_vec_push(&w->owned, buf))
+        return 0;
+    free(buf);
+    return rmt_fail(-ENOMEM, "writing a commit");
+}
+
+void *rmt_writer_page(struct rmt_writer *w)
+{
+    void *page = calloc(1, w->pages->page_size);
+    return own(w, page) < 0 ? NULL : page;
+}
+
+/* Makes w->run hold a page at least; want at most are asked for. */
+static int have_run(struct rmt_writer *w, uint64_t want)
+{
+    if (w->run.len)
+        return 0;
+    return rmt_space_take(w->space, rmt_max(want, w->expected), &w->run);
+}
+
+static int queue(struct rmt_writer *w, uint64_t addr, const void *data, size_t size, bool node)
+{
+    struct rmt_writer_piece piece = {addr, data, size, node};
+    if (!rmt_vec_push(&w->queue, piece))
+        return rmt_fail(-ENOMEM, "writing a commit");
+    uint64_t pages = size >> w->pages->page_shift;
+    w->nr_written += pages;
+    w->expected -= rmt_min(w->expected, pages);
+    return 0;
+}
+
+int rmt_writer_node_at(struct rmt_writer *w, void *page, uint64_t addr, struct rmt_ref *out)
+{
+    struct rmt_disk_node *node = page;
+    node->addr = rmt_put64(addr);
+    node->birth = rmt_put64(w->birth);
+    uint64_t sum = rmt_node_sum(page, w->pages->page_size, w->pages->seed);
+    node->checksum = rmt_put64(sum);
+    int rc = queue(w, addr, page, w->pages->page_size, true);
+    if (rc < 0)
+        return rc;
+    *out = (struct rmt_ref){addr, w->birth, (uint32_t)sum};
+    return 0;
+}
+
+int rmt_writer_node(struct rmt_writer *w, void *page, struct rmt_ref *out)
+{
+    int rc = have_run(w, 1);
+    if (rc < 0)
+        return rc;
+    uint64_t addr = w->run.addr++;
+    w->run.len--;
+    return rmt_writer_node_at(w, page, addr, out);
+}
+
+int rmt_writer_data(struct rmt_writer *w, const void *data, size_t len, struct rmt_disk_run *out,
+                    size_t *out_taken)
+{
+    uint64_t want = rmt_min(rmt_div_up(len, w->pages->page_size), RMT_RUN_PAGES_MAX);
+    int rc = have_run(w, want);
+    if (rc < 0)
+        return rc;
+    uint64_t addr = w->run.addr, nr = rmt_min(want, w->run.len);
+    size_t size = nr << w->pages->page_shift, taken = rmt_min(size, len);
+    w->run.addr += nr;
+    w->run.len -= nr;
+    if (taken < size) { /* the last page is filled up */
+        void *buf = calloc(1, size);
+        if ((rc = own(w, buf)) < 0)
+            return rc;
+        memcpy(buf, data, taken);
+        data = buf;
+    }
+    rc = queue(w, addr, data, size, false);
+    if (rc < 0)
+        return rc;
+    struct rmt_ref ref = {addr, w->birth, rmt_data_sum(data, size, w->pages->seed, addr, w->birth)};
+    rmt_ref_store(&out->ref, ref);
+    out->pages = rmt_put32((uint32_t)nr);
+    *out_taken = taken;
+    return 0;
+}
+
+void rmt_writer_settle(struct rmt_writer *w)
+{
+    if (w->run.len)
+        rmt_space_untake(w->space, w->run.addr, w->run.len);
+    w->run.len = 0;
+    w->expected = 0;
+}
+
+int rmt_writer_flush(struct rmt_writer *w)
+{
+    struct iovec iov[RMT_IOV_MAX];
+    for (size_t i = 0; i < w->queue.count;) {
+        uint64_t addr = w->queue.items[i].addr, end = addr;
+        int n = 0;
+        for (; i < w->queue.count && n < RMT_IOV_MAX && w->queue.items[i].addr == end; i++, n++) {
+            const struct rmt_writer_piece *piece = &w->queue.items[i];
+            iov[n].iov_base = (void *)(uintptr_t)piece->data;
+            iov[n].iov_len = piece->size;
+            uint64_t pages = piece->size >> w->pages->page_shift;
+            if (piece->node)
+                rmt_page_known(w->pages, end, w->birth);
+            else
+                rmt_data_known(w->pages, end, pages, w->birth);
+            end += pages;
+        }
+        int rc = w->pages->io->ops->write(w->pages->io, iov, n, addr << w->pages->page_shift);
+        if (rc < 0)
+            return rc;
+    }
+    w->queue.count = 0;
+    return 0;
+}
