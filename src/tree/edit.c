@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: MIT */
+#include "tree/edit.h"
+
+#define CHUNK_BYTES_MIN ((size_t)64 << 10)
+#define CHUNK_BYTES_MAX ((size_t)2 << 20)
+#define POOL_KEEP_BYTES ((size_t)16 << 20) /* what an idle pool keeps */
+#define RESERVE_AHEAD 32u                  /* pages asked for at once, beyond what is needed */
+
+/* ---- memory ---------------------------------------------------------------------------------------- */
+
+struct rmt_pool_chunk {
+    struct rmt_pool_chunk *next;
+    size_t nr_pages;
+    uint8_t zero[48];
+    uint8_t pages[]; /* struct rmt_private and page, nr_pages times */
+};
+static_assert(sizeof(struct rmt_pool_chunk) == 64, "keeps pages on cache lines of their own");
+
+static size_t stride(const struct rmt_page_pool *pool)
+{
+    return sizeof(struct rmt_private) + pool->page_size;
+}
+
+static void chunk_free(struct rmt_page_pool *pool, struct rmt_pool_chunk *chunk)
+{
+    (void)pool;
+    free(chunk);
+}
+
+static void chunk_spare(struct rmt_page_pool *pool, struct rmt_pool_chunk *chunk)
+{
+    for (size_t i = chunk->nr_pages; i-- > 0;) {
+        struct rmt_private *page = (struct rmt_private *)(void *)(chunk->pages + i * stride(pool));
+        page->next = pool->spare;
+        pool->spare = page;
+    }
+    pool->nr_spare += chunk->nr_pages;
+}
+
+/* Makes at least want pages spare. */
+static int pool_fill(struct rmt_page_pool *pool, uint32_t want)
+{
+    while (pool->nr_spare < want) {
+        size_t bytes = CHUNK_BYTES_MIN;
+        if (pool->chunks)
+            bytes = rmt_min(CHUNK_BYTES_MAX, 2 * pool->chunks->nr_pages * stride(pool));
+        bytes = rmt_max(bytes, sizeof(struct rmt_pool_chunk) + 2 * stride(pool)) & ~(size_t)63;
+        struct rmt_pool_chunk *chunk = aligned_alloc(64, bytes);
+        if (!chunk)
+            return rmt_fail(-ENOMEM, "no memory for private pages");
+        chunk->nr_pages = (bytes - sizeof(*chunk)) / stride(pool);
+        chunk->next = pool->chunks;
+        pool->chunks = chunk;
+        chunk_spare(pool, chunk);
+    }
+    return 0;
+}
+
+static void pool_give(struct rmt_page_pool *pool, struct rmt_private *page)
+{
+    page->next = pool->spare;
+    pool->spare = page;
+    pool->nr_spare++;
+    pool->nr_used--;
+}
+
+/* If no page is in use, keeps no more than POOL_KEEP_BYTES, in the order of memory. */
+static void pool_trim(struct rmt_page_pool *pool)
+{
+    if (pool->nr_used || pool->nr_spare * stride(pool) <= POOL_KEEP_BYTES)
+        return;
+    struct rmt_pool_chunk *chunk = pool->chunks;
+    size_t kept = 0;
+    pool->chunks = NULL;
+    pool->spare = NULL;
+    pool->nr_spare = 0;
+    while (chunk) {
+        struct rmt_pool_chunk *next = chunk->next;
+        size_t bytes = chunk->nr_pages * stride(pool);
+        if (kept + bytes <= POOL_KEEP_BYTES) {
+            kept += bytes;
+            chunk->next = pool->chunks;
+            pool->chunks = chunk;
+            chunk_spare(pool, chunk);
+        } else {
+            chunk_free(pool, chunk);
+        }
+        chunk = next;
+    }
+}
+
+void rmt_page_pool_fini(struct rmt_page_pool *pool)
+{
+    rmt_assert(pool->nr_used == 0);
+    while (pool->chunks) {
+        struct rmt_pool_chunk *next = pool->chunks->next;
+        chunk_free(pool, pool->chunks);
+        pool->chunks = next;
+    }
+    *pool = (struct rmt_page_pool){0};
+}
+
+/* ---- the edit -------------------------------------------------------------------------------------- */
+
+void rmt_edit_init(struct rmt_edit *edit, struct rmt_pages *pages,
+                   int (*reserve)(void *ctx, uint64_t pages), void *reserve_ctx)
+{
+    *edit = (struct rmt_edit){
+        .pages = pages,
+        .reserve = reserve,
+        .reserve_ctx = reserve_ctx,
+    };
+}
+
+static struct rmt_page_pool *pool_of(struct rmt_edit *edit)
+{
+    return edit->pool ? edit->pool : &edit->own;
+}
+
+/* Takes a page or value off the list and frees it. */
+static void private_free(struct rmt_edit *edit, struct rmt_private *private)
+{
+    if (private->prev)
+        private->prev->next = private->next;
+    else
+        edit->all = private->next;
+    if (private->next)
+        private->next->prev = private->prev;
+    if (private->value_size)
+        free(private);
+    else
+        pool_give(pool_of(edit), private);
+}
+
+static void private_add(struct rmt_edit *edit, struct rmt_private *private)
+{
+    private->savepoint = edit->savepoint;
+    private->prev = NULL;
+    private->next = edit->all;
+    if (edit->all)
+        edit->all->prev = private;
+    edit->all = private;
+}
+
+void rmt_edit_fini(struct rmt_edit *edit)
+{
+    while (edit->all)
+        private_free(edit, edit->all);
+    if (edit->pool)
+        pool_trim(edit->pool);
+    rmt_page_pool_fini(&edit->own);
+    free(edit->scratch);
+    edit->scratch = NULL;
+    rmt_vec_fini(&edit->gone);
+    edit->nr_private = 0;
+}
+
+int rmt_edit_ensure(struct rmt_edit *edit, uint32_t pages, uint64_t values, uint32_t runs)
+{
+    struct rmt_page_pool *pool = pool_of(edit);
+    if (rmt_unlikely(!edit->scratch)) {
+        pool->page_size = edit->pages->page_size;
+        edit->scratch = aligned_alloc(64, edit->pages->page_size);
+        if (!edit->scratch)
+            return rmt_fail(-ENOMEM, "no memory for private pages");
+    }
+    if (rmt_unlikely(pool->nr_spare < pages)) {
+        int rc = pool_fill(pool, pages);
+        if (rc < 0)
+            return rc;
+    }
+    if (rmt_unlikely(!rmt_vec_reserve(&edit->gone, edit->gone.count + runs)))
+        return rmt_fail(-ENOMEM, "no memory for replaced pages");
+
+    uint64_t want = edit->nr_private + pages + values;
+    if (rmt_likely(want <= edit->nr_reserved))
+        return 0;
+    uint64_t more = want - edit->nr_reserved;
+    if (edit->reserve && edit->reserve(edit->reserve_ctx, more + RESERVE_AHEAD) == 0) {
+        edit->nr_reserved += more + RESERVE_AHEAD;
+        return 0;
+    }
+    int rc = edit->reserve ? edit->reserve(edit->reserve_ctx, more) : 0;
+    if (rc < 0)
+        return rc;
+    edit->nr_reserved += more;
+    return 0;
+}
+
+struct rmt_disk_node *rmt_edit_page(struct rmt_edit *edit)
+{
+    struct rmt_page_pool *pool = pool_of(edit);
+    struct rmt_private *page = pool->spare;
+    rmt_assert(page != NULL);
+    pool->spare = page->next;
+    pool->nr_spare--;
+    pool->nr_used++;
+    *page = (struct rmt_private){.last = UINT32_MAX};
+    private_add(edit, page);
+    edit->nr_private++;
+    rmt_assert((uintptr_t)page->bytes <= RMT_ADDR_MAX);
+    return (struct rmt_disk_node *)(void *)page->bytes;
+}
+
+void rmt_edit_page_drop(struct rmt_edit *edit, const struct rmt_disk_node *node)
+{
+    struct rmt_private *page = rmt_private_of(node);
+    rmt_assert(edit->nr_private > 0);
+    edit->nr_private--;
+    if (page->savepoint == edit->savepoint)
+        private_free(edit, page);
+}
+
+struct rmt_private *rmt_edit_value_blank(struct rmt_edit *edit, size_t size)
+{
+    size_t bytes;
+    struct rmt_private *value;
+    rmt_assert(size > 0);
+    if (!rmt_add(size, sizeof(*value), &bytes) || !(value = malloc(bytes)))
+        return NULL;
+    *value = (struct rmt_private){.value_size = size};
+    private_add(edit, value);
+    return value;
+}
+
+struct rmt_private *rmt_edit_value(struct rmt_edit *edit, struct ramet_slice data)
+{
+    struct rmt_private *value = rmt_edit_value_blank(edit, data.size);
+    if (!value)
+        return NULL;
+    memcpy(value->bytes, data.data, data.size);
+    edit->nr_private += rmt_value_pages(edit->pages->page_size, data.size);
+    return value;
+}
+
+void rmt_edit_value_drop(struct rmt_edit *edit, struct rmt_private *value)
+{
+    uint64_t pages = rmt_value_pages(edit->pages->page_size, value->value_size);
+    rmt_assert(edit->nr_private >= pages);
+    edit->nr_private -= pages;
+    if (value->savepoint == edit->savepoint)
+        private_free(edit, value);
+}
+
+/* ---- replaced pages -------------------------------------------------------------------------------- */
+
+void rmt_edit_gone(struct rmt_edit *edit, struct rmt_run run)
+{
+    rmt_assert(edit->gone.count < edit->gone.capacity);
+    if (edit->gone.count > edit->gone_floor) {
+        struct rmt_run *last = &edit->gone.items[edit->gone.count - 1];
+        if (last->birth == run.birth && last->addr + last->len == run.addr) {
+            last->len += run.len;
+            return;
+        }
+    }
+    edit->gone.items[edit->gone.count++] = run;
+}
+
+int rmt_edit_gone_grow(struct rmt_edit *edit, struct rmt_run run)
+{
+    if (!rmt_vec_reserve(&edit->gone, edit->gone.count + 1))
+        return rmt_fail(-ENOMEM, "no memory for replaced pages");
+    rmt_edit_gone(edit, run);
+    return 0;
+}
+
+struct rmt_gone_mark rmt_gone_mark(const struct rmt_edit *edit)
+{
+    struct rmt_gone_mark mark = {.count = edit->gone.count};
+    if (mark.count)
+        mark.last = edit->gone.items[mark.count - 1];
+    return mark;
+}
+
+void rmt_gone_undo(struct rmt_edit *edit, struct rmt_gone_mark mark)
+{
+    edit->gone.count = mark.count;
+    if (mark.count)
+        edit->gone.items[mark.count - 1] = mark.last;
+}
+
+/* ---- savepoints ------------------------------------------------------------------------------------ */
+
+void rmt_edit_mark(struct rmt_edit *edit, struct rmt_edit_mark *out)
+{
+    edit->savepoint++;
+    edit->gone_floor = edit->gone.count;
+    out->gone = edit->gone.count;
+    out->nr_private = edit->nr_private;
+    out->savepoint = edit->savepoint;
+    out->newest = edit->all;
+}
+
+void rmt_edit_rollback(struct rmt_edit *edit, const struct rmt_edit_mark *mark)
+{
+    rmt_assert(mark->savepoint <= edit->savepoint);
+    while (edit->all != mark->newest)
+        private_free(edit, edit->all);
+    edit->gone.count = mark->gone;
+    edit->gone_floor = mark->gone;
+    edit->nr_private = mark->nr_private;
+    edit->savepoint = mark->savepoint;
+}
+
+/* ---- pages of a tree ------------------------------------------------------------------------------- */
+
+static void node_copy(void *to, const struct rmt_disk_node *node, uint32_t page_size)
+{
+    uint32_t fixed = rmt_node_fixed_size(node->level > 0, rmt_node_count(node));
+    uint32_t cells = rmt_get16(node->cells_size), end = page_size - cells;
+    memcpy(to, node, fixed);
+    memcpy((uint8_t *)to + end, rmt_node_bytes(node) + end, cells);
+}
+
+struct rmt_disk_node *rmt_edit_touch(struct rmt_edit *edit, struct rmt_ref *ref)
+{
+    if (rmt_edit_writable(edit, *ref))
+        return rmt_private_node(*ref);
+
+    struct rmt_disk_node *page = rmt_edit_page(edit);
+    struct rmt_private *copy = rmt_private_of(page);
+    if (ref->birth) {
+        struct rmt_run run = {ref->addr, 1, ref->birth};
+        node_copy(page, rmt_page_at(edit->pages, ref->addr), edit->pages->page_size);
+        rmt_edit_gone(edit, run);
+    } else {
+        struct rmt_disk_node *old = rmt_private_node(*ref);
+        struct rmt_private *from = rmt_private_of(old);
+        node_copy(page, old, edit->pages->page_size);
+        copy->garbage = from->garbage;
+        copy->last = from->last;
+        copy->ascending = from->ascending;
+        copy->descending = from->descending;
+        rmt_edit_page_drop(edit, old);
+    }
+    *ref = rmt_private_ref(page);
+    return page;
+}
+
+static void scratch_move(const struct rmt_edit *edit, const struct rmt_disk_node *node,
+                         const void **data)
+{
+    uintptr_t at = (uintptr_t)*data, from = (uintptr_t)node;
+    if (at >= from && at < from + edit->pages->page_size)
+        *data = edit->scratch + (at - from);
+}
+
+const struct rmt_disk_node *rmt_edit_scratch(struct rmt_edit *edit, const struct rmt_disk_node *node,
+                                             struct rmt_item *item)
+{
+    node_copy(edit->scratch, node, edit->pages->page_size);
+    if (item) {
+        scratch_move(edit, node, &item->key.data);
+        scratch_move(edit, node, &item->value.data);
+    }
+    return (const struct rmt_disk_node *)(void *)edit->scratch;
+}

@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: MIT */
+#include "tree/node.h"
+
+struct rmt_node_pos rmt_node_find_tied(const struct rmt_disk_node *node, uint32_t first,
+                                       const uint8_t *suffix, size_t size)
+{
+    /* first is below the suffix. The first of the keys that are not lies in (first, last]. */
+    uint32_t head = rmt_node_head_at(node, first), last = rmt_node_count(node);
+    if (head < UINT32_MAX)
+        last = rmt_node_heads_below(rmt_node_bytes(node) + RMT_NODE_HEADER, last, head + 1);
+    struct rmt_node_pos pos = {last, false};
+    for (uint32_t low = first + 1; low < pos.index;) {
+        uint32_t middle = low + (pos.index - low) / 2;
+        int c = rmt_node_tail_cmp(node, middle, suffix, size);
+        if (c > 0) {
+            low = middle + 1;
+        } else {
+            pos.index = middle;
+            pos.equal = c == 0;
+        }
+    }
+    return pos;
+}
+
+size_t rmt_node_key_at(const struct rmt_disk_node *node, uint32_t page_size, uint32_t i, uint8_t *buf)
+{
+    uint32_t prefix_size = rmt_node_prefix_size(node);
+    struct rmt_node_suffix suffix = rmt_node_suffix_at(node, i);
+    uint32_t head = __builtin_bswap32(rmt_node_head_at(node, i));
+    memcpy(buf, rmt_node_bytes(node) + page_size - prefix_size, prefix_size);
+    memcpy(buf + prefix_size, &head, RMT_NODE_HEAD);
+    uint32_t tail = rmt_node_tail_size(suffix.size);
+    if (tail)
+        memcpy(buf + prefix_size + RMT_NODE_HEAD, suffix.tail, tail);
+    return prefix_size + suffix.size;
+}
+
+/* ---- for those who walk pages ---------------------------------------------------------------------- */
+
+uint32_t rmt_node_size(const struct rmt_disk_node *node)
+{
+    return rmt_node_count(node) + (node->level > 0);
+}
+
+struct rmt_ref rmt_node_child(const struct rmt_disk_node *node, uint32_t index)
+{
+    return rmt_node_ref_at(node, index);
+}
+
+void rmt_node_value(const struct rmt_disk_node *node, uint32_t page_size, uint32_t index,
+                    struct rmt_value *out)
+{
+    (void)page_size;
+    *out = rmt_node_value_at(node, index);
+}
+
+size_t rmt_node_key(const struct rmt_disk_node *node, uint32_t page_size, uint32_t index,
+                    uint8_t buf[RAMET_KEY_MAX])
+{
+    uint8_t key[RMT_NODE_KEY_BUF];
+    size_t size = rmt_node_key_at(node, page_size, node->level > 0 ? index - 1 : index, key);
+    memcpy(buf, key, size);
+    return size;
+}
+
+/* ---- changing -------------------------------------------------------------------------------------- */
+
+uint32_t rmt_node_need(const struct rmt_disk_node *node, const struct rmt_item *item)
+{
+    bool inner = node->level > 0;
+    uint32_t suffix_size = (uint32_t)item->key.size - rmt_node_prefix_size(node);
+    return 6 + (inner ? 16 : 0) + rmt_node_cell_size(inner, suffix_size, item->value.size);
+}
+
+/* Puts a cell into the gap. Returns what belongs in its slot. */
+static uint32_t cell_put(struct rmt_disk_node *node, uint32_t page_size, const uint8_t *tail,
+                         uint32_t suffix_size, const struct rmt_value *value)
+{
+    bool inner = node->level > 0;
+    uint32_t tail_size = rmt_node_tail_size(suffix_size);
+    uint32_t size = rmt_node_cell_size(inner, suffix_size, inner ? 0 : value->size);
+    if (size == 0)
+        return suffix_size;
+
+    uint32_t cells_size = rmt_get16(node->cells_size) + size;
+    uint8_t *cell = (uint8_t *)node + page_size - cells_size;
+    node->cells_size = rmt_put16((uint16_t)cells_size);
+    uint16_t word = (uint16_t)(suffix_size | (!inner && value->extents ? RMT_CELL_EXTENTS : 0));
+    memcpy(cell, &word, sizeof(word));
+    uint8_t *at = cell + sizeof(word);
+    if (!inner) {
+        word = (uint16_t)value->size;
+        memcpy(at, &word, sizeof(word));
+        at += sizeof(word);
+    }
+    if (tail_size)
+        memcpy(at, tail, tail_size);
+    if (!inner && value->size)
+        memcpy(at + tail_size, value->data, value->size);
+    return page_size - cells_size;
+}
+
+void rmt_node_insert(struct rmt_disk_node *node, uint32_t page_size, uint32_t i,
+                     const struct rmt_item *item)
+{
+    uint32_t count = rmt_node_count(node), prefix_size = rmt_node_prefix_size(node);
+    rmt_assert(i <= count);
+    rmt_assert(rmt_node_need(node, item) <= rmt_node_gap(node, page_size));
+
+    const uint8_t *suffix = (const uint8_t *)item->key.data + prefix_size;
+    uint32_t suffix_size = (uint32_t)item->key.size - prefix_size;
+    uint8_t *heads = (uint8_t *)node + RMT_NODE_HEADER;
+    uint8_t *slots = heads + (size_t)4 * count, *refs = slots + (size_t)2 * count;
+    if (node->level > 0) {
+        memmove(refs + 6 + (size_t)16 * (i + 2), refs + (size_t)16 * (i + 1),
+                (size_t)16 * (count - i));
+        memmove(refs + 6, refs, (size_t)16 * (i + 1));
+        rmt_ref_store(refs + 6 + (size_t)16 * (i + 1), item->ref);
+    }
+    memmove(slots + 4 + (size_t)2 * (i + 1), slots + (size_t)2 * i, (size_t)2 * (count - i));
+    memmove(slots + 4, slots, (size_t)2 * i);
+    memmove(heads + (size_t)4 * (i + 1), heads + (size_t)4 * i, (size_t)4 * (count - i));
+
+    uint32_t head = rmt_head(suffix, suffix_size);
+    memcpy(heads + (size_t)4 * i, &head, sizeof(head));
+    node->count = rmt_put16((uint16_t)(count + 1));
+    uint16_t slot = (uint16_t)cell_put(node, page_size, suffix + RMT_NODE_HEAD, suffix_size,
+                                       &item->value);
+    memcpy(slots + 4 + (size_t)2 * i, &slot, sizeof(slot));
+}
+
+bool rmt_node_replace(struct rmt_disk_node *node, uint32_t page_size, uint32_t i,
+                      const struct rmt_value *value, uint32_t *out_garbage)
+{
+    uint32_t offset = rmt_node_slot_at(node, i);
+    uint8_t *cell = (uint8_t *)node + offset;
+    uint32_t suffix_size = rmt_load16(cell) & ~RMT_CELL_EXTENTS;
+    uint32_t tail_size = rmt_node_tail_size(suffix_size), old_size = rmt_load16(cell + 2);
+    if (value->size <= old_size) {
+        uint16_t words[2] = {(uint16_t)(suffix_size | (value->extents ? RMT_CELL_EXTENTS : 0)),
+                             (uint16_t)value->size};
+        memcpy(cell, words, sizeof(words));
+        if (value->size) /* it may be part of this very page */
+            memmove(cell + sizeof(words) + tail_size, value->data, value->size);
+        *out_garbage = old_size - value->size;
+        return true;
+    }
+
+    if (rmt_node_cell_size(false, suffix_size, value->size) > rmt_node_gap(node, page_size))
+        return false;
+    uint16_t slot = (uint16_t)cell_put(node, page_size, cell + sizeof(struct rmt_disk_cell),
+                                       suffix_size, value);
+    memcpy((uint8_t *)node + RMT_NODE_HEADER + (size_t)4 * rmt_node_count(node) + (size_t)2 * i,
+           &slot, sizeof(slot));
+    *out_garbage = rmt_node_cell_size(false, suffix_size, old_size);
+    return true;
+}
+
+/* The cell of key i is needed no more: back to the gap if it is beside it. Returns the garbage. */
+static uint32_t cell_drop(struct rmt_disk_node *node, uint32_t page_size, uint32_t i)
+{
+    bool inner = node->level > 0;
+    struct rmt_node_suffix suffix = rmt_node_suffix_at(node, i);
+    uint32_t value_size = inner ? 0 : rmt_node_value_at(node, i).size;
+    uint32_t size = rmt_node_cell_size(inner, suffix.size, value_size);
+    uint32_t cells_size = rmt_get16(node->cells_size);
+    if (size == 0 || rmt_node_slot_at(node, i) != page_size - cells_size)
+        return size;
+    node->cells_size = rmt_put16((uint16_t)(cells_size - size));
+    return 0;
+}
+
+uint32_t rmt_node_remove(struct rmt_disk_node *node, uint32_t page_size, uint32_t i, bool left_child)
+{
+    uint32_t count = rmt_node_count(node);
+    rmt_assert(i < count);
+
+    uint32_t garbage = cell_drop(node, page_size, i);
+    uint8_t *heads = (uint8_t *)node + RMT_NODE_HEADER;
+    uint8_t *slots = heads + (size_t)4 * count, *refs = slots + (size_t)2 * count;
+    memmove(heads + (size_t)4 * i, heads + (size_t)4 * (i + 1), (size_t)4 * (count - i - 1));
+    memmove(slots - 4, slots, (size_t)2 * i);
+    memmove(slots - 4 + (size_t)2 * i, slots + (size_t)2 * (i + 1), (size_t)2 * (count - i - 1));
+    if (node->level > 0) {
+        uint32_t child = left_child ? i : i + 1;
+        memmove(refs - 6, refs, (size_t)16 * child);
+        memmove(refs - 6 + (size_t)16 * child, refs + (size_t)16 * (child + 1),
+                (size_t)16 * (count - child));
+    }
+    node->count = rmt_put16((uint16_t)(count - 1));
+    return garbage;
+}
+
+uint32_t rmt_node_remove_entries(struct rmt_disk_node *node, uint32_t page_size, uint32_t from,
+                                 uint32_t to)
+{
+    uint32_t count = rmt_node_count(node), gone = to - from, garbage = 0;
+    rmt_assert(from <= to);
+    rmt_assert(to <= count);
+    rmt_assert(node->level == 0);
+
+    for (uint32_t i = from; i < to; i++)
+        garbage += cell_drop(node, page_size, i);
+    uint8_t *heads = (uint8_t *)node + RMT_NODE_HEADER, *slots = heads + (size_t)4 * count;
+    memmove(heads + (size_t)4 * from, heads + (size_t)4 * to, (size_t)4 * (count - to));
+    memmove(slots - (size_t)4 * gone, slots, (size_t)2 * from);
+    memmove(slots - (size_t)4 * gone + (size_t)2 * from, slots + (size_t)2 * to,
+            (size_t)2 * (count - to));
+    node->count = rmt_put16((uint16_t)(count - gone));
+    return garbage;
+}
+
+/* ---- the gate -------------------------------------------------------------------------------------- */
+
+static int corrupt(const struct rmt_disk_node *node, const char *what)
+{
+    return rmt_fail(RAMET_ECORRUPT, "page %llu: %s", (unsigned long long)rmt_get64(node->addr),
+                    what);
+}
+
+static bool all_zero(const void *bytes, size_t size)
+{
+    const uint8_t *p = bytes;
+    return size == 0 || (p[0] == 0 && memcmp(p, p + 1, size - 1) == 0);
+}
+
+/* Marks [from, from + size) as used; size is not 0. False if part of it was. */
+static bool cover(uint64_t *bits, uint32_t from, uint32_t size)
+{
+    uint32_t word = from / 64, last = (from + size - 1) / 64;
+    uint64_t mask = UINT64_MAX << from % 64, clash = 0;
+    for (; word < last; word++) {
+        clash |= bits[word] & mask;
+        bits[word] |= mask;
+        mask = UINT64_MAX;
+    }
+    mask &= UINT64_MAX >> (63 - (from + size - 1) % 64);
+    clash |= bits[last] & mask;
+    bits[last] |= mask;
+    return clash == 0;
+}
+
+/* N6 */
+static bool extents_valid(const struct rmt_pages *pages, const struct rmt_value *value, uint64_t birth)
+{
+    const struct rmt_disk_extents *extents = value->data;
+    if (value->size != sizeof(*extents))
+        return false;
+    uint64_t size = rmt_get64(extents->size), nr_pages = 0;
+    if (size < 1 || size > RAMET_VALUE_MAX || extents->level > RMT_EXTENTS_LEVEL_MAX ||
+        !all_zero(extents->zero, sizeof(extents->zero)))
+        return false;
+    uint32_t i = 0;
+    for (; i < RMT_EXTENT_RUNS && !all_zero(&extents->runs[i], sizeof(extents->runs[i])); i++) {
+        if (!rmt_run_plausible(pages, &extents->runs[i], birth))
+            return false;
+        nr_pages += rmt_get32(extents->runs[i].pages);
+    }
+    if (i == 0 || !all_zero(&extents->runs[i], (RMT_EXTENT_RUNS - i) * sizeof(extents->runs[0])))
+        return false;
+    return extents->level > 0 || nr_pages == rmt_div_up(size, pages->page_size);
+}
+
+/* What rmt_node_check() knows while it goes over the keys. */
+struct gate {
+    const struct rmt_pages *pages;
+    const struct rmt_disk_node *node;
+    uint32_t cells_from, cells_to; /* where cells may be */
+    uint32_t used;                 /* bytes of cells seen */
+    uint64_t taken[RMT_PAGE_SIZE_MAX / 64];
+};
+
+/* N2, N5, N6 of one cell; afterwards its parts can be read. NULL, or what is wrong. */
+static const char *cell_judge(struct gate *gate, uint32_t i)
+{
+    const struct rmt_disk_node *node = gate->node;
+    bool inner = node->level > 0;
+    uint32_t slot = rmt_node_slot_at(node, i), prefix_size = rmt_node_prefix_size(node);
+    uint32_t suffix_size = slot, value_size = 0, size = 0;
+    bool extents = false;
+    if (!inner || slot > RMT_NODE_HEAD) {
+        uint32_t fixed = inner ? 2 : (uint32_t)sizeof(struct rmt_disk_cell);
+        if (slot < gate->cells_from || slot + fixed > gate->cells_to)
+            return "a cell lies outside of its place";
+        suffix_size = rmt_load16(rmt_node_bytes(node) + slot);
+        if (!inner) {
+            extents = (suffix_size & RMT_CELL_EXTENTS) != 0;
+            suffix_size &= ~RMT_CELL_EXTENTS;
+            value_size = rmt_load16(rmt_node_bytes(node) + slot + 2);
+        } else if (suffix_size <= RMT_NODE_HEAD) {
+            return "a separator has a cell that it does not need";
+        }
+        size = rmt_node_cell_size(inner, suffix_size, value_size);
+        if (size > gate->cells_to - slot)
+            return "a cell lies outside of its place";
+        if (!cover(gate->taken, slot, size))
+            return "two cells overlap";
+    }
+    gate->used += size;
+
+    uint32_t key_size = prefix_size + suffix_size;
+    if (key_size < 1 || key_size > RAMET_KEY_MAX)
+        return "a key's size is out of bounds";
+    if (!inner && 6 + sizeof(struct rmt_disk_cell) + key_size + value_size >
+                      rmt_node_entry_max(gate->pages->page_size))
+        return "an entry is too large for its leaf";
+    uint32_t head = rmt_node_head_at(node, i);
+    if (suffix_size < RMT_NODE_HEAD && (head & (UINT32_MAX >> 8 * suffix_size)) != 0)
+        return "a head is not zero behind its suffix";
+    if (extents) {
+        struct rmt_value value = rmt_node_value_at(node, i);
+        if (!extents_valid(gate->pages, &value, rmt_get64(node->birth)))
+            return "a value's extents are not valid";
+    }
+    return NULL;
+}
+
+/* N3: key i is above the one before. */
+static bool ascends(const struct rmt_disk_node *node, uint32_t i)
+{
+    uint32_t before = rmt_node_head_at(node, i - 1), head = rmt_node_head_at(node, i);
+    if (before != head)
+        return before < head;
+    struct rmt_node_suffix a = rmt_node_suffix_at(node, i - 1), b = rmt_node_suffix_at(node, i);
+    if (a.size <= RMT_NODE_HEAD || b.size <= RMT_NODE_HEAD)
+        return a.size < b.size;
+    int c = memcmp(a.tail, b.tail, (a.size < b.size ? a.size : b.size) - RMT_NODE_HEAD);
+    return c ? c < 0 : a.size < b.size;
+}
+
+int rmt_node_check(const struct rmt_pages *pages, const struct rmt_disk_node *node)
+{
+    uint32_t page_size = pages->page_size, count = rmt_node_count(node);
+    bool inner = node->kind == RMT_NODE_INNER;
+    if (!inner && node->kind != RMT_NODE_LEAF)
+        return corrupt(node, "not a node of a tree");
+    if (inner ? node->level < 1 || node->level > RMT_LEVEL_MAX : node->level != 0)
+        return corrupt(node, "its level does not fit its kind");
+    if (!inner && count == 0)
+        return corrupt(node, "a leaf without entries");
+
+    uint32_t cells_size = rmt_get16(node->cells_size), prefix_size = rmt_node_prefix_size(node);
+    uint32_t fixed = rmt_node_fixed_size(inner, count);
+    if (fixed > page_size || cells_size > page_size - fixed || prefix_size > cells_size)
+        return corrupt(node, "its parts do not fit the page");
+    if (prefix_size > RAMET_KEY_MAX || (count == 0 && cells_size != 0))
+        return corrupt(node, "its prefix is too large");
+    if (!all_zero(rmt_node_bytes(node) + fixed, page_size - cells_size - fixed))
+        return corrupt(node, "its free bytes are not zero");
+
+    struct gate gate; /* .taken is large, and needed only as far as the page goes */
+    gate.pages = pages;
+    gate.node = node;
+    gate.cells_from = page_size - cells_size;
+    gate.cells_to = page_size - prefix_size;
+    gate.used = 0;
+    memset(gate.taken, 0, page_size / 8);
+    for (uint32_t i = 0; i < count; i++) {
+        const char *wrong = cell_judge(&gate, i);
+        if (wrong)
+            return corrupt(node, wrong);
+        if (i > 0 && !ascends(node, i))
+            return corrupt(node, "its keys do not ascend");
+    }
+    if (gate.used != cells_size - prefix_size)
+        return corrupt(node, "bytes between its cells are not used");
+    for (uint32_t i = 0; inner && i <= count; i++) {
+        if (!rmt_ref_plausible(pages, rmt_node_ref_at(node, i), rmt_get64(node->birth)))
+            return corrupt(node, "a reference to a child is not valid");
+    }
+    return 0;
+}

@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * node.h - one B+tree node in one page: its layout, search, insert, remove, check.
+ *
+ * Knows a page's bytes; not where pages come from (edit.h) nor what to do with a full one (build.h).
+ *
+ *   leaf   | header | heads[count] u32 | slots[count] u16 |                       | free | cells | prefix |
+ *   inner  | header | heads[count] u32 | slots[count] u16 | refs[count + 1] 16 B  | free | cells | prefix |
+ *          0        32                                                            ^fixed ^gap_end         page_size
+ *
+ * A leaf has count entries; an inner node has count separators and count + 1 children, and child i holds
+ * the keys from separator i - 1 on and below separator i. The prefix begins all keys of the node and is
+ * stored once. What follows it in a key is the key's suffix. The suffix's first four bytes, filled up
+ * with zeros, are its head, a number that orders as the bytes do; heads stand side by side, to be searched
+ * without touching the keys. What follows the head is the tail. So that
+ *
+ *   key   = prefix + suffix             suffix = first suffix_size bytes of (head + tail)
+ *   order = heads, as numbers; if equal and both suffixes fit in the head: sizes; if one does: that one is
+ *           less; else tails by memcmp, then sizes.                       This is memcmp order of the keys.
+ *
+ * A leaf's slot is the offset of a cell: struct rmt_disk_cell, tail, value. An inner node's slot is the
+ * suffix's size if that is 4 or less (then there is no cell), else the offset of a cell: le16 suffix_size, tail.
+ *
+ * Invariants (n = count; fixed = 32 + 6n, of an inner node 32 + 6n + 16(n + 1); gap_end = page_size - cells_size):
+ *   N1  kind is leaf and level 0, or kind is inner and level 1 to RMT_LEVEL_MAX; a leaf has an entry
+ *   N2  fixed <= gap_end; prefix_size <= cells_size; every cell lies inside [gap_end, page_size - prefix_size)
+ *       and no two overlap
+ *   N3  keys strictly ascend; a head is zero behind its suffix's end
+ *   N4  the bytes [fixed, gap_end) are zero, and cells and prefix leave no byte behind it unused: equal
+ *       contents can differ in the cells' order only, and no heap bytes leak to disk
+ *   N5  a key has 1 to RAMET_KEY_MAX bytes, and an entry is no larger than rmt_node_entry_max(): any node
+ *       that overflows by one entry can be split in two
+ *   N6  a value that is an extents record has 96 bytes, size 1 to RAMET_VALUE_MAX, a level of at most
+ *       RMT_EXTENTS_LEVEL_MAX, 1 to 4 plausible runs of 1 to RMT_RUN_PAGES_MAX pages, then zeros; of level 0
+ *       the runs have just the pages that the size takes
+ *   N7  references to children are plausible (rmt_ref_plausible), so none is private
+ * rmt_node_check() refuses a page that breaks one; node-test.c has a case for each number. A private node keeps
+ * them but for N4 (garbage waits to be packed), N6 (RMT_EXTENTS_PRIVATE) and N7 (private children).
+ */
+#ifndef RMT_NODE_H
+#define RMT_NODE_H
+
+#include "tree/tree.h"
+
+#define RMT_NODE_HEADER ((uint32_t)sizeof(struct rmt_disk_node))
+#define RMT_NODE_HEAD 4u       /* bytes of a suffix that stand in its head */
+#define RMT_EXTENTS_LEVEL_MAX 8
+
+/* Largest entry: its part of heads and slots, its cell, and the prefix. Two and their split always fit. */
+static inline uint32_t rmt_node_entry_max(uint32_t page_size)
+{
+    return (page_size - RMT_NODE_HEADER) / 2 - 16;
+}
+
+/* True if a value stands in its leaf and not in extents. */
+static inline bool rmt_node_inline(uint32_t page_size, size_t key_size, size_t value_size)
+{
+    return value_size <= page_size / 4 &&
+           6 + sizeof(struct rmt_disk_cell) + key_size + value_size <= rmt_node_entry_max(page_size);
+}
+
+/* ---- parts ----------------------------------------------------------------------------------------- */
+
+static inline const uint8_t *rmt_node_bytes(const struct rmt_disk_node *node)
+{
+    return (const uint8_t *)node;
+}
+
+static inline uint32_t rmt_node_count(const struct rmt_disk_node *node)
+{
+    return rmt_get16(node->count);
+}
+
+static inline uint32_t rmt_node_prefix_size(const struct rmt_disk_node *node)
+{
+    return rmt_get16(node->prefix_size);
+}
+
+static inline const uint8_t *rmt_node_prefix(const struct rmt_disk_node *node, uint32_t page_size)
+{
+    return rmt_node_bytes(node) + page_size - rmt_node_prefix_size(node);
+}
+
+/* Bytes of header, heads, slots and refs. */
+static inline uint32_t rmt_node_fixed_size(bool inner, uint32_t count)
+{
+    return RMT_NODE_HEADER + 6 * count + (inner ? 16 * (count + 1) : 0);
+}
+
+/* Free bytes between the arrays and the cells. */
+static inline uint32_t rmt_node_gap(const struct rmt_disk_node *node, uint32_t page_size)
+{
+    return page_size - rmt_get16(node->cells_size) -
+           rmt_node_fixed_size(node->level > 0, rmt_node_count(node));
+}
+
+static inline uint32_t rmt_load32(const uint8_t *p)
+{
+    uint32_t v;
+    memcpy(&v, p, sizeof(v));
+    return v;
+}
+
+static inline uint32_t rmt_load16(const uint8_t *p)
+{
+    uint16_t v;
+    memcpy(&v, p, sizeof(v));
+    return v;
+}
+
+static inline uint32_t rmt_node_head_at(const struct rmt_disk_node *node, uint32_t i)
+{
+    return rmt_load32(rmt_node_bytes(node) + RMT_NODE_HEADER + (size_t)4 * i);
+}
+
+static inline uint32_t rmt_node_slot_at(const struct rmt_disk_node *node, uint32_t i)
+{
+    return rmt_load16(rmt_node_bytes(node) + RMT_NODE_HEADER + (size_t)4 * rmt_node_count(node) +
+                      (size_t)2 * i);
+}
+
+static inline struct rmt_ref rmt_node_ref_at(const struct rmt_disk_node *node, uint32_t i)
+{
+    return rmt_ref_load(rmt_node_bytes(node) + RMT_NODE_HEADER + (size_t)6 * rmt_node_count(node) +
+                        (size_t)16 * i);
+}
+
+/* Of a private inner node. */
+static inline void rmt_node_ref_put(struct rmt_disk_node *node, uint32_t i, struct rmt_ref ref)
+{
+    rmt_ref_store((uint8_t *)node + RMT_NODE_HEADER + (size_t)6 * rmt_node_count(node) +
+                      (size_t)16 * i,
+                  ref);
+}
+
+/* What a key has behind the prefix: its size, and the bytes behind its head. */
+struct rmt_node_suffix {
+    uint32_t size;
+    const uint8_t *tail; /* NULL if there is no cell */
+};
+
+static inline struct rmt_node_suffix rmt_node_suffix_at(const struct rmt_disk_node *node, uint32_t i)
+{
+    uint32_t slot = rmt_node_slot_at(node, i);
+    const uint8_t *cell = rmt_node_bytes(node) + slot;
+    if (node->level == 0) {
+        struct rmt_node_suffix leaf = {rmt_load16(cell) & ~RMT_CELL_EXTENTS,
+                                       cell + sizeof(struct rmt_disk_cell)};
+        return leaf;
+    }
+    if (slot <= RMT_NODE_HEAD) {
+        struct rmt_node_suffix none = {slot, NULL};
+        return none;
+    }
+    struct rmt_node_suffix inner = {rmt_load16(cell), cell + 2};
+    return inner;
+}
+
+static inline uint32_t rmt_node_tail_size(uint32_t suffix_size)
+{
+    return suffix_size > RMT_NODE_HEAD ? suffix_size - RMT_NODE_HEAD : 0;
+}
+
+/* Size of the cell of a suffix: of a leaf with its value. */
+static inline uint32_t rmt_node_cell_size(bool inner, uint32_t suffix_size, uint32_t value_size)
+{
+    uint32_t tail = rmt_node_tail_size(suffix_size);
+    if (inner)
+        return tail ? 2 + tail : 0;
+    return (uint32_t)sizeof(struct rmt_disk_cell) + tail + value_size;
+}
+
+/* The first bytes of a suffix as a number that orders as they do. */
+static inline uint32_t rmt_head(const uint8_t *suffix, size_t size)
+{
+    if (rmt_likely(size >= 4))
+        return __builtin_bswap32(rmt_load32(suffix));
+    uint32_t head = 0;
+    for (size_t i = 0; i < size; i++)
+        head |= (uint32_t)suffix[i] << (24 - 8 * i);
+    return head;
+}
+
+/* True if a run of raw data read from a file can be of a value written at or before birth. */
+static inline bool rmt_run_plausible(const struct rmt_pages *pages, const struct rmt_disk_run *run,
+                                     uint64_t birth)
+{
+    struct rmt_ref ref = rmt_ref_load(&run->ref);
+    uint32_t nr = rmt_get32(run->pages);
+    return rmt_ref_plausible(pages, ref, birth) && nr >= 1 && nr <= RMT_RUN_PAGES_MAX &&
+           nr <= pages->reserved - ref.addr;
+}
+
+/* ---- search ---------------------------------------------------------------------------------------- */
+
+struct rmt_node_pos {
+    uint32_t index; /* of the first key that is not below the one sought; count if all are */
+    bool equal;     /* it is the one sought */
+};
+
+/* How many of count heads are below head. Replaceable by a vector search: nothing else knows how. */
+static inline uint32_t rmt_node_heads_below(const uint8_t *heads, uint32_t count, uint32_t head)
+{
+    if (rmt_unlikely(count == 0))
+        return 0;
+    const uint8_t *base = heads;
+    for (uint32_t n = count; n > 1;) {
+        uint32_t half = n / 2;
+        uint32_t below = rmt_load32(base + (size_t)4 * (half - 1)) < head;
+        base += (size_t)4 * (half & (0u - below));
+        n -= half;
+    }
+    return (uint32_t)((base - heads) / 4) + (rmt_load32(base) < head);
+}
+
+/* Orders a suffix against key i, whose head is the same. */
+static inline int rmt_node_tail_cmp(const struct rmt_disk_node *node, uint32_t i,
+                                    const uint8_t *suffix, size_t size)
+{
+    struct rmt_node_suffix other = rmt_node_suffix_at(node, i);
+    if (size <= RMT_NODE_HEAD || other.size <= RMT_NODE_HEAD)
+        return (size > other.size) - (size < other.size);
+    size_t n = (size < other.size ? size : other.size) - RMT_NODE_HEAD;
+    int c = memcmp(suffix + RMT_NODE_HEAD, other.tail, n);
+    return c ? c : (size > other.size) - (size < other.size);
+}
+
+/* The rest of rmt_node_find() where several heads from first on equal that of the suffix. */
+struct rmt_node_pos rmt_node_find_tied(const struct rmt_disk_node *node, uint32_t first,
+                                       const uint8_t *suffix, size_t size);
+
+/* key: 1 byte or more. */
+static inline struct rmt_node_pos rmt_node_find(const struct rmt_disk_node *node, uint32_t page_size,
+                                                struct ramet_slice key)
+{
+    struct rmt_node_pos pos = {0, false};
+    const uint8_t *suffix = key.data;
+    size_t size = key.size;
+    uint32_t count = rmt_node_count(node), prefix_size = rmt_node_prefix_size(node);
+    if (prefix_size) {
+        size_t n = size < prefix_size ? size : prefix_size;
+        int c = memcmp(suffix, rmt_node_bytes(node) + page_size - prefix_size, n);
+        if (rmt_unlikely(c != 0 || size < prefix_size)) {
+            pos.index = c > 0 ? count : 0;
+            return pos;
+        }
+        suffix += prefix_size;
+        size -= prefix_size;
+    }
+    uint32_t head = rmt_head(suffix, size);
+    pos.index = rmt_node_heads_below(rmt_node_bytes(node) + RMT_NODE_HEADER, count, head);
+    if (pos.index < count && rmt_node_head_at(node, pos.index) == head) {
+        int c = rmt_node_tail_cmp(node, pos.index, suffix, size);
+        pos.equal = c == 0;
+        if (rmt_unlikely(c > 0))
+            return rmt_node_find_tied(node, pos.index, suffix, size);
+    }
+    return pos;
+}
+
+/* Index of the child of an inner node that key belongs to. */
+static inline uint32_t rmt_node_find_child(const struct rmt_disk_node *node, uint32_t page_size,
+                                           struct ramet_slice key)
+{
+    struct rmt_node_pos pos = rmt_node_find(node, page_size, key);
+    return pos.index + pos.equal;
+}
+
+/* True if the node's prefix begins key. */
+static inline bool rmt_node_has_prefix(const struct rmt_disk_node *node, uint32_t page_size,
+                                       struct ramet_slice key)
+{
+    uint32_t n = rmt_node_prefix_size(node);
+    return n == 0 ||
+           (key.size >= n && memcmp(key.data, rmt_node_bytes(node) + page_size - n, n) == 0);
+}
+
+/* Entry i of a leaf: its value. */
+static inline struct rmt_value rmt_node_value_at(const struct rmt_disk_node *node, uint32_t i)
+{
+    const uint8_t *cell = rmt_node_bytes(node) + rmt_node_slot_at(node, i);
+    uint32_t suffix_size = rmt_load16(cell);
+    struct rmt_value value = {
+        .data = cell + sizeof(struct rmt_disk_cell) +
+                rmt_node_tail_size(suffix_size & ~RMT_CELL_EXTENTS),
+        .size = rmt_load16(cell + 2),
+        .extents = (suffix_size & RMT_CELL_EXTENTS) != 0,
+    };
+    return value;
+}
+
+static inline bool rmt_node_extents_at(const struct rmt_disk_node *node, uint32_t i)
+{
+    return (rmt_load16(rmt_node_bytes(node) + rmt_node_slot_at(node, i)) & RMT_CELL_EXTENTS) != 0;
+}
+
+/* Key i (entry of a leaf, separator of an inner node), put together. Returns its size. buf may be
+ * overwritten up to RMT_NODE_KEY_BUF bytes. */
+#define RMT_NODE_KEY_BUF (RAMET_KEY_MAX + 32)
+size_t rmt_node_key_at(const struct rmt_disk_node *node, uint32_t page_size, uint32_t i, uint8_t *buf);
+
+/* ---- changing a private node ----------------------------------------------------------------------- */
+
+/* One entry of a leaf, or one separator with the child to its right. */
+struct rmt_item {
+    struct ramet_slice key;
+    struct rmt_value value; /* leaf */
+    struct rmt_ref ref;     /* inner */
+};
+
+/* Bytes of the gap that an item takes. Its key has the node's prefix. */
+uint32_t rmt_node_need(const struct rmt_disk_node *node, const struct rmt_item *item);
+/* Makes item the one at index i. It has the prefix, fits the gap, and belongs there. */
+void rmt_node_insert(struct rmt_disk_node *node, uint32_t page_size, uint32_t i,
+                     const struct rmt_item *item);
+/* Gives entry i of a leaf another value, if there is room for it. out_garbage: bytes of cells that
+ * nothing points to any more. */
+bool rmt_node_replace(struct rmt_disk_node *node, uint32_t page_size, uint32_t i,
+                      const struct rmt_value *value, uint32_t *out_garbage);
+/* Takes key i out, of an inner node with the child to its left or right. Returns the new garbage. */
+uint32_t rmt_node_remove(struct rmt_disk_node *node, uint32_t page_size, uint32_t i, bool left_child);
+/* Takes keys [from, to) of a leaf out. Returns the new garbage. */
+uint32_t rmt_node_remove_entries(struct rmt_disk_node *node, uint32_t page_size, uint32_t from,
+                                 uint32_t to);
+
+#endif

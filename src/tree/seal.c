@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * seal.c - private pages on their way to the file: values, children, then the node that refers to them.
+ */
+#include "tree/edit.h"
+
+/* Packs a private node if that changes anything, and clears what it does not use (node.h N4). */
+static void pack(struct rmt_edit *edit, struct rmt_disk_node *node)
+{
+    uint32_t page_size = edit->pages->page_size, prefix_size;
+    struct rmt_private *page = rmt_private_of(node);
+    struct rmt_seq seq = rmt_seq_all(node, page_size);
+    uint32_t count = rmt_seq_count(&seq);
+    uint8_t low_buf[RMT_NODE_KEY_BUF], high_buf[RMT_NODE_KEY_BUF];
+    bool longer = false; /* the prefix could be */
+    if (count > 1) {
+        struct ramet_slice low = rmt_seq_key(&seq, 0, low_buf);
+        struct ramet_slice high = rmt_seq_key(&seq, count - 1, high_buf);
+        uint32_t n = rmt_node_prefix_size(node);
+        longer = low.size > n && high.size > n && low_buf[n] == high_buf[n];
+    }
+    bool stale = count == 0 && rmt_node_prefix_size(node) > 0; /* children are all that is left */
+    if (page->garbage || longer || stale) {
+        seq = rmt_seq_all(rmt_edit_scratch(edit, node, NULL), page_size);
+        bool fits = rmt_seq_fits(&seq, 0, count, &prefix_size);
+        rmt_assert(fits);
+        rmt_seq_build(&seq, 0, count, prefix_size, node);
+        page->garbage = 0;
+    }
+    memset((uint8_t *)node + rmt_node_fixed_size(node->level > 0, count), 0,
+           rmt_node_gap(node, page_size));
+}
+
+static int seal_values(struct rmt_edit *edit, struct rmt_disk_node *leaf, struct rmt_writer *w)
+{
+    for (uint32_t i = 0; i < rmt_node_count(leaf); i++) {
+        if (rmt_likely(!rmt_node_extents_at(leaf, i)))
+            continue;
+        struct rmt_value value = rmt_node_value_at(leaf, i);
+        if (!rmt_extents_value(&value))
+            continue;
+        /* The record is part of a page that is ours to write. */
+        int rc = rmt_value_seal(edit, (struct rmt_disk_extents *)(uintptr_t)value.data, w);
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
+/* The depth of this recursion is that of the tree. */
+static int seal(struct rmt_edit *edit, struct rmt_ref *ref, struct rmt_writer *w)
+{
+    struct rmt_disk_node *node = rmt_private_node(*ref);
+    if (node->level == 0) {
+        int rc = seal_values(edit, node, w);
+        if (rc < 0)
+            return rc;
+    }
+    for (uint32_t i = 0; node->level > 0 && i <= rmt_node_count(node); i++) {
+        struct rmt_ref child = rmt_node_ref_at(node, i);
+        if (child.birth)
+            continue;
+        int rc = seal(edit, &child, w);
+        if (rc < 0)
+            return rc;
+        rmt_node_ref_put(node, i, child);
+    }
+    pack(edit, node);
+    return rmt_writer_node(w, node, ref);
+}
+
+int rmt_tree_seal(struct rmt_edit *edit, struct rmt_tree *tree, struct rmt_writer *w)
+{
+    if (rmt_ref_none(tree->root) || tree->root.birth)
+        return 0;
+    rmt_cursors_note(tree);
+    tree->changes++;
+    return seal(edit, &tree->root, w);
+}

@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: MIT */
+#include "tree/edit.h"
+
+#define ASCENDING_MIN 4u /* so many in a row are taken for a pattern */
+#define MANY 16u         /* lookups that rmt_tree_get_many() has under way at once */
+
+/* ---- reading --------------------------------------------------------------------------------------- */
+
+int rmt_tree_get(struct rmt_pages *pages, const struct rmt_tree *tree, struct ramet_slice key,
+                 struct rmt_value *out)
+{
+    const struct rmt_disk_node *node;
+    struct rmt_ref ref = tree->root;
+    uint32_t page_size = pages->page_size;
+    if (rmt_unlikely(rmt_ref_none(ref) || key.size == 0))
+        return RAMET_ENOTFOUND;
+    int rc = rmt_root_open(pages, ref, &node);
+    if (rmt_unlikely(rc < 0))
+        return rc;
+    for (uint32_t level = node->level; level > 0; level--) {
+        ref = rmt_node_ref_at(node, rmt_node_find_child(node, page_size, key));
+        rc = rmt_child_open(pages, ref, level - 1, &node);
+        if (rmt_unlikely(rc < 0))
+            return rc;
+    }
+    struct rmt_node_pos pos = rmt_node_find(node, page_size, key);
+    if (!pos.equal)
+        return RAMET_ENOTFOUND;
+    *out = rmt_node_value_at(node, pos.index);
+    return 0;
+}
+
+/* Asks for what the next step of a lookup will read of a page. */
+static inline void prefetch_node(const struct rmt_pages *pages, struct rmt_ref ref)
+{
+    const uint8_t *page = (const uint8_t *)(uintptr_t)ref.addr;
+    if (ref.birth) {
+        if (rmt_unlikely(ref.addr >= pages->reserved))
+            return;
+        __builtin_prefetch((const void *)(uintptr_t)&pages->verified[ref.addr]);
+        page = (const uint8_t *)rmt_page_at(pages, ref.addr);
+    }
+    for (uint32_t i = 0; i < 4; i++)
+        __builtin_prefetch(page + (size_t)64 * i);
+    __builtin_prefetch(page + pages->page_size - 64);
+}
+
+/* At most MANY keys, all levels side by side. */
+static int get_some(struct rmt_pages *pages, const struct rmt_tree *tree, size_t count,
+                    const struct ramet_slice *keys, struct rmt_value *outs)
+{
+    const struct rmt_disk_node *root, *nodes[MANY];
+    struct rmt_ref refs[MANY];
+    uint32_t page_size = pages->page_size, index[MANY];
+    int rc = rmt_root_open(pages, tree->root, &root);
+    if (rc < 0)
+        return rc;
+    for (size_t i = 0; i < count; i++)
+        nodes[i] = root;
+    for (uint32_t level = root->level; level > 0; level--) {
+        for (size_t i = 0; i < count; i++) {
+            if (rmt_likely(keys[i].size))
+                index[i] = rmt_node_find_child(nodes[i], page_size, keys[i]);
+            else
+                index[i] = 0;
+            refs[i] = rmt_node_ref_at(nodes[i], index[i]);
+            prefetch_node(pages, refs[i]);
+        }
+        for (size_t i = 0; i < count; i++) {
+            rc = rmt_child_open(pages, refs[i], level - 1, &nodes[i]);
+            if (rmt_unlikely(rc < 0))
+                return rc;
+        }
+    }
+
+    /* The cells are one more miss each: ask for all before reading any. */
+    for (size_t i = 0; i < count; i++) {
+        struct ramet_slice key = keys[i];
+        uint32_t n = rmt_node_count(nodes[i]), prefix_size = rmt_node_prefix_size(nodes[i]);
+        if (key.size < prefix_size)
+            continue;
+        uint32_t head = rmt_head((const uint8_t *)key.data + prefix_size, key.size - prefix_size);
+        uint32_t at = rmt_node_heads_below(rmt_node_bytes(nodes[i]) + RMT_NODE_HEADER, n, head);
+        if (at < n)
+            __builtin_prefetch(rmt_node_bytes(nodes[i]) + rmt_node_slot_at(nodes[i], at));
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct rmt_node_pos pos = {0, false};
+        if (rmt_likely(keys[i].size))
+            pos = rmt_node_find(nodes[i], page_size, keys[i]);
+        outs[i] = (struct rmt_value){0};
+        if (pos.equal)
+            outs[i] = rmt_node_value_at(nodes[i], pos.index);
+    }
+    return 0;
+}
+
+int rmt_tree_get_many(struct rmt_pages *pages, const struct rmt_tree *tree, size_t count,
+                      const struct ramet_slice *keys, struct rmt_value *outs)
+{
+    if (rmt_ref_none(tree->root)) {
+        for (size_t i = 0; i < count; i++)
+            outs[i] = (struct rmt_value){0};
+        return 0;
+    }
+    for (size_t done = 0; done < count; done += MANY) {
+        int rc = get_some(pages, tree, rmt_min(MANY, count - done), keys + done, outs + done);
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
+void rmt_tree_set(struct rmt_tree *tree, struct rmt_ref root, uint64_t count)
+{
+    tree->root = root;
+    tree->count = count;
+    tree->changes++;
+    for (struct rmt_cursor *c = tree->cursors; c; c = c->next)
+        rmt_cursor_reset(c);
+}
+
+/* ---- putting --------------------------------------------------------------------------------------- */
+
+/* Notes where a key was put in, to know ascending and descending input when the page is full. */
+static void note(struct rmt_private *page, uint32_t at)
+{
+    page->ascending = at == page->last + 1 ? page->ascending + 1 : 0;
+    page->descending = at == page->last ? page->descending + 1 : 0;
+    page->last = at;
+}
+
+/* True if step i of the path and all above go to the last child. */
+static bool rightmost(const struct rmt_path *path, uint32_t i)
+{
+    while (i > 0) {
+        i--;
+        if (path->steps[i].index != rmt_node_count(path->steps[i].node))
+            return false;
+    }
+    return true;
+}
+
+/* What a split leaves to put in above. */
+struct split {
+    struct rmt_ref left;  /* goes where the child was */
+    struct rmt_item item; /* the separator, and the child to its right */
+    uint8_t key[RMT_NODE_KEY_BUF];
+};
+
+/* A sequence, and where in it and how its item came. */
+struct overflow {
+    const struct rmt_seq *seq;
+    const struct rmt_private *page;
+    uint32_t at;
+    bool outside;   /* the item's key has not the page's prefix: it is the first or the last */
+    bool append;    /* it is the last, and nothing is expected to come before it */
+    bool replace;
+};
+
+/* Where to cut, as rmt_seq_split(), with regard to what is expected to come. */
+static uint32_t cut_find(const struct overflow *full)
+{
+    uint32_t count = rmt_seq_count(full->seq), at = full->at, prefix_size;
+    bool last = at == count - 1, first = at == 0;
+    bool inner = full->seq->inner;
+    if (full->outside)
+        return first && !inner ? 1 : at;
+    if (full->append || (last && full->page->ascending >= ASCENDING_MIN))
+        return at;
+    if (first && full->page->descending >= ASCENDING_MIN)
+        return inner ? 0 : 1;
+    if (!inner && !first && full->page->ascending >= ASCENDING_MIN &&
+        rmt_seq_fits(full->seq, at, count - at, &prefix_size))
+        return at;
+    return rmt_seq_split(full->seq);
+}
+
+/* Divides a sequence over node, whose contents it has from elsewhere, and a new page. */
+static void divide(struct rmt_edit *edit, struct rmt_disk_node *node, const struct overflow *full,
+                   struct split *out)
+{
+    const struct rmt_seq *seq = full->seq;
+    uint32_t count = rmt_seq_count(seq), cut = cut_find(full);
+    uint32_t right_from = seq->inner ? cut + 1 : cut, left_prefix = 0, right_prefix = 0;
+    bool fits = rmt_seq_fits(seq, 0, cut, &left_prefix) &&
+                rmt_seq_fits(seq, right_from, count - right_from, &right_prefix);
+    rmt_assert(fits);
+
+    uint8_t buf[RMT_NODE_KEY_BUF];
+    struct ramet_slice key = rmt_seq_key(seq, cut, buf);
+    size_t size = key.size;
+    if (!seq->inner) {
+        uint8_t below[RMT_NODE_KEY_BUF];
+        size = rmt_separator_size(rmt_seq_key(seq, cut - 1, below), key);
+    }
+    memmove(out->key, key.data, size);
+
+    struct rmt_disk_node *right = rmt_edit_page(edit);
+    struct rmt_private *from = rmt_private_of(node), *to = rmt_private_of(right);
+    rmt_seq_build(seq, right_from, count - right_from, right_prefix, right);
+    if (cut != full->at || cut != count - 1 || full->replace) {
+        rmt_seq_build(seq, 0, cut, left_prefix, node);
+        from->garbage = 0;
+    } /* else the left side is as it was */
+    to->ascending = full->at >= cut ? from->ascending : 0;
+    to->descending = full->at >= cut ? from->descending : 0;
+    to->last = full->at >= right_from ? full->at - right_from : UINT32_MAX;
+    from->last = full->at < cut ? full->at : UINT32_MAX - 1;
+
+    out->left = rmt_private_ref(node);
+    out->item = (struct rmt_item){.key = {out->key, size}, .ref = rmt_private_ref(right)};
+}
+
+/*
+ * Puts an item into a full node: packs it, or divides it. True if it was divided.
+ * Packing can also be needed because the item's key has not the node's prefix.
+ */
+static bool overflow(struct rmt_edit *edit, struct rmt_path *path, uint32_t i, uint32_t at,
+                     struct rmt_item *item, bool replace, struct split *out)
+{
+    struct rmt_disk_node *node = path->steps[i].node;
+    uint32_t page_size = edit->pages->page_size, count, prefix_size;
+    const struct rmt_disk_node *copy = rmt_edit_scratch(edit, node, item);
+    struct rmt_seq seq = rmt_seq_insert(copy, page_size, at, item, replace);
+    count = rmt_seq_count(&seq);
+    if (rmt_seq_fits(&seq, 0, count, &prefix_size)) {
+        rmt_seq_build(&seq, 0, count, prefix_size, node);
+        rmt_private_of(node)->garbage = 0;
+        return false;
+    }
+    struct overflow full = {
+        .seq = &seq,
+        .page = rmt_private_of(node),
+        .at = at,
+        .outside = !rmt_node_has_prefix(copy, page_size, item->key),
+        .append = at == count - 1 && !replace && rightmost(path, i),
+        .replace = replace,
+    };
+    divide(edit, node, &full, out);
+    return true;
+}
+
+/* A new root over two nodes. */
+static void root_grow(struct rmt_edit *edit, struct rmt_tree *tree, uint32_t level,
+                      const struct split *split)
+{
+    uint32_t page_size = edit->pages->page_size;
+    struct rmt_disk_node *root = rmt_edit_page(edit);
+    *root = (struct rmt_disk_node){.kind = RMT_NODE_INNER, .level = (uint8_t)level};
+    rmt_node_ref_put(root, 0, split->left);
+    rmt_node_insert(root, page_size, 0, &split->item);
+    tree->root = rmt_private_ref(root);
+}
+
+/* Puts what a split left into the nodes above step i. */
+static void insert_above(struct rmt_edit *edit, struct rmt_tree *tree, struct rmt_path *path,
+                         uint32_t i, const struct split *first)
+{
+    uint32_t page_size = edit->pages->page_size;
+    struct split splits[2];
+    const struct split *below = first;
+    for (uint32_t turn = 0;; turn ^= 1) {
+        if (i == 0) {
+            root_grow(edit, tree, path->steps[0].node->level + 1u, below);
+            return;
+        }
+        i--;
+        struct rmt_disk_node *node = path->steps[i].node;
+        struct rmt_item item = below->item;
+        uint32_t at = path->steps[i].index;
+        rmt_node_ref_put(node, at, below->left);
+        note(rmt_private_of(node), at);
+        if (rmt_node_has_prefix(node, page_size, item.key) &&
+            rmt_node_need(node, &item) <= rmt_node_gap(node, page_size)) {
+            rmt_node_insert(node, page_size, at, &item);
+            return;
+        }
+        if (!overflow(edit, path, i, at, &item, false, &splits[turn]))
+            return;
+        below = &splits[turn];
+    }
+}
+
+/* Puts item into the leaf of a writable path. */
+static void leaf_put(struct rmt_edit *edit, struct rmt_tree *tree, struct rmt_path *path,
+                     struct rmt_item *item)
+{
+    uint32_t page_size = edit->pages->page_size, i = path->depth - 1, at = path->steps[i].index;
+    struct rmt_disk_node *leaf = path->steps[i].node;
+    struct rmt_private *page = rmt_private_of(leaf);
+    if (path->equal) {
+        uint32_t garbage;
+        if (rmt_node_replace(leaf, page_size, at, &item->value, &garbage)) {
+            page->garbage += garbage;
+            return;
+        }
+    } else {
+        note(page, at);
+        if (rmt_node_has_prefix(leaf, page_size, item->key) &&
+            rmt_node_need(leaf, item) <= rmt_node_gap(leaf, page_size)) {
+            rmt_node_insert(leaf, page_size, at, item);
+            return;
+        }
+    }
+    struct split split;
+    if (overflow(edit, path, i, at, item, path->equal, &split))
+        insert_above(edit, tree, path, i, &split);
+}
+
+/* The first leaf of a tree. */
+static void root_new(struct rmt_edit *edit, struct rmt_tree *tree, const struct rmt_item *item)
+{
+    struct rmt_disk_node *leaf = rmt_edit_page(edit);
+    *leaf = (struct rmt_disk_node){.kind = RMT_NODE_LEAF};
+    rmt_node_insert(leaf, edit->pages->page_size, 0, item);
+    note(rmt_private_of(leaf), 0);
+    tree->root = rmt_private_ref(leaf);
+}
+
+/* What flags have against a put where path ends. */
+static int flags_check(const struct rmt_path *path, unsigned flags)
+{
+    if (flags & RMT_PUT_APPEND && path->depth > 0) {
+        const struct rmt_step *leaf = &path->steps[path->depth - 1];
+        if (path->equal || leaf->index != rmt_node_count(leaf->node) ||
+            !rightmost(path, path->depth - 1))
+            return rmt_fail(-EINVAL, "the key is not above all others");
+    }
+    if (flags & RMT_PUT_NOOVERWRITE && path->equal)
+        return rmt_fail(-EEXIST, "the key is there already");
+    return 0;
+}
+
+static int put_check(struct ramet_slice key, struct ramet_slice value)
+{
+    if (key.size < 1 || key.size > RAMET_KEY_MAX)
+        return rmt_fail(-EINVAL, "a key has 1 to %u bytes, not %zu", RAMET_KEY_MAX, key.size);
+    if (value.size > RAMET_VALUE_MAX)
+        return rmt_fail(-EFBIG, "a value of %zu bytes is too large", value.size);
+    return 0;
+}
+
+/* Everything about a put that can fail but for the new value's memory. */
+static int put_prepare(struct rmt_edit *edit, const struct rmt_path *path, uint64_t value_pages)
+{
+    uint32_t splits = 1;
+    if (path->depth > 0) {
+        if (path->steps[0].node->level == RMT_LEVEL_MAX)
+            return rmt_fail(-EFBIG, "the tree has %u levels and cannot grow", RMT_LEVEL_MAX + 1);
+        splits = path->depth + 1;
+    }
+    return rmt_edit_ensure(edit, rmt_path_nr_fixed(edit, path) + splits, value_pages, path->depth);
+}
+
+int rmt_tree_put(struct rmt_edit *edit, struct rmt_tree *tree, struct ramet_slice key,
+                 struct ramet_slice value, unsigned flags)
+{
+    uint32_t page_size = edit->pages->page_size;
+    bool in_leaf = rmt_node_inline(page_size, key.size, value.size);
+    struct rmt_item item = {.key = key, .value = {value.data, (uint32_t)value.size, false}};
+    struct rmt_disk_extents record;
+    struct rmt_path path;
+    int rc = put_check(key, value);
+    if (rc < 0 || (rc = rmt_path_find(edit, tree, key, &path)) < 0 ||
+        (rc = flags_check(&path, flags)) < 0 ||
+        (rc = put_prepare(edit, &path,
+                          in_leaf ? 0 : rmt_value_pages(page_size, value.size))) < 0)
+        return rc;
+
+    struct rmt_value old = {0};
+    struct rmt_gone_mark mark = rmt_gone_mark(edit);
+    if (path.equal)
+        old = rmt_node_value_at(path.steps[path.depth - 1].node, path.steps[path.depth - 1].index);
+    struct rmt_private *old_private = rmt_extents_value(&old);
+    if (old.extents && !old_private) {
+        rc = rmt_value_gone(edit, &old);
+        if (rc == 0)
+            rc = rmt_edit_ensure(edit, 0, 0, path.depth);
+        if (rc < 0) {
+            rmt_gone_undo(edit, mark);
+            return rc;
+        }
+    }
+    if (!in_leaf) {
+        struct rmt_private *copy = rmt_edit_value(edit, value);
+        if (!copy) {
+            rmt_gone_undo(edit, mark);
+            return rmt_fail(-ENOMEM, "no memory for a value of %zu bytes", value.size);
+        }
+        rmt_extents_private(&record, copy);
+        item.value = (struct rmt_value){&record, sizeof(record), true};
+    }
+
+    rmt_cursors_note(tree);
+    rmt_path_touch(edit, tree, &path);
+    if (path.depth == 0)
+        root_new(edit, tree, &item);
+    else
+        leaf_put(edit, tree, &path, &item);
+    if (old_private)
+        rmt_edit_value_drop(edit, old_private);
+    tree->count += !path.equal;
+    tree->changes++;
+    return 0;
+}

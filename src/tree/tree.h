@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tree.h - the copy-on-write B+tree: ordered byte-string keys to values, with cursors.
+ *
+ * A tree is a root reference and a count. Reading needs the page store alone. Writing happens in an edit: nodes
+ * are copied into private pages, whose references hold a memory address (birth 0); nobody else sees
+ * them until rmt_tree_seal() gives every private page an address in the file, children first and in key order.
+ *
+ * Threads: any number read one tree at once if nobody writes it; an edit has one user at a time.
+ */
+#ifndef RMT_TREE_H
+#define RMT_TREE_H
+
+#include "base/arena.h"
+#include "page/page.h"
+
+/* ---- the private side of a write ------------------------------------------------------------------- */
+
+/* Memory for private pages, kept from one edit to the next: the first touch of fresh memory costs more than
+ * all else that a write does. One user at a time. A zeroed pool is empty and belongs to the first page size that
+ * it is used with. */
+struct rmt_page_pool {
+    uint32_t page_size;
+    struct rmt_private *spare;     /* linked by .next */
+    struct rmt_pool_chunk *chunks; /* newest first */
+    size_t nr_spare, nr_used;      /* pages */
+};
+
+/* No page of it is in use any more. */
+void rmt_page_pool_fini(struct rmt_page_pool *pool);
+
+struct rmt_edit {
+    struct rmt_pages *pages;    /* borrowed */
+    struct rmt_page_pool *pool; /* borrowed; the caller may set it right after init. NULL: .own */
+    /* Called before private pages are made, so that a commit will find room for them; may be NULL. Asks for
+     * pages more than all that was asked for before. Returns 0 or -ENOSPC and kin; then the operation
+     * fails and the tree is as it was. What was granted is never given back: nr_private can be less. */
+    int (*reserve)(void *ctx, uint64_t pages);
+    void *reserve_ctx;
+    struct rmt_runs gone; /* pages of the file that were replaced or dropped, in order */
+    size_t gone_floor;            /* runs below it are older than the innermost savepoint */
+    uint64_t nr_private;          /* private pages alive; with the pages that private values will take */
+    uint64_t nr_reserved;         /* granted by reserve(); nr_private never exceeds it */
+    uint32_t savepoint;           /* 0, or the innermost open savepoint */
+    struct rmt_private *all;      /* every private page and value of this edit, newest first */
+    struct rmt_page_pool own;
+    uint8_t *scratch; /* one page; a node that is written anew is read from here */
+};
+
+void rmt_edit_init(struct rmt_edit *edit, struct rmt_pages *pages,
+                   int (*reserve)(void *ctx, uint64_t pages), void *reserve_ctx);
+/* Frees all private pages and values. */
+void rmt_edit_fini(struct rmt_edit *edit);
+
+/* What rolling back needs to know of the edit; the roots are the caller's to save and put back. */
+struct rmt_edit_mark {
+    size_t gone;
+    uint64_t nr_private;
+    uint32_t savepoint;
+    struct rmt_private *newest;
+};
+/* Begins a savepoint: private pages made before are copied before they are changed. */
+void rmt_edit_mark(struct rmt_edit *edit, struct rmt_edit_mark *out);
+/* Takes the edit back to the mark, which stays valid; marks made since do not. Trees changed since must be
+ * given their old roots, by rmt_tree_set(). */
+void rmt_edit_rollback(struct rmt_edit *edit, const struct rmt_edit_mark *mark);
+
+/* ---- trees ----------------------------------------------------------------------------------------------- */
+
+struct rmt_cursor;
+
+struct rmt_tree {
+    struct rmt_ref root;        /* none: empty. birth 0 with an addr: private, the memory address */
+    uint64_t count;             /* entries */
+    uint64_t changes;           /* counts writes, for cursors */
+    struct rmt_cursor *cursors; /* open on this tree, if it can be written */
+    bool fixed;                 /* never written: cursors are not listed, any number of threads may have some */
+};
+
+/* Gives the tree another root (after a rollback, or for another version); cursors lose their position. */
+void rmt_tree_set(struct rmt_tree *tree, struct rmt_ref root, uint64_t count);
+
+/* A value as it lies in a leaf. */
+struct rmt_value {
+    const void *data; /* the bytes, or a struct rmt_disk_extents */
+    uint32_t size;    /* of data */
+    bool extents;     /* too large for the leaf: rmt_value_*() below */
+};
+
+enum rmt_put_flags {
+    RMT_PUT_NOOVERWRITE = 1 << 0, /* -EEXIST */
+    RMT_PUT_APPEND = 1 << 1,      /* -EINVAL unless above all keys: leaves are filled to the end */
+};
+
+/* RAMET_ENOTFOUND without a message (it is no failure here); RAMET_ECORRUPT and kin with one. */
+int rmt_tree_get(struct rmt_pages *pages, const struct rmt_tree *tree, struct ramet_slice key,
+                 struct rmt_value *out);
+/* Looks up count keys at once, overlapping their cache misses. Absent: data NULL. */
+int rmt_tree_get_many(struct rmt_pages *pages, const struct rmt_tree *tree, size_t count,
+                      const struct ramet_slice *keys, struct rmt_value *outs);
+/* Keys of 1 to RAMET_KEY_MAX bytes. On failure the tree is as it was. */
+int rmt_tree_put(struct rmt_edit *edit, struct rmt_tree *tree, struct ramet_slice key,
+                 struct ramet_slice value, unsigned flags);
+/* RAMET_ENOTFOUND without a message. */
+int rmt_tree_del(struct rmt_edit *edit, struct rmt_tree *tree, struct ramet_slice key);
+/* Keys with from <= key < to; size 0: unbounded. */
+int rmt_tree_del_range(struct rmt_edit *edit, struct rmt_tree *tree, struct ramet_slice from,
+                       struct ramet_slice to, uint64_t *out_count);
+int rmt_tree_count_range(struct rmt_pages *pages, const struct rmt_tree *tree, struct ramet_slice from,
+                         struct ramet_slice to, uint64_t *out);
+/* Drops all pages and values: the tree is empty. */
+int rmt_tree_drop(struct rmt_edit *edit, struct rmt_tree *tree);
+
+/*
+ * rmt_tree_seal() - gives every private page and value of the tree its place in the file.
+ *
+ * Children first, in key order, each leaf's values before it, so that neighbours in key order are neighbours in the file. The tree's
+ * root is then a reference of the file. A root that is not private is left alone. The private pages stay in memory, borrowed by
+ * the writer, until rmt_edit_fini().
+ */
+int rmt_tree_seal(struct rmt_edit *edit, struct rmt_tree *tree, struct rmt_writer *w);
+
+/* ---- values ------------------------------------------------------------------------------------------ */
+
+uint64_t rmt_value_size(const struct rmt_value *value);
+/* The whole value as one slice: in place where it lies side by side in the file, else put together in the arena.
+ * -EFBIG above RAMET_SLICE_MAX. */
+int rmt_value_slice(struct rmt_pages *pages, const struct rmt_value *value, struct rmt_arena *arena,
+                    struct ramet_slice *out);
+/* Copies up to len bytes from off on; verifies only the runs it touches. Returns the bytes copied. */
+int64_t rmt_value_read(struct rmt_pages *pages, const struct rmt_value *value, uint64_t off, void *buf,
+                       size_t len);
+/* Calls fn for every run of pages the value has in the file, lists of runs included. For an extents value that is not private. 
+ * A list is read before its own run is handed over; verify: also verifies the data. fn's nonzero answer stops and is returned. */
+typedef int (*rmt_run_fn)(void *ctx, struct rmt_run run);
+int rmt_value_runs(struct rmt_pages *pages, const struct rmt_value *value, bool verify, rmt_run_fn fn,
+                   void *ctx);
+
+/* ---- cursors ------------------------------------------------------------------------------------------ */
+
+struct rmt_cursor_step {
+    const struct rmt_disk_node *node;
+    uint32_t index; /* of the child taken, or of the entry */
+};
+
+struct rmt_cursor {
+    struct rmt_pages *pages;
+    struct rmt_tree *tree;
+    struct rmt_cursor *next;   /* in tree->cursors */
+    struct rmt_cursor_step path[RMT_LEVEL_MAX + 1]; /* [0] is the root */
+    uint32_t depth;            /* of path; 0: no position */
+    bool gone;                 /* the entry it stood on was deleted: path is at its successor, or past the last */
+    uint64_t changes;          /* of the tree when path was right */
+    size_t key_size;           /* of key; 0: it was not put together yet */
+    uint8_t key[RAMET_KEY_MAX + 32]; /* put together here, with room to copy generously */
+};
+
+void rmt_cursor_init(struct rmt_cursor *c, struct rmt_pages *pages, struct rmt_tree *tree);
+void rmt_cursor_fini(struct rmt_cursor *c);
+/* Takes its position. */
+static inline void rmt_cursor_reset(struct rmt_cursor *c)
+{
+    c->depth = 0;
+    c->gone = false;
+    c->key_size = 0;
+}
+/* All: 0, RAMET_ENOTFOUND without a message (then there is no position), RAMET_ECORRUPT and kin.
+ * Without a position next is first and prev is last. */
+int rmt_cursor_first(struct rmt_cursor *c);
+int rmt_cursor_last(struct rmt_cursor *c);
+int rmt_cursor_seek(struct rmt_cursor *c, struct ramet_slice key);
+int rmt_cursor_next(struct rmt_cursor *c);
+int rmt_cursor_prev(struct rmt_cursor *c);
+/* key: in c->key, until the cursor moves. value: until the cursor moves or the tree is written. */
+int rmt_cursor_get(struct rmt_cursor *c, struct ramet_slice *key, struct rmt_value *value);
+
+/* ---- nodes, for those who walk pages: reclaiming and checking ----------------------------------------- */
+
+/* The gate: judges an untrusted leaf or inner page (header, checksum and address are right already). */
+int rmt_node_check(const struct rmt_pages *pages, const struct rmt_disk_node *node);
+/* Children of an inner node, entries of a leaf. */
+uint32_t rmt_node_size(const struct rmt_disk_node *node);
+struct rmt_ref rmt_node_child(const struct rmt_disk_node *node, uint32_t index);
+void rmt_node_value(const struct rmt_disk_node *node, uint32_t page_size, uint32_t index, struct rmt_value *out);
+/* The key of an entry of a leaf, or separator before child index (1 on) of an inner node, put together in buf. */
+size_t rmt_node_key(const struct rmt_disk_node *node, uint32_t page_size, uint32_t index,
+                    uint8_t buf[RAMET_KEY_MAX]);
+
+#endif

@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * value.c - values too large for a leaf: runs of pages, and lists of runs where there are many.
+ *
+ * A value's record in the leaf has room for 4 runs. If the value takes more, its runs are written to pages of
+ * their own, as many whole runs to a page as fit and zeros behind them, and the record has the runs of these pages;
+ * and so on, level by level. All pages of a list but the last are full: that bounds, for forged files, what reading
+ * a value can cost by what its size says.
+ */
+#include "tree/edit.h"
+
+#define RUN_SIZE ((uint32_t)sizeof(struct rmt_disk_run))
+
+static uint32_t runs_per_page(uint32_t page_size)
+{
+    return page_size / RUN_SIZE;
+}
+
+uint64_t rmt_value_pages(uint32_t page_size, uint64_t size)
+{
+    uint64_t pages = rmt_div_up(size, page_size), total = pages;
+    while (pages > RMT_EXTENT_RUNS) { /* as if every run had one page */
+        pages = rmt_div_up(pages, runs_per_page(page_size));
+        total += pages;
+    }
+    return total;
+}
+
+/* ---- private values -------------------------------------------------------------------------------- */
+
+void rmt_extents_private(struct rmt_disk_extents *out, const struct rmt_private *value)
+{
+    uint64_t at = (uintptr_t)value;
+    *out = (struct rmt_disk_extents){
+        .size = rmt_put64(value->value_size),
+        .level = RMT_EXTENTS_PRIVATE,
+    };
+    memcpy(out->runs, &at, sizeof(at));
+}
+
+struct rmt_private *rmt_extents_value(const struct rmt_value *value)
+{
+    const struct rmt_disk_extents *extents = value->data;
+    if (!value->extents || extents->level != RMT_EXTENTS_PRIVATE)
+        return NULL;
+    uint64_t at;
+    memcpy(&at, extents->runs, sizeof(at));
+    return (struct rmt_private *)(uintptr_t)at;
+}
+
+/* ---- going over the runs --------------------------------------------------------------------------- */
+
+/* What is called for every run, in the order of the value; level 0: data. A list comes behind what it lists. */
+struct walk {
+    struct rmt_pages *pages;
+    int (*fn)(void *ctx, const struct rmt_disk_run *run, uint32_t level);
+    void *ctx;
+    uint64_t pages_max; /* of data still to come */
+    uint32_t ended;     /* bit n: the runs of level n have ended */
+};
+
+static int walk_fail(const struct rmt_disk_run *run, const char *what)
+{
+    return rmt_fail(RAMET_ECORRUPT, "page %llu: %s",
+                    (unsigned long long)rmt_ref_load(&run->ref).addr, what);
+}
+
+static int walk_run(struct walk *walk, const struct rmt_disk_run *run, uint32_t level);
+
+/* The runs of one page of a list. */
+static int walk_page(struct walk *walk, const struct rmt_disk_run *list, const uint8_t *page,
+                     uint32_t level)
+{
+    static const struct rmt_disk_run none;
+    uint32_t count = runs_per_page(walk->pages->page_size);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct rmt_disk_run *run =
+            (const struct rmt_disk_run *)(const void *)(page + (size_t)RUN_SIZE * i);
+        if (memcmp(run, &none, sizeof(none)) == 0) {
+            if (i == 0)
+                return walk_fail(list, "a list of runs goes on behind its end");
+            walk->ended |= 1u << level;
+            return 0;
+        }
+        if (walk->ended & 1u << level ||
+            !rmt_run_plausible(walk->pages, run, rmt_ref_load(&list->ref).birth))
+            return walk_fail(list, "a list of runs is not valid");
+        int rc = walk_run(walk, run, level);
+        if (rc)
+            return rc;
+    }
+    return 0;
+}
+
+/* A plausible run. Level 0: of data; n: of pages that list runs of level n - 1. */
+static int walk_run(struct walk *walk, const struct rmt_disk_run *run, uint32_t level)
+{
+    uint32_t nr = rmt_get32(run->pages);
+    if (level == 0) {
+        if (nr > walk->pages_max)
+            return walk_fail(run, "a value has more pages than its size says");
+        walk->pages_max -= nr;
+        return walk->fn(walk->ctx, run, 0);
+    }
+    const uint8_t *data;
+    int rc = rmt_page_data(walk->pages, run, &data);
+    for (uint32_t i = 0; rc == 0 && i < nr; i++) {
+        if (walk->ended & 1u << (level - 1))
+            return walk_fail(run, "a list of runs goes on behind its end");
+        rc = walk_page(walk, run, data + ((size_t)i << walk->pages->page_shift), level - 1);
+    }
+    return rc ? rc : walk->fn(walk->ctx, run, level);
+}
+
+/* Over all runs of a record of the file. */
+static int walk_record(struct rmt_pages *pages, const struct rmt_disk_extents *extents,
+                       int (*fn)(void *, const struct rmt_disk_run *, uint32_t), void *ctx)
+{
+    struct walk walk = {
+        .pages = pages,
+        .fn = fn,
+        .ctx = ctx,
+        .pages_max = rmt_div_up(rmt_get64(extents->size), pages->page_size),
+    };
+    for (uint32_t i = 0; i < RMT_EXTENT_RUNS && rmt_get32(extents->runs[i].pages); i++) {
+        int rc = walk_run(&walk, &extents->runs[i], extents->level);
+        if (rc)
+            return rc;
+    }
+    if (walk.pages_max)
+        return walk_fail(&extents->runs[0], "a value has fewer pages than its size says");
+    return 0;
+}
+
+static struct rmt_run run_of(const struct rmt_disk_run *disk)
+{
+    struct rmt_ref ref = rmt_ref_load(&disk->ref);
+    struct rmt_run run = {ref.addr, rmt_get32(disk->pages), ref.birth};
+    return run;
+}
+
+static int gone_fn(void *ctx, const struct rmt_disk_run *run, uint32_t level)
+{
+    (void)level;
+    return rmt_edit_gone_grow(ctx, run_of(run));
+}
+
+int rmt_value_gone(struct rmt_edit *edit, const struct rmt_value *value)
+{
+    return walk_record(edit->pages, value->data, gone_fn, edit);
+}
+
+struct runs_call {
+    struct rmt_pages *pages;
+    rmt_run_fn fn;
+    void *ctx;
+    bool verify;
+};
+
+static int runs_fn(void *ctx, const struct rmt_disk_run *run, uint32_t level)
+{
+    struct runs_call *call = ctx;
+    const uint8_t *data;
+    if (level == 0 && call->verify) {
+        int rc = rmt_page_data(call->pages, run, &data);
+        if (rc < 0)
+            return rc;
+    }
+    return call->fn(call->ctx, run_of(run));
+}
+
+int rmt_value_runs(struct rmt_pages *pages, const struct rmt_value *value, bool verify, rmt_run_fn fn,
+                   void *ctx)
+{
+    struct runs_call call = {pages, fn, ctx, verify};
+    if (!value->extents || rmt_extents_value(value))
+        return 0;
+    return walk_record(pages, value->data, runs_fn, &call);
+}
+
+/* ---- reading --------------------------------------------------------------------------------------- */
+
+uint64_t rmt_value_size(const struct rmt_value *value)
+{
+    const struct rmt_disk_extents *extents = value->data;
+    return value->extents ? rmt_get64(extents->size) : value->size;
+}
+
+/* Copies [off, off + len) of a value to buf; without buf, finds out whether it lies side by side. */
+struct copy {
+    struct rmt_pages *pages;
+    uint8_t *buf;
+    uint64_t off, len; /* what is wanted of the value */
+    uint64_t at;       /* where the next run begins in the value */
+    uint64_t first;    /* address of the first run */
+    bool apart;        /* the runs do not lie side by side */
+};
+
+#define COPY_DONE 1
+
+static int copy_fn(void *ctx, const struct rmt_disk_run *run, uint32_t level)
+{
+    struct copy *copy = ctx;
+    struct rmt_run pages = run_of(run);
+    uint64_t from = copy->at, to = from + (pages.len << copy->pages->page_shift);
+    if (level > 0)
+        return 0;
+    copy->at = to;
+    if (!copy->buf) {
+        if (from == 0)
+            copy->first = pages.addr;
+        copy->apart |= pages.addr != copy->first + (from >> copy->pages->page_shift);
+        if (copy->apart)
+            return COPY_DONE;
+    }
+    uint64_t begin = rmt_max(from, copy->off), end = rmt_min(to, copy->off + copy->len);
+    if (begin < end) {
+        const uint8_t *data;
+        int rc = rmt_page_data(copy->pages, run, &data);
+        if (rc < 0)
+            return rc;
+        if (copy->buf)
+            memcpy(copy->buf + (begin - copy->off), data + (begin - from), end - begin);
+    }
+    return copy->buf && to >= copy->off + copy->len ? COPY_DONE : 0;
+}
+
+int64_t rmt_value_read(struct rmt_pages *pages, const struct rmt_value *value, uint64_t off, void *buf,
+                       size_t len)
+{
+    uint64_t size = rmt_value_size(value);
+    if (off >= size || len == 0)
+        return 0;
+    len = rmt_min(len, size - off);
+    const struct rmt_private *private = rmt_extents_value(value);
+    if (!value->extents || private) {
+        const uint8_t *bytes = private ? private->bytes : value->data;
+        memcpy(buf, bytes + off, len);
+        return (int64_t)len;
+    }
+    struct copy copy = {.pages = pages, .buf = buf, .off = off, .len = len};
+    int rc = walk_record(pages, value->data, copy_fn, &copy);
+    return rc < 0 ? rc : (int64_t)len;
+}
+
+int rmt_value_slice(struct rmt_pages *pages, const struct rmt_value *value, struct rmt_arena *arena,
+                    struct ramet_slice *out)
+{
+    if (rmt_likely(!value->extents)) {
+        *out = rmt_slice(value->data, value->size);
+        return 0;
+    }
+    uint64_t size = rmt_value_size(value);
+    if (size > RAMET_SLICE_MAX)
+        return rmt_fail(-EFBIG, "a value of %llu bytes is too large to be had in one piece",
+                        (unsigned long long)size);
+    const struct rmt_private *private = rmt_extents_value(value);
+    if (private) {
+        *out = rmt_slice(private->bytes, size);
+        return 0;
+    }
+
+    struct copy copy = {.pages = pages, .off = 0, .len = size};
+    int rc = walk_record(pages, value->data, copy_fn, &copy);
+    if (rc < 0)
+        return rc;
+    if (!copy.apart) {
+        *out = rmt_slice(rmt_page_at(pages, copy.first), size);
+        return 0;
+    }
+    copy = (struct copy){.pages = pages, .off = 0, .len = size};
+    copy.buf = rmt_arena_alloc(arena, size);
+    if (!copy.buf)
+        return rmt_fail(-ENOMEM, "no memory for a value of %llu bytes", (unsigned long long)size);
+    rc = walk_record(pages, value->data, copy_fn, &copy);
+    if (rc < 0)
+        return rc;
+    *out = rmt_slice(copy.buf, size);
+    return 0;
+}
+
+/* ---- sealing --------------------------------------------------------------------------------------- */
+
+struct run_list {
+    RMT_VEC(struct rmt_disk_run) runs;
+};
+
+static void run_list_fini(struct run_list *list)
+{
+    rmt_vec_fini(&list->runs);
+}
+RMT_AUTO(run_list_fini, struct run_list)
+
+/* Writes data as runs, which go on the list. */
+static int write_runs(struct rmt_writer *w, const uint8_t *data, size_t len, struct run_list *out)
+{
+    while (len) {
+        struct rmt_disk_run run;
+        size_t taken;
+        int rc = rmt_writer_data(w, data, len, &run, &taken);
+        if (rc < 0)
+            return rc;
+        rmt_assert(taken > 0);
+        rmt_assert(taken <= len);
+        if (!rmt_vec_push(&out->runs, run))
+            return rmt_fail(-ENOMEM, "no memory for a list of runs");
+        data += taken;
+        len -= taken;
+    }
+    return 0;
+}
+
+/* A private value that holds a list of runs as it stands in the file: the writer borrows it. */
+static struct rmt_private *list_new(struct rmt_edit *edit, const struct run_list *list)
+{
+    uint32_t page_size = edit->pages->page_size, per_page = runs_per_page(page_size);
+    size_t nr_pages = rmt_div_up(list->runs.count, per_page);
+    struct rmt_private *value = rmt_edit_value_blank(edit, nr_pages * page_size);
+    if (!value)
+        return NULL;
+    memset(value->bytes, 0, nr_pages * page_size);
+    for (size_t i = 0; i < nr_pages; i++) {
+        size_t n = rmt_min(per_page, list->runs.count - i * per_page);
+        memcpy(value->bytes + i * page_size, list->runs.items + i * per_page, n * RUN_SIZE);
+    }
+    return value;
+}
+
+int rmt_value_seal(struct rmt_edit *edit, struct rmt_disk_extents *record, struct rmt_writer *w)
+{
+    struct rmt_value value = {record, sizeof(*record), true};
+    struct rmt_private *private = rmt_extents_value(&value);
+    rmt_assert(private != NULL);
+
+    struct rmt_disk_extents sealed = {.size = record->size};
+    rmt_auto(run_list_fini) struct run_list *runs = &(struct run_list){0};
+    int rc = write_runs(w, private->bytes, private->value_size, runs);
+    while (rc == 0 && runs->runs.count > RMT_EXTENT_RUNS) {
+        rmt_assert(sealed.level < RMT_EXTENTS_LEVEL_MAX);
+        sealed.level++;
+        struct rmt_private *list = list_new(edit, runs);
+        if (!list)
+            return rmt_fail(-ENOMEM, "no memory for a list of runs");
+        runs->runs.count = 0;
+        rc = write_runs(w, list->bytes, list->value_size, runs);
+    }
+    if (rc < 0)
+        return rc;
+    memcpy(sealed.runs, runs->runs.items, runs->runs.count * sizeof(sealed.runs[0]));
+    *record = sealed;
+    return 0;
+}
