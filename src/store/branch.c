@@ -1,0 +1,505 @@
+/* SPDX-License-Identifier: MIT */
+/* branch.c - branches and snapshots: the public calls on the tree of versions. */
+#include <stdio.h>
+
+#include "store/list.h"
+#include "store/txn.h"
+#include "store/versions.h"
+
+static int usable(const struct ramet_store *store, const char *what)
+{
+    return store ? rmt_store_usable(store) : rmt_fail(-EINVAL, "%s: no store", what);
+}
+
+/* Ends a commit, or aborts it if what it was to do failed. */
+static int end(struct rmt_commit *c, int rc)
+{
+    if (rc < 0) {
+        rmt_commit_abort(c);
+        return rc;
+    }
+    return rmt_commit_end(c, rmt_store_flushes(c->store));
+}
+
+/* ---- changing --------------------------------------------------------------------------------------------- */
+
+static int create(struct rmt_commit *c, const char *name, const char *from_ref)
+{
+    struct rmt_branch branch;
+    int rc = rmt_catalog_branch(&c->store->pages, &c->catalog, name, &branch);
+    if (rc == 0)
+        return rmt_fail(-EEXIST, "'%s': there is such a branch already", name);
+    if (rc != RAMET_ENOTFOUND)
+        return rc;
+    struct rmt_found from;
+    rc = rmt_ref_find(&c->store->pages, &c->catalog, from_ref, &from);
+    struct rmt_version snapshot = from.version;
+    if (rc == 0 && from.branch)
+        rc = rmt_version_snapshot(c, &from.version, &snapshot);
+    return rc < 0 ? rc : rmt_version_branch(c, name, &snapshot);
+}
+
+int ramet_branch_create(struct ramet_store *store, const char *name, const char *from_ref)
+{
+    int rc = usable(store, "ramet_branch_create");
+    if (rc == 0)
+        rc = rmt_name_check("branch", name, false);
+    struct rmt_commit c;
+    if (rc == 0)
+        rc = rmt_commit_begin(store, &c);
+    return rc < 0 ? rc : end(&c, create(&c, name, from_ref));
+}
+
+/* The number of a branch, found in the newest version. */
+static int find_branch(struct ramet_store *store, const char *name, uint64_t *out)
+{
+    struct rmt_reader_slot *slot;
+    struct rmt_found found;
+    uint64_t publication;
+    int rc = rmt_name_check("branch", name, false);
+    if (rc == 0)
+        rc = rmt_reader_claim(&store->shared, &slot);
+    if (rc < 0)
+        return rc;
+    rc = rmt_txn_find(store, slot, name, &found, &publication);
+    rmt_reader_release(slot);
+    if (rc == 0)
+        *out = found.branch;
+    return rc;
+}
+
+/* Runs change on a branch that has no writer. ref: for reset. */
+static int exclusively(struct ramet_store *store, const char *name, const char *ref,
+                       int (*change)(struct rmt_commit *c, const char *name, const char *ref))
+{
+    uint64_t branch = 0;
+    int rc = find_branch(store, name, &branch);
+    if (rc == 0)
+        rc = rmt_branch_lock(store, branch, true);
+    if (rc < 0)
+        return rc;
+    struct rmt_commit c;
+    rc = rmt_commit_begin(store, &c);
+    if (rc == 0)
+        rc = end(&c, change(&c, name, ref));
+    rmt_branch_unlock(store, branch);
+    return rc;
+}
+
+static int delete(struct rmt_commit *c, const char *name, const char *ref)
+{
+    (void)ref;
+    return rmt_version_drop_branch(c, name);
+}
+
+int ramet_branch_delete(struct ramet_store *store, const char *name)
+{
+    int rc = usable(store, "ramet_branch_delete");
+    return rc < 0 ? rc : exclusively(store, name, NULL, delete);
+}
+
+static int reset(struct rmt_commit *c, const char *name, const char *ref)
+{
+    struct rmt_found to;
+    int rc = rmt_ref_find(&c->store->pages, &c->catalog, ref, &to);
+    if (rc < 0)
+        return rc;
+    if (to.branch)
+        return rmt_fail(-EINVAL, "'%s' is a branch: a branch is reset to a snapshot, BRANCH@NAME or @ID", ref);
+    return rmt_version_reset(c, name, to.version.number);
+}
+
+int ramet_branch_reset(struct ramet_store *store, const char *name, const char *ref)
+{
+    int rc = usable(store, "ramet_branch_reset");
+    if (rc == 0 && !ref)
+        rc = rmt_fail(-EINVAL, "ramet_branch_reset: no ref");
+    return rc < 0 ? rc : exclusively(store, name, ref, reset);
+}
+
+static int keep_head(struct rmt_commit *c, const char *name, const struct ramet_keep *keep, uint64_t *out_id)
+{
+    struct rmt_branch branch;
+    struct rmt_version head, snapshot;
+    int rc = rmt_catalog_branch(&c->store->pages, &c->catalog, name, &branch);
+    if (rc == RAMET_ENOTFOUND)
+        return rmt_fail(rc, "'%s': there is no such branch", name);
+    if (rc == 0)
+        rc = rmt_catalog_version(&c->store->pages, &c->catalog, branch.head, &head);
+    if (rc == 0)
+        rc = rmt_version_snapshot(c, &head, &snapshot);
+    if (rc == 0)
+        rc = rmt_version_keep(c, name, &branch, &snapshot, keep);
+    if (rc == 0)
+        *out_id = snapshot.id;
+    return rc;
+}
+
+int ramet_snapshot_create(struct ramet_store *store, const char *branch, const struct ramet_keep *keep,
+                          uint64_t *out_id)
+{
+    int rc = usable(store, "ramet_snapshot_create");
+    if (!branch)
+        branch = "main";
+    if (rc == 0 && keep && (!rmt_known_size(keep, struct ramet_keep) || keep->size < sizeof(*keep)))
+        rc = rmt_fail(-EINVAL, "ramet_snapshot_create: keep->size is not set");
+    if (rc == 0)
+        rc = rmt_name_check("branch", branch, false);
+    struct rmt_commit c;
+    if (rc == 0)
+        rc = rmt_commit_begin(store, &c);
+    uint64_t id = 0;
+    if (rc == 0)
+        rc = end(&c, keep_head(&c, branch, keep, &id));
+    if (rc == 0 && out_id)
+        *out_id = id;
+    return rc;
+}
+
+static int forget(struct rmt_commit *c, const char *ref)
+{
+    struct rmt_found found;
+    int rc = rmt_ref_find(&c->store->pages, &c->catalog, ref, &found);
+    if (rc < 0)
+        return rc;
+    if (found.branch)
+        return rmt_fail(-EINVAL, "'%s' is a branch, not a snapshot", ref);
+    if (ref[0] == '@')
+        return rmt_version_forget_all(c, found.version.number);
+    char name[RAMET_NAME_MAX + 1];
+    const char *at = strchr(ref, '@');
+    (void)snprintf(name, sizeof(name), "%.*s", (int)(at - ref), ref);
+    struct rmt_branch branch;
+    rc = rmt_catalog_branch(&c->store->pages, &c->catalog, name, &branch);
+    return rc < 0 ? rc : rmt_version_forget(c, name, &branch, at + 1);
+}
+
+int ramet_snapshot_delete(struct ramet_store *store, const char *ref)
+{
+    int rc = usable(store, "ramet_snapshot_delete");
+    if (rc == 0 && !ref)
+        rc = rmt_fail(-EINVAL, "ramet_snapshot_delete: no ref");
+    struct rmt_commit c;
+    if (rc == 0)
+        rc = rmt_commit_begin(store, &c);
+    return rc < 0 ? rc : end(&c, forget(&c, ref));
+}
+
+/* ---- listing ---------------------------------------------------------------------------------------------- */
+
+/* A catalog that stays as it is while it is listed. */
+struct view {
+    struct ramet_store *store;
+    struct rmt_reader_slot *slot;
+    struct rmt_tree catalog;
+};
+
+static int view_open(struct ramet_store *store, struct view *view)
+{
+    struct rmt_disk_slot disk;
+    view->store = store;
+    int rc = rmt_reader_claim(&store->shared, &view->slot);
+    if (rc < 0)
+        return rc;
+    (void)rmt_shared_newest(&store->shared, &disk);
+    rmt_reader_enter(view->slot, rmt_get64(disk.id));
+    (void)rmt_shared_newest(&store->shared, &disk);
+    /* The catalog's pages were born at or before the commit that published it. */
+    rmt_reader_settle(view->slot, rmt_get64(disk.id));
+    atomic_store(&view->slot->since_ms, store->io->ops->clock_ms(store->io));
+    view->catalog = (struct rmt_tree){.root = rmt_ref_load(&disk.catalog), .fixed = true};
+    return 0;
+}
+
+static int malformed(const struct view *view)
+{
+    return rmt_fail(RAMET_ECORRUPT, "store '%s': a record of the catalog is malformed",
+                    view->store->io->path);
+}
+
+/* Pages of the snapshots a branch keeps that no later version on its line has: what they alone own. */
+static int snapshot_pages(struct view *view, const struct rmt_branch *branch, uint64_t *out)
+{
+    struct rmt_key prefix = rmt_key1('k', branch->number);
+    rmt_auto(rmt_scan_fini) struct rmt_scan scan;
+    rmt_scan_init(&scan, &view->store->pages, &view->catalog, &prefix);
+    uint64_t last = 0;
+    int rc;
+    *out = 0;
+    while ((rc = rmt_scan_next(&scan)) > 0) {
+        struct rmt_version v;
+        if (scan.key.size < 8)
+            return malformed(view);
+        uint64_t number = rmt_get_be64(scan.key.data);
+        if (number == last)
+            continue;
+        last = number;
+        rc = rmt_catalog_version(&view->store->pages, &view->catalog, number, &v);
+        if (rc < 0)
+            return rc;
+        *out += v.owned_pages;
+    }
+    return rc;
+}
+
+static int branch_info(struct view *view, const char *name, struct ramet_branch_info *out)
+{
+    struct rmt_branch branch;
+    struct rmt_version head, base = {.id = 0};
+    uint64_t kept = 0;
+    struct rmt_pages *pages = &view->store->pages;
+    int rc = rmt_catalog_branch(pages, &view->catalog, name, &branch);
+    if (rc == 0)
+        rc = rmt_catalog_version(pages, &view->catalog, branch.head, &head);
+    if (rc == 0 && head.prev)
+        rc = rmt_catalog_version(pages, &view->catalog, head.prev, &base);
+    if (rc == 0)
+        rc = snapshot_pages(view, &branch, &kept);
+    if (rc < 0)
+        return rc;
+    *out = (struct ramet_branch_info){
+        .size = sizeof(*out),
+        .name = name,
+        .head = head.id,
+        .base = base.id,
+        .owned_bytes = head.owned_pages << pages->page_shift,
+        .shared_bytes = (head.total_pages - head.owned_pages) << pages->page_shift,
+        .snapshots = branch.snapshots,
+        .snapshot_bytes = kept << pages->page_shift,
+        .time = head.time_us,
+    };
+    return 0;
+}
+
+static int list_branches(struct view *view, ramet_branch_fn fn, void *ctx)
+{
+    struct rmt_key prefix = {.bytes = {'b'}, .size = 1};
+    rmt_auto(rmt_scan_fini) struct rmt_scan scan;
+    rmt_scan_init(&scan, &view->store->pages, &view->catalog, &prefix);
+    int rc;
+    while ((rc = rmt_scan_next(&scan)) > 0) {
+        char name[RAMET_NAME_MAX + 1];
+        struct ramet_branch_info info;
+        if (scan.key.size > RAMET_NAME_MAX)
+            return malformed(view);
+        memcpy(name, scan.key.data, scan.key.size);
+        name[scan.key.size] = 0;
+        rc = branch_info(view, name, &info);
+        if (rc == 0)
+            rc = fn(ctx, &info);
+        if (rc != 0)
+            return rc;
+    }
+    return rc;
+}
+
+int ramet_branch_list(struct ramet_store *store, ramet_branch_fn fn, void *ctx)
+{
+    struct view view;
+    int rc = usable(store, "ramet_branch_list");
+    if (rc == 0 && !fn)
+        rc = rmt_fail(-EINVAL, "ramet_branch_list: no fn");
+    if (rc == 0)
+        rc = view_open(store, &view);
+    if (rc < 0)
+        return rc;
+    rc = list_branches(&view, fn, ctx);
+    rmt_reader_release(view.slot);
+    return rc;
+}
+
+/* Puts a message together. Owned. */
+static int read_message(struct view *view, const struct rmt_disk_keep *keep, struct ramet_slice here,
+                        char **out)
+{
+    size_t size = rmt_get32(keep->message_size), at = here.size;
+    if (size > RAMET_MESSAGE_MAX || here.size > size)
+        return malformed(view);
+    rmt_auto(free) char *message = malloc(size + 1);
+    if (!message)
+        return rmt_fail(-ENOMEM, "a message");
+    memcpy(message, here.data, here.size);
+    for (uint32_t chunk = 0; at < size; chunk++) {
+        struct rmt_key key = rmt_key_chunk('m', rmt_get64(keep->message), chunk);
+        struct rmt_value value;
+        int rc = rmt_tree_get(&view->store->pages, &view->catalog, rmt_key_slice(&key), &value);
+        if (rc == RAMET_ENOTFOUND || (rc == 0 && (value.extents || value.size > size - at || !value.size)))
+            return malformed(view);
+        if (rc < 0)
+            return rc;
+        memcpy(message + at, value.data, value.size);
+        at += value.size;
+    }
+    message[size] = 0;
+    *out = rmt_take(message);
+    return 0;
+}
+
+static int tell_snapshot(struct view *view, const char *branch, const struct rmt_scan *scan,
+                         ramet_snapshot_fn fn, void *ctx)
+{
+    struct rmt_disk_keep keep;
+    struct rmt_version v;
+    char name[RAMET_NAME_MAX + 1], author[RAMET_NAME_MAX + 1];
+    if (scan->key.size < 8 || scan->key.size - 8 > RAMET_NAME_MAX || scan->value.size < sizeof(keep))
+        return malformed(view);
+    memcpy(&keep, scan->value.data, sizeof(keep));
+    size_t nr_author = rmt_get32(keep.author_size);
+    if (nr_author > RAMET_NAME_MAX || nr_author > scan->value.size - sizeof(keep))
+        return malformed(view);
+    memcpy(name, (const uint8_t *)scan->key.data + 8, scan->key.size - 8);
+    name[scan->key.size - 8] = 0;
+    const uint8_t *rest = (const uint8_t *)scan->value.data + sizeof(keep);
+    memcpy(author, rest, nr_author);
+    author[nr_author] = 0;
+    rmt_auto(free) char *message = NULL;
+    struct ramet_slice here = rmt_slice(rest + nr_author, scan->value.size - sizeof(keep) - nr_author);
+    int rc = read_message(view, &keep, here, &message);
+    if (rc == 0)
+        rc = rmt_catalog_version(&view->store->pages, &view->catalog, rmt_get_be64(scan->key.data), &v);
+    if (rc < 0)
+        return rc;
+    struct ramet_snapshot_info info = {
+        .size = sizeof(info),
+        .id = v.id,
+        .branch = branch,
+        .name = name[0] ? name : NULL,
+        .author = author[0] ? author : NULL,
+        .message = message[0] ? message : NULL,
+        .time = (int64_t)rmt_get64(keep.time_us),
+        .generation = v.generation,
+        .parents = {v.parents[0], v.parents[1]},
+        .owned_bytes = v.owned_pages << view->store->pages.page_shift,
+        .total_bytes = v.total_pages << view->store->pages.page_shift,
+    };
+    return fn(ctx, &info);
+}
+
+static int list_of_branch(struct view *view, const char *name, ramet_snapshot_fn fn, void *ctx)
+{
+    struct rmt_branch branch;
+    int rc = rmt_catalog_branch(&view->store->pages, &view->catalog, name, &branch);
+    if (rc == RAMET_ENOTFOUND)
+        return rmt_fail(rc, "'%s': there is no such branch", name);
+    if (rc < 0)
+        return rc;
+    struct rmt_key prefix = rmt_key1('k', branch.number);
+    rmt_auto(rmt_scan_fini) struct rmt_scan scan;
+    rmt_scan_init(&scan, &view->store->pages, &view->catalog, &prefix);
+    while ((rc = rmt_scan_next(&scan)) > 0) {
+        rc = tell_snapshot(view, name, &scan, fn, ctx);
+        if (rc != 0)
+            return rc;
+    }
+    return rc;
+}
+
+struct listing {
+    struct view *view;
+    ramet_snapshot_fn fn;
+    void *ctx;
+};
+
+static int of_each(void *ctx, const struct ramet_branch_info *info)
+{
+    struct listing *l = ctx;
+    return list_of_branch(l->view, info->name, l->fn, l->ctx);
+}
+
+int ramet_snapshot_list(struct ramet_store *store, const char *branch, ramet_snapshot_fn fn, void *ctx)
+{
+    struct view view;
+    int rc = usable(store, "ramet_snapshot_list");
+    if (rc == 0 && !fn)
+        rc = rmt_fail(-EINVAL, "ramet_snapshot_list: no fn");
+    if (rc == 0 && branch)
+        rc = rmt_name_check("branch", branch, false);
+    if (rc == 0)
+        rc = view_open(store, &view);
+    if (rc < 0)
+        return rc;
+    struct listing l = {&view, fn, ctx};
+    rc = branch ? list_of_branch(&view, branch, fn, ctx) : list_branches(&view, of_each, &l);
+    rmt_reader_release(view.slot);
+    return rc;
+}
+
+/* ---- readers ---------------------------------------------------------------------------------------------- */
+
+struct telling {
+    struct view *view;
+    ramet_reader_fn fn;
+    void *ctx;
+    uint64_t now_ms;
+};
+
+struct holding {
+    uint64_t v, freed, pages;
+};
+
+static int add_held(void *ctx, struct rmt_run run)
+{
+    struct holding *h = ctx;
+    if (run.birth <= h->v && h->v < h->freed)
+        h->pages += run.len;
+    return 0;
+}
+
+/* Pages in limbo that a reader of version v needs. */
+static int held_by(struct view *view, uint64_t v, uint64_t *out)
+{
+    struct rmt_key prefix = {.bytes = {'L'}, .size = 1};
+    rmt_auto(rmt_scan_fini) struct rmt_scan scan;
+    rmt_scan_init(&scan, &view->store->pages, &view->catalog, &prefix);
+    struct holding h = {.v = v};
+    int rc;
+    while ((rc = rmt_scan_next(&scan)) > 0) {
+        struct rmt_list list;
+        struct rmt_key key = prefix;
+        if (scan.key.size != 16)
+            return malformed(view);
+        memcpy(key.bytes + 1, scan.key.data, 16);
+        key.size = 17;
+        h.freed = rmt_get_be64(scan.key.data);
+        rc = rmt_list_load(&list, &view->store->pages, &key, scan.value);
+        if (rc == 0 && v < h.freed && list.birth_min <= v)
+            rc = rmt_list_each(&view->store->pages, &view->catalog, &list, add_held, &h);
+        if (rc < 0)
+            return rc;
+    }
+    *out = h.pages;
+    return rc;
+}
+
+static int tell_reader(void *ctx, uint32_t pid, uint64_t v, uint64_t since_ms)
+{
+    struct telling *t = ctx;
+    uint64_t pages;
+    int rc = held_by(t->view, v, &pages);
+    if (rc < 0)
+        return rc;
+    struct ramet_reader_info info = {
+        .size = sizeof(info),
+        .pid = pid,
+        .version = v,
+        .age_ms = t->now_ms - rmt_min(t->now_ms, since_ms),
+        .held_bytes = pages << t->view->store->pages.page_shift,
+    };
+    return t->fn(t->ctx, &info);
+}
+
+int ramet_reader_list(struct ramet_store *store, ramet_reader_fn fn, void *ctx)
+{
+    struct view view;
+    int rc = usable(store, "ramet_reader_list");
+    if (rc == 0 && !fn)
+        rc = rmt_fail(-EINVAL, "ramet_reader_list: no fn");
+    if (rc == 0)
+        rc = view_open(store, &view);
+    if (rc < 0)
+        return rc;
+    struct telling t = {&view, fn, ctx, store->io->ops->clock_ms(store->io)};
+    rc = rmt_readers_list(&store->shared, view.slot, tell_reader, &t);
+    rmt_reader_release(view.slot);
+    return rc;
+}

@@ -1,0 +1,447 @@
+/* SPDX-License-Identifier: MIT */
+#include <inttypes.h>
+
+#include "store/list.h"
+#include "store/versions.h"
+
+#define CEILING_STEP ((uint64_t)1 << 20)
+/* A commit larger than this flushes its pages before its slot, so that opening has little to verify. */
+#define PREFLUSH_PAGES 2048
+/* Commits that are not flushed leave what they freed in limbo: past this it is time to flush. */
+#define LIMBO_BYTES ((uint64_t)64 << 20)
+#define SWEEP_PAGES 512
+
+/* ---- state -------------------------------------------------------------------------------------------- */
+
+void rmt_state_load(struct rmt_state *state, const struct rmt_disk_slot *slot)
+{
+    *state = (struct rmt_state){
+        .id = rmt_get64(slot->id),
+        .durable = rmt_get64(slot->durable),
+        .ceiling = rmt_get64(slot->ceiling),
+        .pages = rmt_get64(slot->pages),
+        .number = rmt_get64(slot->number),
+        .catalog = rmt_ref_load(&slot->catalog),
+        .log = rmt_ref_load(&slot->log),
+        .data_pages = rmt_get64(slot->data_pages),
+        .unswept_pages = rmt_get64(slot->unswept_pages),
+        .book_pages = rmt_get64(slot->book_pages),
+        .limbo_pages = rmt_get64(slot->limbo_pages),
+        .free_pages = rmt_get64(slot->free_pages),
+        .branches = rmt_get64(slot->branches),
+        .snapshots = rmt_get64(slot->snapshots),
+        .time_us = (int64_t)rmt_get64(slot->time_us),
+        .flags = rmt_get32(slot->flags),
+    };
+}
+
+void rmt_state_save(const struct ramet_store *store, const struct rmt_state *state,
+                    struct rmt_disk_slot *out)
+{
+    *out = (struct rmt_disk_slot){
+        .format = rmt_put32(RMT_FORMAT),
+        .page_size = rmt_put32(store->pages.page_size),
+        .flags = rmt_put32(state->flags),
+        .id = rmt_put64(state->id),
+        .durable = rmt_put64(state->durable),
+        .ceiling = rmt_put64(state->ceiling),
+        .pages = rmt_put64(state->pages),
+        .number = rmt_put64(state->number),
+        .data_pages = rmt_put64(state->data_pages),
+        .unswept_pages = rmt_put64(state->unswept_pages),
+        .book_pages = rmt_put64(state->book_pages),
+        .limbo_pages = rmt_put64(state->limbo_pages),
+        .free_pages = rmt_put64(state->free_pages),
+        .branches = rmt_put64(state->branches),
+        .snapshots = rmt_put64(state->snapshots),
+        .time_us = rmt_put64((uint64_t)state->time_us),
+    };
+    memcpy(out->magic, RMT_SLOT_MAGIC, sizeof(out->magic));
+    memcpy(out->store_id, store->store_id, sizeof(out->store_id));
+    rmt_ref_store(&out->catalog, state->catalog);
+    rmt_ref_store(&out->log, state->log);
+    rmt_sector_seal(out);
+}
+
+int rmt_store_writable(const struct ramet_store *store)
+{
+    if (store->readonly)
+        return rmt_fail(-EROFS, "store '%s' was opened read-only", store->io->path);
+    if (atomic_load(&store->shared.bytes->poisoned))
+        return rmt_fail(RAMET_EPOISONED, "store '%s'", store->io->path);
+    return 0;
+}
+
+/* ---- slots, flushes ----------------------------------------------------------------------------------- */
+
+static int write_sector(struct ramet_store *store, const void *sector, uint64_t off)
+{
+    struct iovec iov = {.iov_base = (void *)(uintptr_t)sector, .iov_len = RMT_SECTOR_SIZE};
+    return store->io->ops->write(store->io, &iov, 1, off);
+}
+
+/* Writes a state into the slot that does not hold the newest durable one. */
+static int write_slot(struct ramet_store *store, const struct rmt_state *state, struct rmt_disk_slot *out)
+{
+    struct rmt_shared_bytes *bytes = store->shared.bytes;
+    uint32_t index = !bytes->durable_index;
+    rmt_state_save(store, state, out);
+    int rc = write_sector(store, out, rmt_slot_off(index));
+    if (rc == 0)
+        bytes->slot_ids[index] = state->id;
+    return rc;
+}
+
+/* What slot says was flushed: it is in the slot that is not the durable one. */
+static void now_durable(struct ramet_store *store, const struct rmt_disk_slot *slot)
+{
+    struct rmt_shared_bytes *bytes = store->shared.bytes;
+    struct rmt_disk_seal seal = {.id = slot->id};
+    bytes->durable_index = !bytes->durable_index;
+    bytes->durable_id = rmt_get64(slot->id);
+    bytes->durable_ceiling = rmt_get64(slot->ceiling);
+    bytes->durable = *slot;
+    memcpy(seal.magic, RMT_SEAL_MAGIC, sizeof(seal.magic));
+    memcpy(seal.store_id, store->store_id, sizeof(seal.store_id));
+    rmt_sector_seal(&seal);
+    (void)write_sector(store, &seal, rmt_seal_off(bytes->durable_index)); /* a hint: opening verifies without it */
+}
+
+/* Flushes; a flush that fails poisons writing everywhere, and reading goes on from the last durable commit. */
+static int flush(struct ramet_store *store)
+{
+    struct rmt_shared_bytes *bytes = store->shared.bytes;
+    int rc = store->io->ops->sync(store->io);
+    if (rc == 0)
+        return 0;
+    atomic_store(&bytes->poisoned, 1);
+    rmt_pages_forget(&store->pages);
+    rmt_shared_publish(&store->shared, &bytes->durable);
+    return rc;
+}
+
+/* ---- the commit lock ---------------------------------------------------------------------------------- */
+
+static void give_lock(struct ramet_store *store)
+{
+    (void)store->io->ops->lock(store->io, RMT_BYTE_COMMIT, RMT_IO_UNLOCK, true); /* closing drops it too */
+    rmt_lock_give(&store->commit_lock);
+}
+
+static int take_lock(struct ramet_store *store)
+{
+    rmt_lock_take(&store->commit_lock);
+    int rc = store->io->ops->lock(store->io, RMT_BYTE_COMMIT, RMT_IO_LOCK_EXCLUSIVE, true);
+    if (rc == 0)
+        rc = rmt_store_writable(store);
+    if (rc < 0)
+        give_lock(store);
+    return rc;
+}
+
+/* ---- ids ---------------------------------------------------------------------------------------------- */
+
+static int next_id(struct ramet_store *store, uint64_t *out)
+{
+    uint64_t id = atomic_load(&store->shared.bytes->last_id) + 1;
+    id += (uint32_t)id == 0; /* its low half means "none" where pages are remembered */
+    if (id > RMT_ID_MAX - CEILING_STEP)
+        return rmt_fail(-EOVERFLOW, "store '%s' has used up all commit ids: copy it into a new one",
+                        store->io->path);
+    atomic_store(&store->shared.bytes->last_id, id);
+    *out = id;
+    return 0;
+}
+
+/* Publishes the same version under a new id, durable, with a fresh ceiling. */
+static int renew(struct ramet_store *store, struct rmt_state *state)
+{
+    struct rmt_disk_slot slot;
+    int rc = next_id(store, &state->id);
+    if (rc < 0)
+        return rc;
+    state->durable = store->shared.bytes->durable_id;
+    state->ceiling = state->id + CEILING_STEP;
+    state->flags = 0;
+    rc = write_slot(store, state, &slot);
+    if (rc == 0)
+        rc = flush(store);
+    if (rc < 0)
+        return rc;
+    now_durable(store, &slot);
+    rmt_shared_publish(&store->shared, &slot);
+    store->shared.bytes->new_epoch = 0;
+    return 0;
+}
+
+/* An id for a commit: above all that were used, not above the ceiling of the newest durable slot. */
+static int take_id(struct ramet_store *store, struct rmt_state *state, uint64_t *out)
+{
+    struct rmt_shared_bytes *bytes = store->shared.bytes;
+    if (store->io->durable && (bytes->new_epoch || atomic_load(&bytes->last_id) + 2 > bytes->durable_ceiling)) {
+        int rc = renew(store, state);
+        if (rc < 0)
+            return rc;
+        store->space_for = atomic_load(&bytes->published);
+    }
+    return next_id(store, out);
+}
+
+/* ---- begin --------------------------------------------------------------------------------------------- */
+
+/* The space map as of the newest version. */
+static int load_space(struct ramet_store *store, const struct rmt_state *state, uint64_t publication)
+{
+    if (store->space.loaded && store->space_for == publication)
+        return 0;
+    if (store->space.loaded && !store->io->durable)
+        return 0; /* memory: it is nowhere else */
+    int rc = rmt_space_load(&store->space, state->log);
+    if (rc == 0)
+        store->space_for = publication;
+    return rc;
+}
+
+int rmt_commit_prepare(struct ramet_store *store)
+{
+    int rc = take_lock(store);
+    if (rc < 0)
+        return rc;
+    if (!store->space.loaded) {
+        struct rmt_disk_slot slot;
+        struct rmt_state state;
+        uint64_t publication = rmt_shared_newest(&store->shared, &slot);
+        rmt_state_load(&state, &slot);
+        rc = load_space(store, &state, publication);
+    }
+    give_lock(store);
+    return rc;
+}
+
+static int begin_locked(struct ramet_store *store, struct rmt_commit *c)
+{
+    struct rmt_disk_slot slot;
+    struct rmt_shared_bytes *bytes = store->shared.bytes;
+    uint64_t publication = rmt_shared_newest(&store->shared, &slot);
+    rmt_state_load(&c->state, &slot);
+    int rc = load_space(store, &c->state, publication);
+    if (rc == 0)
+        rc = take_id(store, &c->state, &c->id);
+    if (rc < 0)
+        return rc;
+    c->slots_at = store->io->durable ? rmt_min(bytes->slot_ids[0], bytes->slot_ids[1]) : UINT64_MAX;
+    c->catalog = (struct rmt_tree){.root = c->state.catalog};
+    c->state.time_us = store->io->ops->time_us(store->io);
+    c->sweep_budget = SWEEP_PAGES;
+    rmt_edit_init(&c->edit, &store->pages, NULL, NULL);
+    c->edit.pool = &store->pool;
+    rmt_writer_init(&c->writer, &store->pages, &store->space, c->id);
+    rmt_readers_look(&store->shared, store->readers);
+    return rmt_limbo_release(c);
+}
+
+static void fini(struct rmt_commit *c)
+{
+    rmt_writer_fini(&c->writer);
+    rmt_edit_fini(&c->edit);
+    rmt_vec_fini(&c->limbo);
+}
+
+int rmt_commit_begin(struct ramet_store *store, struct rmt_commit *c)
+{
+    int rc = take_lock(store);
+    if (rc < 0)
+        return rc;
+    memset(c, 0, sizeof(*c));
+    c->store = store;
+    rc = begin_locked(store, c);
+    if (rc < 0 && c->writer.pages)
+        rmt_commit_abort(c);
+    else if (rc < 0)
+        give_lock(store);
+    return rc;
+}
+
+int rmt_commit_limbo(struct rmt_commit *c, uint64_t addr, uint64_t len, uint64_t birth)
+{
+    return rmt_runs_push(&c->limbo, addr, len, birth) ? 0 : rmt_fail(-ENOMEM, "a commit");
+}
+
+void rmt_commit_abort(struct rmt_commit *c)
+{
+    struct ramet_store *store = c->store;
+    if (store->io->durable) {
+        rmt_space_unload(&store->space);
+    } else {
+        rmt_space_undo(&store->space);
+    }
+    fini(c);
+    give_lock(store);
+}
+
+/* ---- end ----------------------------------------------------------------------------------------------- */
+
+/* Writes all that was freed into the catalog; what that replaces of the catalog is freed too, and so on
+ * until nothing more is: each page of the catalog is replaced once. (edit.gone: pages of the catalog, and
+ * of the space map.) */
+static int settle_limbo(struct rmt_commit *c)
+{
+    for (;;) {
+        for (size_t i = 0; i < c->edit.gone.count; i++) {
+            struct rmt_run run = c->edit.gone.items[i];
+            c->state.book_pages -= run.len;
+            /* Not joined to the last run: that may be in the catalog already. */
+            if (!rmt_vec_push(&c->limbo, run))
+                return rmt_fail(-ENOMEM, "a commit");
+        }
+        c->edit.gone.count = 0;
+        if (c->limbo_done == c->limbo.count)
+            return 0;
+        size_t from = c->limbo_done;
+        c->limbo_done = c->limbo.count;
+        int rc = rmt_limbo_add(c, &c->limbo, from);
+        if (rc < 0)
+            return rc;
+    }
+}
+
+/* The catalog and the space map go to the writer. */
+static int seal(struct rmt_commit *c)
+{
+    struct ramet_store *store = c->store;
+    int rc = store->io->durable ? rmt_space_choose(&store->space, c->id, &c->edit.gone) : 0;
+    if (rc == 0)
+        rc = settle_limbo(c);
+    if (rc < 0)
+        return rc;
+    uint64_t written = c->writer.nr_written;
+    rmt_assert(c->edit.gone.count == 0);
+    c->writer.expected = c->edit.nr_private;
+    rc = rmt_tree_seal(&c->edit, &c->catalog, &c->writer);
+    rmt_writer_settle(&c->writer);
+    if (rc == 0 && store->io->durable)
+        rc = rmt_space_write(&store->space, c->id, &c->writer, &c->state.log);
+    c->state.book_pages += c->writer.nr_written - written;
+    c->state.catalog = c->catalog.root;
+    return rc;
+}
+
+/* All accounts add up to the file: a page that was lost or counted twice is seen here. */
+static int balance(struct rmt_commit *c)
+{
+    struct ramet_store *store = c->store;
+    struct rmt_state *s = &c->state;
+    s->pages = store->space.nr_pages;
+    s->free_pages = store->space.nr_free;
+    uint64_t sum = store->pages.first + s->data_pages + s->unswept_pages + s->book_pages + s->limbo_pages +
+                   s->free_pages;
+    if (sum != s->pages)
+        return rmt_fail(RAMET_ECORRUPT,
+                        "store '%s': %" PRIu64 " pages of data, %" PRIu64 " unswept, %" PRIu64
+                        " of records, %" PRIu64 " in limbo and %" PRIu64 " free do not make %" PRIu64,
+                        store->io->path, s->data_pages, s->unswept_pages, s->book_pages, s->limbo_pages,
+                        s->free_pages, s->pages);
+    return 0;
+}
+
+static int write_out(struct rmt_commit *c, bool *flushing, struct rmt_disk_slot *out)
+{
+    struct ramet_store *store = c->store;
+    struct rmt_state *s = &c->state;
+    bool large = c->writer.nr_written > PREFLUSH_PAGES;
+    int rc = rmt_writer_flush(&c->writer);
+    if (rc < 0)
+        return rc;
+    /* Pages freed since the last flush cannot be used again before the next. */
+    if (store->io->durable && s->limbo_pages << store->pages.page_shift > LIMBO_BYTES &&
+        s->limbo_pages > s->pages / 4)
+        *flushing = true;
+    s->id = c->id;
+    s->durable = store->shared.bytes->durable_id;
+    s->ceiling = c->id + CEILING_STEP;
+    s->flags = 0;
+    if (*flushing && store->io->durable && large) {
+        rc = flush(store);
+        s->flags = RMT_SLOT_PREFLUSHED;
+    }
+    if (rc < 0 || !store->io->durable) {
+        rmt_state_save(store, s, out);
+        return rc;
+    }
+    rc = write_slot(store, s, out);
+    if (rc == 0 && *flushing)
+        rc = flush(store);
+    return rc;
+}
+
+int rmt_commit_end(struct rmt_commit *c, bool flushing)
+{
+    struct ramet_store *store = c->store;
+    struct rmt_disk_slot slot;
+    int rc = rmt_sweep_some(c, c->sweep_budget);
+    if (rc == 0)
+        rc = seal(c);
+    if (rc == 0)
+        rc = balance(c);
+    if (rc == 0)
+        rc = write_out(c, &flushing, &slot);
+    if (rc < 0) {
+        rmt_commit_abort(c);
+        return rc;
+    }
+    rmt_space_done(&store->space);
+    if (flushing && store->io->durable)
+        now_durable(store, &slot);
+    rmt_shared_publish(&store->shared, &slot);
+    store->space_for = atomic_load(&store->shared.bytes->published);
+    fini(c);
+    give_lock(store);
+    if (!flushing && store->flusher)
+        rmt_flusher_wake(store->flusher);
+    return 0;
+}
+
+/* ---- flushing later, making room ----------------------------------------------------------------------- */
+
+int rmt_store_sync(struct ramet_store *store)
+{
+    if (!store->io->durable)
+        return 0;
+    struct rmt_disk_slot slot;
+    rmt_lock_take(&store->commit_lock);
+    int rc = store->io->ops->lock(store->io, RMT_BYTE_COMMIT, RMT_IO_LOCK_EXCLUSIVE, true);
+    if (rc == 0 && atomic_load(&store->shared.bytes->poisoned))
+        rc = rmt_fail(RAMET_EPOISONED, "store '%s'", store->io->path);
+    (void)rmt_shared_newest(&store->shared, &slot);
+    if (rc == 0 && rmt_get64(slot.id) != store->shared.bytes->durable_id) {
+        rc = flush(store);
+        if (rc == 0)
+            now_durable(store, &slot);
+    }
+    give_lock(store);
+    return rc;
+}
+
+/* An empty commit, durable: what waits in limbo comes nearer to being free. */
+static int turn(struct ramet_store *store)
+{
+    struct rmt_commit c;
+    int rc = rmt_commit_begin(store, &c);
+    return rc < 0 ? rc : rmt_commit_end(&c, true);
+}
+
+int rmt_store_reserve(struct ramet_store *store, uint64_t pages, bool urgent)
+{
+    int rc = rmt_space_reserve(&store->space, pages, urgent);
+    for (int i = 0; rc == -ENOSPC && i < 3; i++) {
+        struct rmt_disk_slot slot;
+        (void)rmt_shared_newest(&store->shared, &slot);
+        if (rmt_get64(slot.limbo_pages) + rmt_get64(slot.unswept_pages) < pages)
+            return rmt_space_reserve(&store->space, pages, urgent); /* for its message */
+        int turned = turn(store);
+        if (turned < 0)
+            return turned;
+        rc = rmt_space_reserve(&store->space, pages, urgent);
+    }
+    return rc;
+}

@@ -1,0 +1,448 @@
+/* SPDX-License-Identifier: MIT */
+/* map.c - maps and cursors: the public calls on the trees of a transaction. */
+#include "store/txn.h"
+#include "store/walk.h"
+
+/* ---- the records of maps --------------------------------------------------------------------------------- */
+
+/* Takes a map's tree out of the tree of maps. RAMET_ENOTFOUND without a message. */
+static int find(struct ramet_txn *txn, const char *name, struct rmt_tree *out)
+{
+    struct rmt_value value;
+    int rc = rmt_tree_get(&txn->store->pages, &txn->maps_tree, rmt_slice(name, strlen(name)), &value);
+    return rc < 0 ? rc : rmt_map_load(&txn->store->pages, &value, RMT_ID_MAX, out);
+}
+
+static int put_record(struct ramet_txn *txn, const char *name, const struct rmt_tree *tree)
+{
+    struct rmt_disk_map disk = {.count = rmt_put64(tree->count), .kind = rmt_put32(RMT_MAP_KIND)};
+    rmt_ref_store(&disk.root, tree->root);
+    return rmt_tree_put(&txn->edit, &txn->maps_tree, rmt_slice(name, strlen(name)),
+                        rmt_slice(&disk, sizeof(disk)), 0);
+}
+
+int rmt_maps_reload(struct ramet_txn *txn)
+{
+    for (struct ramet_map *map = txn->maps; map; map = map->next) {
+        struct rmt_tree tree = {.count = 0};
+        int rc = find(txn, map->name, &tree);
+        if (rc < 0 && rc != RAMET_ENOTFOUND)
+            return rc;
+        map->exists = rc == 0;
+        map->changed = false;
+        rmt_tree_set(&map->tree, tree.root, tree.count);
+        for (struct ramet_cursor *c = map->cursors; c; c = c->next)
+            rmt_cursor_reset(&c->cursor);
+    }
+    return 0;
+}
+
+bool rmt_maps_changed(const struct ramet_txn *txn)
+{
+    for (const struct ramet_map *map = txn->maps; map; map = map->next) {
+        if (map->exists && map->changed)
+            return true;
+    }
+    return !rmt_ref_equal(txn->maps_tree.root, txn->version.root);
+}
+
+int rmt_maps_seal(struct ramet_txn *txn, struct rmt_writer *w)
+{
+    for (struct ramet_map *map = txn->maps; map; map = map->next) {
+        if (!map->exists || !map->changed)
+            continue;
+        int rc = rmt_tree_seal(&txn->edit, &map->tree, w);
+        if (rc == 0)
+            rc = put_record(txn, map->name, &map->tree);
+        if (rc < 0)
+            return rc;
+    }
+    return rmt_tree_seal(&txn->edit, &txn->maps_tree, w);
+}
+
+void rmt_maps_fini(struct ramet_txn *txn)
+{
+    while (txn->maps) {
+        struct ramet_map *map = txn->maps;
+        txn->maps = map->next;
+        while (map->cursors) {
+            struct ramet_cursor *c = map->cursors;
+            map->cursors = c->next;
+            rmt_cursor_fini(&c->cursor);
+            free(c);
+        }
+        free(map);
+    }
+}
+
+/* ---- opening ------------------------------------------------------------------------------------------- */
+
+static struct ramet_map *opened(struct ramet_txn *txn, const char *name)
+{
+    for (struct ramet_map *map = txn->maps; map; map = map->next) {
+        if (strcmp(map->name, name) == 0)
+            return map;
+    }
+    return NULL;
+}
+
+static int no_map(const char *name)
+{
+    return rmt_fail(RAMET_ENOTFOUND, "'%s': there is no such map", name);
+}
+
+/* A record for a map that is not there. */
+static int create(struct ramet_txn *txn, const char *name)
+{
+    struct rmt_tree empty = {.count = 0};
+    if (txn->failed)
+        return rmt_fail(RAMET_ETXN, "an earlier write of this transaction failed");
+    return put_record(txn, name, &empty);
+}
+
+int ramet_map_open(struct ramet_txn *txn, const char *name, unsigned flags, struct ramet_map **out)
+{
+    if (!txn || !name || !out || flags & ~(unsigned)RAMET_CREATE)
+        return rmt_fail(-EINVAL, "ramet_map_open: txn, name, out or flags");
+    if (flags & RAMET_CREATE && !txn->writing)
+        return rmt_fail(RAMET_ETXN, "'%s': a read transaction creates no map", name);
+    int rc = rmt_name_check("map", name, true);
+    if (rc < 0)
+        return rc;
+    struct ramet_map *map = opened(txn, name);
+    struct rmt_tree tree = {.count = 0};
+    if (!map || !map->exists) {
+        rc = find(txn, name, &tree);
+        bool absent = rc == RAMET_ENOTFOUND;
+        if (absent)
+            rc = flags & RAMET_CREATE ? create(txn, name) : no_map(name);
+        if (rc < 0)
+            return rc;
+    }
+    if (!map) {
+        size_t size = strlen(name) + 1;
+        map = calloc(1, sizeof(*map) + size);
+        if (!map)
+            return rmt_fail(-ENOMEM, "map '%s'", name);
+        memcpy(map->name, name, size);
+        map->txn = txn;
+        map->tree = tree;
+        map->tree.fixed = !txn->writing;
+        map->next = txn->maps;
+        txn->maps = map;
+    } else if (!map->exists) {
+        rmt_tree_set(&map->tree, tree.root, tree.count);
+        map->changed = false;
+    }
+    map->exists = true;
+    *out = map;
+    return 0;
+}
+
+static int usable(const struct ramet_map *map, const char *what)
+{
+    if (!map)
+        return rmt_fail(-EINVAL, "%s: no map", what);
+    return map->exists ? 0 : no_map(map->name);
+}
+
+static int writable(struct ramet_map *map, const char *what)
+{
+    int rc = usable(map, what);
+    if (rc < 0)
+        return rc;
+    if (!map->txn->writing)
+        return rmt_fail(RAMET_ETXN, "%s in a read transaction", what);
+    if (map->txn->failed)
+        return rmt_fail(RAMET_ETXN, "an earlier write of this transaction failed");
+    return 0;
+}
+
+int ramet_map_drop(struct ramet_txn *txn, const char *name)
+{
+    struct ramet_map *map;
+    if (txn && !txn->writing)
+        return rmt_fail(RAMET_ETXN, "ramet_map_drop in a read transaction");
+    int rc = ramet_map_open(txn, name, 0, &map);
+    if (rc == 0)
+        rc = writable(map, "ramet_map_drop");
+    if (rc < 0)
+        return rc;
+    txn->urgent = true;
+    rc = rmt_tree_drop(&txn->edit, &map->tree);
+    if (rc == 0) {
+        rc = rmt_tree_del(&txn->edit, &txn->maps_tree, rmt_slice(name, strlen(name)));
+        if (rc < 0)
+            txn->failed = true; /* the record leads to what was dropped */
+    }
+    txn->urgent = false;
+    if (rc == 0)
+        map->exists = map->changed = false;
+    return rc;
+}
+
+int ramet_map_list(struct ramet_txn *txn, ramet_map_fn fn, void *ctx)
+{
+    if (!txn || !fn)
+        return rmt_fail(-EINVAL, "ramet_map_list: txn or fn");
+    struct rmt_cursor cursor;
+    rmt_cursor_init(&cursor, &txn->store->pages, &txn->maps_tree);
+    int rc = rmt_cursor_first(&cursor);
+    while (rc == 0) {
+        struct ramet_slice key;
+        struct rmt_value value;
+        struct rmt_tree tree;
+        char name[RAMET_NAME_MAX + 1];
+        rc = rmt_cursor_get(&cursor, &key, &value);
+        if (rc == 0)
+            rc = rmt_map_load(&txn->store->pages, &value, RMT_ID_MAX, &tree);
+        if (rc == 0 && key.size > RAMET_NAME_MAX)
+            rc = rmt_fail(RAMET_ECORRUPT, "store '%s': a map has too long a name", txn->store->io->path);
+        if (rc < 0)
+            break;
+        memcpy(name, key.data, key.size);
+        name[key.size] = 0;
+        const struct ramet_map *map = opened(txn, name);
+        struct ramet_map_info info = {sizeof(info), name, map && map->exists ? map->tree.count : tree.count};
+        rc = fn(ctx, &info);
+        if (rc == 0)
+            rc = rmt_cursor_next(&cursor);
+    }
+    rmt_cursor_fini(&cursor);
+    return rc == RAMET_ENOTFOUND ? 0 : rc;
+}
+
+int ramet_map_count(struct ramet_map *map, uint64_t *out)
+{
+    int rc = usable(map, "ramet_map_count");
+    if (rc == 0 && !out)
+        return rmt_fail(-EINVAL, "ramet_map_count: out");
+    if (rc == 0)
+        *out = map->tree.count;
+    return rc;
+}
+
+/* ---- reading ------------------------------------------------------------------------------------------- */
+
+static int bad_key(struct ramet_slice key)
+{
+    if (key.size == 0)
+        return rmt_fail(-EINVAL, "a key has 1 to %u bytes: this one is empty", RAMET_KEY_MAX);
+    return rmt_fail(-EINVAL, "a key has 1 to %u bytes: this one has %zu", RAMET_KEY_MAX, key.size);
+}
+
+static inline bool key_fits(struct ramet_slice key)
+{
+    return key.size - 1 < RAMET_KEY_MAX;
+}
+
+static int value_slice(struct ramet_map *map, const struct rmt_value *value, struct ramet_slice *out)
+{
+    if (rmt_likely(!value->extents)) {
+        *out = rmt_slice(value->data, value->size);
+        return 0;
+    }
+    rmt_lock_scope(&map->txn->arena_lock);
+    return rmt_value_slice(&map->txn->store->pages, value, &map->txn->arena, out);
+}
+
+int ramet_get(struct ramet_map *map, struct ramet_slice key, struct ramet_slice *out)
+{
+    int rc = usable(map, "ramet_get");
+    if (rmt_unlikely(rc < 0))
+        return rc;
+    if (rmt_unlikely(!key_fits(key)))
+        return bad_key(key);
+    struct rmt_value value;
+    rc = rmt_tree_get(&map->txn->store->pages, &map->tree, key, &value);
+    return rc < 0 ? rc : value_slice(map, &value, out);
+}
+
+int ramet_get_many(struct ramet_map *map, size_t count, const struct ramet_slice *keys,
+                   struct ramet_slice *outs)
+{
+    enum { BATCH = 64 };
+    int rc = usable(map, "ramet_get_many");
+    for (size_t at = 0; at < count && rc == 0; at += BATCH) {
+        struct rmt_value values[BATCH];
+        size_t n = rmt_min(count - at, BATCH);
+        for (size_t i = 0; i < n; i++) {
+            if (!key_fits(keys[at + i]))
+                return bad_key(keys[at + i]);
+        }
+        rc = rmt_tree_get_many(&map->txn->store->pages, &map->tree, n, keys + at, values);
+        for (size_t i = 0; i < n && rc == 0; i++) {
+            outs[at + i] = rmt_slice(NULL, 0);
+            if (values[i].data)
+                rc = value_slice(map, &values[i], &outs[at + i]);
+        }
+    }
+    return rc;
+}
+
+int64_t ramet_read(struct ramet_map *map, struct ramet_slice key, uint64_t off, void *buf, size_t len,
+                   uint64_t *out_size)
+{
+    int rc = usable(map, "ramet_read");
+    if (rc < 0)
+        return rc;
+    if (!key_fits(key))
+        return bad_key(key);
+    struct rmt_value value;
+    rc = rmt_tree_get(&map->txn->store->pages, &map->tree, key, &value);
+    if (rc < 0)
+        return rc;
+    int64_t n = rmt_value_read(&map->txn->store->pages, &value, off, buf, len);
+    if (n >= 0 && out_size)
+        *out_size = rmt_value_size(&value);
+    return n;
+}
+
+int ramet_count_range(struct ramet_map *map, struct ramet_slice from, struct ramet_slice to, uint64_t *out)
+{
+    int rc = usable(map, "ramet_count_range");
+    return rc < 0 ? rc : rmt_tree_count_range(&map->txn->store->pages, &map->tree, from, to, out);
+}
+
+/* ---- writing ------------------------------------------------------------------------------------------- */
+
+int ramet_put(struct ramet_map *map, struct ramet_slice key, struct ramet_slice value, unsigned flags)
+{
+    int rc = writable(map, "ramet_put");
+    if (rc < 0)
+        return rc;
+    if (!key_fits(key))
+        return bad_key(key);
+    if (value.size > RAMET_VALUE_MAX)
+        return rmt_fail(-EFBIG, "a value has at most %llu bytes", (unsigned long long)RAMET_VALUE_MAX);
+    if (flags & ~(unsigned)(RAMET_NOOVERWRITE | RAMET_APPEND))
+        return rmt_fail(-EINVAL, "ramet_put: flags");
+    unsigned put = (flags & RAMET_NOOVERWRITE ? RMT_PUT_NOOVERWRITE : 0) |
+                   (flags & RAMET_APPEND ? RMT_PUT_APPEND : 0);
+    rc = rmt_tree_put(&map->txn->edit, &map->tree, key, value, put);
+    map->changed |= rc == 0;
+    return rc;
+}
+
+int ramet_del(struct ramet_map *map, struct ramet_slice key)
+{
+    int rc = writable(map, "ramet_del");
+    if (rc < 0)
+        return rc;
+    if (!key_fits(key))
+        return bad_key(key);
+    map->txn->urgent = true;
+    rc = rmt_tree_del(&map->txn->edit, &map->tree, key);
+    map->txn->urgent = false;
+    map->changed |= rc == 0;
+    return rc;
+}
+
+int ramet_del_range(struct ramet_map *map, struct ramet_slice from, struct ramet_slice to,
+                    uint64_t *out_count)
+{
+    int rc = writable(map, "ramet_del_range");
+    if (rc < 0)
+        return rc;
+    uint64_t count = 0;
+    map->txn->urgent = true;
+    rc = rmt_tree_del_range(&map->txn->edit, &map->tree, from, to, &count);
+    map->txn->urgent = false;
+    map->changed |= rc == 0 && count;
+    if (rc == 0 && out_count)
+        *out_count = count;
+    return rc;
+}
+
+/* ---- cursors ------------------------------------------------------------------------------------------- */
+
+int ramet_cursor_open(struct ramet_map *map, struct ramet_cursor **out)
+{
+    int rc = usable(map, "ramet_cursor_open");
+    if (rc < 0)
+        return rc;
+    struct ramet_cursor *c = malloc(sizeof(*c));
+    if (!c)
+        return rmt_fail(-ENOMEM, "a cursor");
+    c->map = map;
+    rmt_cursor_init(&c->cursor, &map->txn->store->pages, &map->tree);
+    {
+        rmt_lock_scope(&map->txn->store->txns_lock); /* a read transaction may have several threads */
+        c->next = map->cursors;
+        map->cursors = c;
+    }
+    *out = c;
+    return 0;
+}
+
+void ramet_cursor_close(struct ramet_cursor *c)
+{
+    if (!c)
+        return;
+    {
+        rmt_lock_scope(&c->map->txn->store->txns_lock);
+        struct ramet_cursor **at = &c->map->cursors;
+        while (*at != c)
+            at = &(*at)->next;
+        *at = c->next;
+    }
+    rmt_cursor_fini(&c->cursor);
+    free(c);
+}
+
+static int cursor_usable(const struct ramet_cursor *c)
+{
+    return c ? usable(c->map, "a cursor") : rmt_fail(-EINVAL, "no cursor");
+}
+
+int ramet_cursor_first(struct ramet_cursor *c)
+{
+    int rc = cursor_usable(c);
+    return rc < 0 ? rc : rmt_cursor_first(&c->cursor);
+}
+
+int ramet_cursor_last(struct ramet_cursor *c)
+{
+    int rc = cursor_usable(c);
+    return rc < 0 ? rc : rmt_cursor_last(&c->cursor);
+}
+
+int ramet_cursor_seek(struct ramet_cursor *c, struct ramet_slice key)
+{
+    int rc = cursor_usable(c);
+    if (rc < 0)
+        return rc;
+    if (key.size > RAMET_KEY_MAX)
+        return bad_key(key);
+    return key.size ? rmt_cursor_seek(&c->cursor, key) : rmt_cursor_first(&c->cursor);
+}
+
+int ramet_cursor_next(struct ramet_cursor *c)
+{
+    int rc = cursor_usable(c);
+    return rc < 0 ? rc : rmt_cursor_next(&c->cursor);
+}
+
+int ramet_cursor_prev(struct ramet_cursor *c)
+{
+    int rc = cursor_usable(c);
+    return rc < 0 ? rc : rmt_cursor_prev(&c->cursor);
+}
+
+int ramet_cursor_get(struct ramet_cursor *c, struct ramet_slice *key, struct ramet_slice *value)
+{
+    int rc = cursor_usable(c);
+    struct rmt_value v;
+    struct ramet_slice k, s;
+    if (rc == 0)
+        rc = rmt_cursor_get(&c->cursor, &k, &v);
+    if (rc == 0 && value)
+        rc = value_slice(c->map, &v, &s);
+    if (rc < 0)
+        return rc;
+    if (key)
+        *key = k;
+    if (value)
+        *value = s;
+    return 0;
+}

@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: MIT */
+/* open.c - opening and closing a store, and what it says of itself. */
+#include <inttypes.h>
+#include <pthread.h>
+
+#include "store/txn.h"
+#include "store/versions.h"
+
+#define RECLAIM_PAGES 8192 /* a commit sweeps so many */
+
+/* Forks of this process: a child must not use the stores of its parent. */
+static _Atomic unsigned forks;
+static pthread_once_t forks_once = PTHREAD_ONCE_INIT;
+
+static void count_fork(void)
+{
+    atomic_fetch_add(&forks, 1);
+}
+
+static void watch_forks(void)
+{
+    (void)pthread_atfork(NULL, NULL, count_fork); /* ENOMEM: forks go unnoticed */
+}
+
+int rmt_store_usable(const struct ramet_store *store)
+{
+    if (rmt_unlikely(atomic_load_explicit(&forks, memory_order_relaxed) != store->forks))
+        return rmt_fail(RAMET_EFORKED, "store '%s'", store->io->path);
+    return 0;
+}
+
+/* ---- creating ------------------------------------------------------------------------------------------- */
+
+/* Writes the first slot: a store without a branch. */
+static int create(struct rmt_io *io, uint32_t page_size, uint8_t store_id[16])
+{
+    io->ops->random(io, store_id, 16);
+    int rc = io->ops->grow(io, RMT_META_SIZE + 64 * (uint64_t)page_size);
+    if (rc < 0)
+        return rc;
+    struct rmt_disk_slot slot = {
+        .format = rmt_put32(RMT_FORMAT),
+        .page_size = rmt_put32(page_size),
+        .id = rmt_put64(1),
+        .durable = rmt_put64(1),
+        .ceiling = rmt_put64(1),
+        .pages = rmt_put64(RMT_META_SIZE / page_size + 64),
+        .free_pages = rmt_put64(64),
+        .time_us = rmt_put64((uint64_t)io->ops->time_us(io)),
+    };
+    memcpy(slot.magic, RMT_SLOT_MAGIC, sizeof(slot.magic));
+    memcpy(slot.store_id, store_id, 16);
+    rmt_sector_seal(&slot);
+    struct iovec iov = {&slot, sizeof(slot)};
+    rc = io->ops->write(io, &iov, 1, rmt_slot_off(0));
+    return rc < 0 ? rc : io->ops->sync(io);
+}
+
+/* Makes the branch main in a store that has never had a branch. */
+static int make_main(struct ramet_store *store)
+{
+    struct rmt_commit c;
+    int rc = rmt_commit_begin(store, &c);
+    if (rc < 0)
+        return rc;
+    struct rmt_branch branch = {.number = rmt_commit_number(&c), .time_us = c.state.time_us};
+    struct rmt_version head = {
+        .number = rmt_commit_number(&c),
+        .id = c.id,
+        .time_us = c.state.time_us,
+        .dead = rmt_commit_number(&c),
+        .flags = RMT_VERSION_HEAD,
+    };
+    branch.head = head.number;
+    c.state.branches = 1;
+    rc = rmt_catalog_put_version(&c, &head);
+    if (rc == 0)
+        rc = rmt_catalog_put_branch(&c, "main", &branch);
+    if (rc < 0) {
+        rmt_commit_abort(&c);
+        return rc;
+    }
+    return rmt_commit_end(&c, true);
+}
+
+/* ---- opening -------------------------------------------------------------------------------------------- */
+
+static int judge_options(const struct ramet_options *o)
+{
+    if (!rmt_known_size(o, struct ramet_options) || o->size < sizeof(*o))
+        return rmt_fail(-EINVAL, "ramet_open: options->size is not set");
+    if (o->durability < RAMET_FULL || o->durability > RAMET_NONE)
+        return rmt_fail(-EINVAL, "ramet_open: durability %d", o->durability);
+    if (o->flags & ~(unsigned)(RAMET_MUST_EXIST | RAMET_READONLY | RAMET_MUST_CREATE))
+        return rmt_fail(-EINVAL, "ramet_open: flags %#x", o->flags);
+    if (o->page_size && (o->page_size < RMT_PAGE_SIZE_MIN || o->page_size > RMT_PAGE_SIZE_MAX ||
+                         o->page_size & (o->page_size - 1)))
+        return rmt_fail(-EINVAL, "ramet_open: page_size %u is not a power of two from %u to %u", o->page_size,
+                        RMT_PAGE_SIZE_MIN, RMT_PAGE_SIZE_MAX);
+    return 0;
+}
+
+/* With RMT_BYTE_OPEN: nobody else opens or creates the store meanwhile. */
+static int open_locked(struct ramet_store *store, const struct ramet_options *o)
+{
+    struct rmt_io *io = store->io;
+    uint32_t page_size = o->page_size ? o->page_size : RMT_PAGE_SIZE_MIN;
+    bool blank;
+    int rc = rmt_recover_meta(io, &blank, &page_size, store->store_id);
+    if (rc == 0 && blank && io->readonly)
+        return rmt_fail(RAMET_ENOTSTORE, "'%s' is empty, and open read-only", io->path);
+    if (rc == 0 && !blank && o->page_size && o->page_size != page_size)
+        return rmt_fail(-EINVAL, "store '%s' has pages of %u bytes, not %u: that is chosen at its creation",
+                        io->path, page_size, o->page_size);
+    if (rc == 0 && blank)
+        rc = create(io, page_size, store->store_id);
+    if (rc < 0)
+        return rc;
+    uint64_t seed = rmt_get_be64(store->store_id);
+    rc = rmt_pages_init(&store->pages, io, page_size, seed, rmt_node_check);
+    if (rc == 0)
+        rc = rmt_space_init(&store->space, &store->pages);
+    if (rc == 0)
+        rc = rmt_shared_open(&store->shared, io, store->store_id);
+    if (rc == 0 && store->shared.alone)
+        rc = rmt_recover(store);
+    if (rc < 0)
+        return rc;
+    struct rmt_disk_slot slot;
+    struct rmt_state state;
+    (void)rmt_shared_newest(&store->shared, &slot);
+    rmt_state_load(&state, &slot);
+    uint64_t size;
+    rc = io->ops->size(io, &size);
+    if (rc == 0 && size >> store->pages.page_shift < state.pages)
+        return rmt_fail(RAMET_ECORRUPT, "store '%s' has %" PRIu64 " bytes, and must have %" PRIu64
+                        ": it was cut short", io->path, size, state.pages << store->pages.page_shift);
+    if (rc == 0 && state.branches == 0 && state.number == 0 && !io->readonly)
+        rc = make_main(store);
+    return rc;
+}
+
+static void free_store(struct ramet_store *store)
+{
+    if (!store)
+        return;
+    rmt_flusher_free(store->flusher);
+    rmt_page_pool_fini(&store->pool);
+    rmt_page_pool_fini(&store->spare);
+    rmt_space_fini(&store->space);
+    if (store->pages.verified)
+        rmt_pages_fini(&store->pages);
+    rmt_shared_close(&store->shared);
+    rmt_io_close(store->io);
+    rmt_vec_fini(&store->writers);
+    (void)pthread_cond_destroy(&store->writers_cond);
+    rmt_lock_fini(&store->commit_lock);
+    rmt_lock_fini(&store->writers_lock);
+    rmt_lock_fini(&store->txns_lock);
+    free(store->readers);
+    free(store);
+}
+RMT_AUTO(free_store, struct ramet_store)
+
+int rmt_store_open_io(struct rmt_io *io, const struct ramet_options *options, struct ramet_store **out)
+{
+    static const struct ramet_options defaults = {.size = sizeof(defaults)};
+    const struct ramet_options *o = options ? options : &defaults;
+    rmt_auto(rmt_io_close) struct rmt_io *owned = io;
+    int rc = judge_options(o);
+    if (rc < 0)
+        return rc;
+    rmt_auto(free_store) struct ramet_store *store = calloc(1, sizeof(*store));
+    if (!store)
+        return rmt_fail(-ENOMEM, "store '%s'", io->path);
+    (void)pthread_once(&forks_once, watch_forks);
+    store->io = rmt_take(owned);
+    store->forks = atomic_load(&forks);
+    store->durability = o->durability;
+    store->readonly = io->readonly;
+    rmt_lock_init(&store->commit_lock, RMT_RANK_COMMIT);
+    rmt_lock_init(&store->writers_lock, RMT_RANK_BRANCHES);
+    rmt_lock_init(&store->txns_lock, RMT_RANK_TXNS);
+    rmt_assert(pthread_cond_init(&store->writers_cond, NULL) == 0);
+    store->readers = malloc(sizeof(*store->readers));
+    if (!store->readers)
+        return rmt_fail(-ENOMEM, "store '%s'", io->path);
+    rc = io->ops->lock(io, RMT_BYTE_OPEN, RMT_IO_LOCK_EXCLUSIVE, true);
+    if (rc == 0)
+        rc = open_locked(store, o);
+    if (rc == 0)
+        rc = rmt_shared_ready(&store->shared);
+    if (rc == 0 && o->durability == RAMET_LAZY && io->durable && !io->readonly)
+        rc = rmt_flusher_new(store, &store->flusher);
+    if (rc < 0)
+        return rc;
+    *out = rmt_take(store);
+    return 0;
+}
+
+int ramet_open(const char *path, const struct ramet_options *options, struct ramet_store **out)
+{
+    if (!out)
+        return rmt_fail(-EINVAL, "ramet_open: out");
+    int rc = options ? judge_options(options) : 0;
+    if (rc < 0)
+        return rc;
+    unsigned flags = options ? options->flags : 0;
+    unsigned io_flags = (flags & RAMET_READONLY ? RMT_IO_READONLY | RMT_IO_MUST_EXIST : 0) |
+                        (flags & RAMET_MUST_EXIST ? RMT_IO_MUST_EXIST : 0) |
+                        (flags & RAMET_MUST_CREATE ? RMT_IO_MUST_CREATE : 0);
+    struct rmt_io *io;
+    rc = path ? rmt_io_file_open(path, io_flags, options && options->mode ? options->mode : 0644, &io)
+              : rmt_io_memory_open(&io);
+    return rc < 0 ? rc : rmt_store_open_io(io, options, out);
+}
+
+void ramet_close(struct ramet_store *store)
+{
+    if (!store || rmt_store_usable(store) < 0)
+        return;
+    rmt_txn_abort_all(store);
+    if (!store->readonly)
+        (void)rmt_store_sync(store); /* ramet_sync() first tells whether it works */
+    free_store(store);
+}
+
+int ramet_sync(struct ramet_store *store)
+{
+    if (!store)
+        return rmt_fail(-EINVAL, "ramet_sync: no store");
+    int rc = rmt_store_usable(store);
+    return rc < 0 || store->readonly ? rc : rmt_store_sync(store);
+}
+
+/* ---- what it says of itself ------------------------------------------------------------------------------ */
+
+static int count_reader(void *ctx, uint32_t pid, uint64_t v, uint64_t since_ms)
+{
+    (void)pid;
+    (void)v;
+    (void)since_ms;
+    ++*(uint64_t *)ctx;
+    return 0;
+}
+
+int ramet_stat(struct ramet_store *store, struct ramet_stat *out)
+{
+    if (!store || !out || out->size < sizeof(*out))
+        return rmt_fail(-EINVAL, "ramet_stat: store, or out->size is not set");
+    int rc = rmt_store_usable(store);
+    if (rc < 0)
+        return rc;
+    struct rmt_disk_slot slot;
+    struct rmt_state s;
+    (void)rmt_shared_newest(&store->shared, &slot);
+    rmt_state_load(&s, &slot);
+    uint32_t shift = store->pages.page_shift;
+    struct rmt_shared_bytes *bytes = store->shared.bytes;
+    *out = (struct ramet_stat){
+        .size = sizeof(*out),
+        .page_size = store->pages.page_size,
+        .format = RMT_FORMAT,
+        .file_bytes = s.pages << shift,
+        .meta_bytes = RMT_META_SIZE,
+        .data_bytes = s.data_pages << shift,
+        .unswept_bytes = s.unswept_pages << shift,
+        .book_bytes = s.book_pages << shift,
+        .limbo_bytes = s.limbo_pages << shift,
+        .free_bytes = s.free_pages << shift,
+        .last_id = s.id,
+        .durable_id = store->io->durable ? bytes->durable_id : 0,
+        .branches = s.branches,
+        .snapshots = s.snapshots,
+        .lost_id = bytes->lost_id,
+        .poisoned = atomic_load(&bytes->poisoned) != 0,
+    };
+    memcpy(out->store_id, store->store_id, sizeof(out->store_id));
+    return rmt_readers_list(&store->shared, NULL, count_reader, &out->readers);
+}
+
+int ramet_reclaim(struct ramet_store *store, uint64_t pages_max, uint64_t *out_left)
+{
+    if (!store)
+        return rmt_fail(-EINVAL, "ramet_reclaim: no store");
+    int rc = rmt_store_usable(store);
+    uint64_t done = 0, left = 0;
+    while (rc == 0) {
+        struct ramet_stat stat = {.size = sizeof(stat)};
+        rc = ramet_stat(store, &stat);
+        left = stat.unswept_bytes >> store->pages.page_shift;
+        if (rc < 0 || left == 0 || (pages_max && done >= pages_max))
+            break;
+        struct rmt_commit c;
+        rc = rmt_commit_begin(store, &c);
+        if (rc < 0)
+            return rc;
+        c.sweep_budget = rmt_min(RECLAIM_PAGES, pages_max ? pages_max - done : RECLAIM_PAGES);
+        done += c.sweep_budget;
+        rc = rmt_commit_end(&c, rmt_store_flushes(store));
+    }
+    if (rc == 0 && out_left)
+        *out_left = left;
+    return rc;
+}

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * recover.c - which version to go on from, when a store is opened.
+ *
+ *   the lock file is of this boot, no flush failed: the newest slot; caches are whole
+ *   else: flush, drop the caches, and take the newest slot whose commit is wholly on disk
+ *
+ * A commit is known to be wholly there if a seal says so, or its own slot (its pages were flushed
+ * before it). Else every page born after the slot's own durable id is read and verified. If that fails the other slot
+ * is taken: its commit was acknowledged last. Past a sealed commit there is no falling back: that is corruption.
+ */
+#include <inttypes.h>
+
+#include "store/walk.h"
+
+#define EPOCH_STEP ((uint64_t)1 << 21)
+
+struct meta {
+    struct rmt_disk_slot slots[2];
+    bool valid[2];
+    bool blank;      /* all zeros */
+    uint64_t sealed; /* newest id that a seal says is durable */
+    uint64_t ceiling;
+};
+
+static bool all_zero(const uint8_t *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (p[i])
+            return false;
+    }
+    return true;
+}
+
+static int judge_slot(struct rmt_io *io, const struct rmt_disk_slot *slot)
+{
+    if (rmt_get32(slot->format) != RMT_FORMAT)
+        return rmt_fail(RAMET_EFORMAT, "store '%s' has format %u, this is version %s for format %u", io->path,
+                        rmt_get32(slot->format), ramet_version(), RMT_FORMAT);
+    if (rmt_get32(slot->refuse))
+        return rmt_fail(RAMET_EFORMAT, "store '%s' uses features that version %s does not know (%#x)",
+                        io->path, ramet_version(), rmt_get32(slot->refuse));
+    if (rmt_get32(slot->readonly) && !io->readonly)
+        return rmt_fail(RAMET_EFORMAT, "store '%s' uses features that version %s can only read (%#x): "
+                        "open it read-only", io->path, ramet_version(), rmt_get32(slot->readonly));
+    uint32_t page_size = rmt_get32(slot->page_size);
+    if (page_size < RMT_PAGE_SIZE_MIN || page_size > RMT_PAGE_SIZE_MAX || page_size & (page_size - 1))
+        return rmt_fail(RAMET_EFORMAT, "store '%s' has pages of %u bytes", io->path, page_size);
+    return 0;
+}
+
+/* A sector behind the end of the file is zero. */
+static int read_sector(struct rmt_io *io, void *buf, uint64_t off)
+{
+    int rc = io->ops->read(io, buf, RMT_SECTOR_SIZE, off);
+    if (rc == -ENODATA) {
+        memset(buf, 0, RMT_SECTOR_SIZE);
+        return 0;
+    }
+    return rc;
+}
+
+static int read_meta(struct rmt_io *io, struct meta *meta)
+{
+    memset(meta, 0, sizeof(*meta));
+    meta->blank = true;
+    for (uint32_t i = 0; i < 2; i++) {
+        struct rmt_disk_slot *slot = &meta->slots[i];
+        int rc = read_sector(io, slot, rmt_slot_off(i));
+        if (rc < 0)
+            return rc;
+        meta->blank &= all_zero((const uint8_t *)slot, sizeof(*slot));
+        if (memcmp(slot->magic, RMT_SLOT_MAGIC, sizeof(slot->magic)) != 0 || !rmt_sector_valid(slot))
+            continue;
+        rc = judge_slot(io, slot);
+        if (rc < 0)
+            return rc;
+        meta->valid[i] = rmt_id_legal(rmt_get64(slot->id));
+        meta->ceiling = rmt_max(meta->ceiling, rmt_get64(slot->ceiling));
+    }
+    for (uint32_t i = 0; i < 2; i++) {
+        struct rmt_disk_seal seal;
+        int rc = read_sector(io, &seal, rmt_seal_off(i));
+        if (rc < 0)
+            return rc;
+        meta->blank &= all_zero((const uint8_t *)&seal, sizeof(seal));
+        const struct rmt_disk_slot *of = &meta->slots[!meta->valid[0]];
+        if (memcmp(seal.magic, RMT_SEAL_MAGIC, sizeof(seal.magic)) == 0 && rmt_sector_valid(&seal) &&
+            memcmp(seal.store_id, of->store_id, sizeof(seal.store_id)) == 0)
+            meta->sealed = rmt_max(meta->sealed, rmt_get64(seal.id));
+    }
+    return 0;
+}
+
+/* Both damaged, but once a store: say so rather than "not a store". */
+static bool was_store(const struct meta *meta)
+{
+    return memcmp(meta->slots[0].magic, RMT_SLOT_MAGIC, 8) == 0 ||
+           memcmp(meta->slots[1].magic, RMT_SLOT_MAGIC, 8) == 0;
+}
+
+int rmt_recover_meta(struct rmt_io *io, bool *out_blank, uint32_t *out_page_size, uint8_t out_store_id[16])
+{
+    struct meta meta;
+    uint64_t size;
+    int rc = io->ops->size(io, &size);
+    if (rc == 0)
+        rc = read_meta(io, &meta);
+    if (rc < 0)
+        return rc;
+    *out_blank = false;
+    if (meta.valid[0] || meta.valid[1]) {
+        const struct rmt_disk_slot *slot = &meta.slots[!meta.valid[0]];
+        *out_page_size = rmt_get32(slot->page_size);
+        memcpy(out_store_id, slot->store_id, 16);
+        if (meta.valid[0] && meta.valid[1] &&
+            (memcmp(meta.slots[0].store_id, meta.slots[1].store_id, 16) != 0 ||
+             rmt_get32(meta.slots[1].page_size) != *out_page_size))
+            return rmt_fail(RAMET_ECORRUPT, "store '%s': its two slots are of different stores", io->path);
+        return 0;
+    }
+    if (was_store(&meta))
+        return rmt_fail(RAMET_ECORRUPT, "store '%s': both slots at its front are damaged", io->path);
+    /* Power may have failed while it was made: then nothing but zeros is there, of the first size. */
+    if (meta.blank && size <= RMT_CREATE_SIZE) {
+        *out_blank = true;
+        return 0;
+    }
+    return rmt_fail(RAMET_ENOTSTORE, "'%s'", io->path);
+}
+
+/* ---- is a commit wholly on disk? ------------------------------------------------------------------------ */
+
+static int ignore(void *ctx, struct rmt_run run, const struct rmt_disk_node *node)
+{
+    (void)ctx;
+    (void)run;
+    (void)node;
+    return 0;
+}
+
+static int verify_tree(struct ramet_store *store, struct rmt_ref root, bool maps, uint64_t horizon)
+{
+    struct rmt_walk walk;
+    if (rmt_ref_none(root))
+        return 0;
+    int rc = rmt_walk_init(&walk, &store->pages, root, maps, horizon, ignore, NULL);
+    walk.verify = true;
+    while (rc >= 0 && (rc = rmt_walk_step(&walk)) > 0)
+        ;
+    return rc;
+}
+
+static int verify_versions(struct ramet_store *store, const struct rmt_tree *catalog, uint64_t horizon)
+{
+    struct rmt_key prefix = {.bytes = {'v'}, .size = 1};
+    rmt_auto(rmt_scan_fini) struct rmt_scan scan;
+    rmt_scan_init(&scan, &store->pages, catalog, &prefix);
+    int rc;
+    while ((rc = rmt_scan_next(&scan)) > 0) {
+        struct rmt_version v;
+        rc = rmt_version_load(&store->pages, 0, scan.value, &v);
+        if (rc == 0 && v.root.birth > horizon)
+            rc = verify_tree(store, v.root, true, horizon);
+        if (rc < 0)
+            return rc;
+    }
+    return rc;
+}
+
+static int verify(struct ramet_store *store, const struct rmt_disk_slot *slot)
+{
+    struct rmt_state state;
+    rmt_state_load(&state, slot);
+    if (state.flags & RMT_SLOT_PREFLUSHED)
+        return 0;
+    rmt_pages_forget(&store->pages);
+    struct rmt_tree catalog = {.root = state.catalog};
+    int rc = 0;
+    if (!rmt_ref_none(state.catalog) && !rmt_ref_plausible(&store->pages, state.catalog, state.id))
+        return rmt_fail(RAMET_ECORRUPT, "store '%s': a slot refers to page %" PRIu64, store->io->path,
+                        state.catalog.addr);
+    if (state.catalog.birth > state.durable)
+        rc = verify_tree(store, state.catalog, false, state.durable);
+    if (rc == 0)
+        rc = verify_versions(store, &catalog, state.durable);
+    if (rc == 0)
+        rc = rmt_space_load(&store->space, state.log);
+    rmt_space_unload(&store->space);
+    return rc;
+}
+
+/* ---- choosing ------------------------------------------------------------------------------------------- */
+
+static void adopt(struct ramet_store *store, const struct meta *meta, uint32_t index, uint64_t lost)
+{
+    struct rmt_shared_bytes *bytes = store->shared.bytes;
+    const struct rmt_disk_slot *slot = &meta->slots[index];
+    bytes->durable_index = index;
+    bytes->durable_id = rmt_get64(slot->id);
+    bytes->durable_ceiling = rmt_get64(slot->ceiling);
+    bytes->durable = *slot;
+    bytes->slot_ids[index] = rmt_get64(slot->id);
+    bytes->slot_ids[!index] = meta->valid[!index] && !lost ? rmt_get64(meta->slots[!index].id) : 0;
+    bytes->lost_id = lost;
+    rmt_shared_publish(&store->shared, slot);
+}
+
+/* Slots whose commits may be there, newest first. */
+static uint32_t order(const struct meta *meta, uint32_t out[2])
+{
+    uint32_t n = 0;
+    bool second_first = rmt_get64(meta->slots[1].id) > rmt_get64(meta->slots[0].id);
+    for (uint32_t i = 0; i < 2; i++) {
+        uint32_t index = second_first ? !i : i;
+        if (meta->valid[index])
+            out[n++] = index;
+    }
+    return n;
+}
+
+static int choose(struct ramet_store *store, const struct meta *meta, bool trusted)
+{
+    uint32_t candidates[2], n = order(meta, candidates);
+    uint64_t lost = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        const struct rmt_disk_slot *slot = &meta->slots[candidates[i]];
+        uint64_t id = rmt_get64(slot->id);
+        if (id < meta->sealed)
+            return rmt_fail(RAMET_ECORRUPT, "store '%s': commit %" PRIu64 " was on disk and its slot is damaged",
+                            store->io->path, meta->sealed);
+        int rc = trusted || id == meta->sealed ? 0 : verify(store, slot);
+        if (rc == 0) {
+            adopt(store, meta, candidates[i], lost);
+            return 0;
+        }
+        if (rc != RAMET_ECORRUPT && rc != -EIO && rc != -ENODATA)
+            return rc;
+        lost = id;
+        if (i + 1 == n)
+            return rc;
+    }
+    return rmt_fail(RAMET_ECORRUPT, "store '%s' has no slot that can be read", store->io->path);
+}
+
+int rmt_recover(struct ramet_store *store)
+{
+    struct rmt_io *io = store->io;
+    struct rmt_shared_bytes *bytes = store->shared.bytes;
+    struct meta meta;
+    int rc = io->ops->sync(io); /* what a dead process wrote and did not flush */
+    if (rc < 0)
+        return rc;
+    if (!store->shared.known)
+        io->ops->drop_cache(io);
+    rc = read_meta(io, &meta);
+    if (rc < 0)
+        return rc;
+    bool trusted = store->shared.known && atomic_load(&bytes->published) != 0;
+    if (!trusted) {
+        atomic_store(&bytes->last_id, rmt_max(atomic_load(&bytes->last_id), meta.ceiling + EPOCH_STEP));
+        bytes->new_epoch = 1;
+    }
+    rc = choose(store, &meta, trusted);
+    if (rc == 0)
+        atomic_store(&bytes->poisoned, 0);
+    return rc;
+}

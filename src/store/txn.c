@@ -1,0 +1,425 @@
+/* SPDX-License-Identifier: MIT */
+#include "store/txn.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "store/versions.h"
+
+/* What a commit needs beside the pages of its maps: catalog, space map, lists of what was replaced. */
+#define COMMIT_PAGES 24
+/* Pages are reserved so many at a time. */
+#define RESERVE_PAGES 32
+
+/* ---- the writer lock of a branch ---------------------------------------------------------------------- */
+
+static bool is_locked(const struct ramet_store *store, uint64_t branch, pthread_t *out_thread)
+{
+    for (size_t i = 0; i < store->writers.count; i++) {
+        if (store->writers.items[i].branch == branch) {
+            *out_thread = store->writers.items[i].thread;
+            return true;
+        }
+    }
+    return false;
+}
+
+static void forget_writer(struct ramet_store *store, uint64_t branch)
+{
+    rmt_lock_scope(&store->writers_lock);
+    for (size_t i = 0; i < store->writers.count; i++) {
+        if (store->writers.items[i].branch == branch)
+            store->writers.items[i] = store->writers.items[--store->writers.count];
+    }
+    (void)pthread_cond_broadcast(&store->writers_cond);
+}
+
+int rmt_branch_lock(struct ramet_store *store, uint64_t branch, bool nowait)
+{
+    struct rmt_writer_lock lock = {branch, pthread_self()};
+    {
+        rmt_lock_scope(&store->writers_lock);
+        pthread_t holder;
+        while (is_locked(store, branch, &holder)) {
+            if (nowait)
+                return rmt_fail(-EBUSY, "the branch has a writer");
+            if (pthread_equal(holder, lock.thread))
+                return rmt_fail(-EDEADLK, "this thread has a write transaction on the branch already");
+            rmt_lock_wait(&store->writers_lock, &store->writers_cond);
+        }
+        if (!rmt_vec_push(&store->writers, lock))
+            return rmt_fail(-ENOMEM, "a write transaction");
+    }
+    int rc = store->io->ops->lock(store->io, RMT_BYTE_BRANCH + branch, RMT_IO_LOCK_EXCLUSIVE, !nowait);
+    if (rc == 0)
+        return 0;
+    forget_writer(store, branch);
+    return rc == -EAGAIN ? rmt_fail(-EBUSY, "the branch has a writer, in another process") : rc;
+}
+
+void rmt_branch_unlock(struct ramet_store *store, uint64_t branch)
+{
+    (void)store->io->ops->lock(store->io, RMT_BYTE_BRANCH + branch, RMT_IO_UNLOCK, true);
+    forget_writer(store, branch);
+}
+
+/* ---- finding a version ---------------------------------------------------------------------------------- */
+
+int rmt_txn_find(struct ramet_store *store, struct rmt_reader_slot *slot, const char *ref,
+                 struct rmt_found *out, uint64_t *out_publication)
+{
+    struct rmt_disk_slot disk;
+    (void)rmt_shared_newest(&store->shared, &disk);
+    rmt_reader_enter(slot, rmt_get64(disk.id));
+    *out_publication = rmt_shared_newest(&store->shared, &disk);
+    struct rmt_tree catalog = {.root = rmt_ref_load(&disk.catalog)};
+    int rc = rmt_ref_find(&store->pages, &catalog, ref, out);
+    rmt_reader_settle(slot, rc == 0 ? out->version.id : 0);
+    return rc;
+}
+
+/* ---- begin ---------------------------------------------------------------------------------------------- */
+
+static void list_txn(struct ramet_txn *txn)
+{
+    struct ramet_store *store = txn->store;
+    rmt_lock_scope(&store->txns_lock);
+    txn->next = store->txns;
+    if (txn->next)
+        txn->next->prev = txn;
+    store->txns = txn;
+    if (txn->writing) { /* takes over the memory of the last one */
+        txn->pool = store->spare;
+        memset(&store->spare, 0, sizeof(store->spare));
+    }
+}
+
+static void unlist_txn(struct ramet_txn *txn)
+{
+    struct ramet_store *store = txn->store;
+    rmt_lock_scope(&store->txns_lock);
+    if (txn->prev)
+        txn->prev->next = txn->next;
+    else
+        store->txns = txn->next;
+    if (txn->next)
+        txn->next->prev = txn->prev;
+    if (txn->writing && !store->spare.chunks) {
+        store->spare = txn->pool;
+        memset(&txn->pool, 0, sizeof(txn->pool));
+    }
+}
+
+static void drop_savepoints(struct ramet_txn *txn, size_t count)
+{
+    for (; txn->savepoints.count > count; txn->savepoints.count--)
+        rmt_vec_fini(&txn->savepoints.items[txn->savepoints.count - 1].maps);
+}
+
+static void free_txn(struct ramet_txn *txn)
+{
+    struct ramet_store *store = txn->store;
+    rmt_maps_fini(txn);
+    rmt_arena_fini(&txn->arena);
+    if (txn->slot)
+        rmt_reader_release(txn->slot);
+    if (txn->writing) {
+        drop_savepoints(txn, 0);
+        rmt_vec_fini(&txn->savepoints);
+        rmt_edit_fini(&txn->edit);
+        if (txn->reserved)
+            rmt_space_release(&store->space, txn->reserved);
+        rmt_branch_unlock(store, txn->branch);
+    }
+    unlist_txn(txn);
+    rmt_page_pool_fini(&txn->pool);
+    rmt_lock_fini(&txn->arena_lock);
+    free(txn);
+}
+
+static int reserve(void *ctx, uint64_t pages)
+{
+    struct ramet_txn *txn = ctx;
+    /* A list of replaced pages and the map of free ones take a part of what is written. */
+    uint64_t used = txn->edit.nr_reserved + pages, want = COMMIT_PAGES + used + used / 16;
+    if (want <= txn->reserved)
+        return 0;
+    want -= txn->reserved;
+    if (!txn->urgent)
+        want += RESERVE_PAGES;
+    int rc = rmt_store_reserve(txn->store, want, txn->urgent);
+    if (rc == 0)
+        txn->reserved += want;
+    return rc;
+}
+
+static void begun(struct ramet_txn *txn, const struct rmt_found *found)
+{
+    txn->version = found->version;
+    txn->maps_tree = (struct rmt_tree){.root = found->version.root, .fixed = !txn->writing};
+}
+
+static int begin_read(struct ramet_txn *txn)
+{
+    struct ramet_store *store = txn->store;
+    struct rmt_found found;
+    int rc = rmt_reader_claim(&store->shared, &txn->slot);
+    if (rc == 0)
+        rc = rmt_txn_find(store, txn->slot, txn->ref, &found, &txn->publication);
+    if (rc < 0)
+        return rc;
+    atomic_store_explicit(&txn->slot->since_ms, store->io->ops->clock_ms(store->io), memory_order_relaxed);
+    txn->follows = found.branch != 0;
+    begun(txn, &found);
+    return 0;
+}
+
+/* Finds the head of a branch whose writer lock, if any, the caller holds. */
+static int find_head(struct ramet_store *store, const char *ref, struct rmt_found *out)
+{
+    struct rmt_reader_slot *slot;
+    uint64_t publication;
+    int rc = rmt_reader_claim(&store->shared, &slot);
+    if (rc < 0)
+        return rc;
+    rc = rmt_txn_find(store, slot, ref, out, &publication);
+    rmt_reader_release(slot);
+    if (rc == 0 && !out->branch)
+        return rmt_fail(-EINVAL, "'%s' is a snapshot, which never changes: write to a branch", ref);
+    return rc;
+}
+
+static int begin_write(struct ramet_txn *txn, bool nowait)
+{
+    struct ramet_store *store = txn->store;
+    struct rmt_found found;
+    int rc = rmt_commit_prepare(store);
+    if (rc == 0)
+        rc = find_head(store, txn->ref, &found);
+    for (; rc == 0;) {
+        rc = rmt_branch_lock(store, found.branch, nowait);
+        if (rc < 0)
+            return rc;
+        txn->branch = found.branch;
+        rc = find_head(store, txn->ref, &found); /* as the writer before left it */
+        if (rc == 0 && found.branch == txn->branch)
+            break;
+        rmt_branch_unlock(store, txn->branch); /* dropped meanwhile, perhaps made anew */
+    }
+    if (rc < 0)
+        return rc;
+    txn->writing = true;
+    rmt_edit_init(&txn->edit, &store->pages, reserve, txn);
+    txn->edit.pool = &txn->pool;
+    begun(txn, &found);
+    return 0;
+}
+
+int ramet_begin(struct ramet_store *store, const char *ref, unsigned flags, struct ramet_txn **out)
+{
+    if (!store || !out || flags & ~(unsigned)(RAMET_WRITE | RAMET_NOWAIT))
+        return rmt_fail(-EINVAL, "ramet_begin: store, out or flags");
+    int rc = rmt_store_usable(store);
+    if (rc < 0)
+        return rc;
+    if (!ref)
+        ref = "main";
+    struct ramet_txn *txn = calloc(1, sizeof(*txn));
+    if (!txn)
+        return rmt_fail(-ENOMEM, "a transaction");
+    txn->store = store;
+    rmt_lock_init(&txn->arena_lock, RMT_RANK_ARENA);
+    if (strnlen(ref, sizeof(txn->ref)) == sizeof(txn->ref)) {
+        free(txn);
+        return rmt_fail(-EINVAL, "a ref has at most %zu bytes", sizeof(txn->ref) - 1);
+    }
+    memcpy(txn->ref, ref, strlen(ref) + 1);
+    rc = flags & RAMET_WRITE ? begin_write(txn, flags & RAMET_NOWAIT) : begin_read(txn);
+    if (rc < 0) {
+        if (txn->slot)
+            rmt_reader_release(txn->slot);
+        free(txn);
+        return rc;
+    }
+    list_txn(txn);
+    *out = txn;
+    return 0;
+}
+
+int ramet_refresh(struct ramet_txn *txn)
+{
+    if (!txn || txn->writing)
+        return rmt_fail(txn ? RAMET_ETXN : -EINVAL, "ramet_refresh is for read transactions");
+    struct rmt_shared_bytes *bytes = txn->store->shared.bytes;
+    if (atomic_load_explicit(&bytes->published, memory_order_acquire) == txn->publication || !txn->follows)
+        return 0;
+    int rc = rmt_store_usable(txn->store);
+    if (rc < 0)
+        return rc;
+    /* Another slot, so that a failure leaves the transaction where it is. */
+    struct rmt_found found;
+    struct rmt_reader_slot *slot;
+    uint64_t publication;
+    rc = rmt_reader_claim(&txn->store->shared, &slot);
+    if (rc < 0)
+        return rc;
+    rc = rmt_txn_find(txn->store, slot, txn->ref, &found, &publication);
+    if (rc < 0) {
+        rmt_reader_release(slot);
+        return rc;
+    }
+    atomic_store_explicit(&slot->since_ms, txn->store->io->ops->clock_ms(txn->store->io),
+                          memory_order_relaxed);
+    bool moved = found.version.number != txn->version.number || found.version.id != txn->version.id;
+    rmt_reader_release(txn->slot);
+    txn->slot = slot;
+    txn->publication = publication;
+    if (!moved)
+        return 0;
+    begun(txn, &found);
+    rmt_arena_fini(&txn->arena);
+    return rmt_maps_reload(txn);
+}
+
+uint64_t ramet_txn_id(const struct ramet_txn *txn)
+{
+    return txn ? txn->version.id : 0;
+}
+
+/* ---- end ------------------------------------------------------------------------------------------------ */
+
+void ramet_abort(struct ramet_txn *txn)
+{
+    if (txn && rmt_store_usable(txn->store) == 0)
+        free_txn(txn);
+}
+
+void rmt_txn_abort_all(struct ramet_store *store)
+{
+    while (store->txns)
+        free_txn(store->txns);
+}
+
+/* Within a commit: the branch's head moves to what the transaction made. */
+static int publish(struct ramet_txn *txn, struct rmt_commit *c, bool changed, const struct ramet_keep *keep,
+                   uint64_t *out_id)
+{
+    struct rmt_branch branch;
+    struct rmt_version head;
+    int rc = rmt_catalog_branch(&c->store->pages, &c->catalog, txn->ref, &branch);
+    if (rc == 0)
+        rc = rmt_catalog_version(&c->store->pages, &c->catalog, branch.head, &head);
+    if (rc < 0)
+        return rc;
+    rmt_assert(branch.number == txn->branch && head.id == txn->version.id);
+    if (changed) {
+        uint64_t before = c->writer.nr_written;
+        c->writer.expected = txn->edit.nr_private + 1;
+        rc = rmt_maps_seal(txn, &c->writer);
+        rmt_writer_settle(&c->writer);
+        if (rc == 0)
+            rc = rmt_version_move(c, &head, txn->maps_tree.root, c->writer.nr_written - before,
+                                  &txn->edit.gone);
+    }
+    if (rc == 0)
+        *out_id = head.id;
+    if (rc == 0 && keep) {
+        struct rmt_version snapshot;
+        rc = rmt_version_snapshot(c, &head, &snapshot);
+        if (rc == 0)
+            rc = rmt_version_keep(c, txn->ref, &branch, &snapshot, keep);
+        if (rc == 0)
+            *out_id = snapshot.id;
+    }
+    return rc;
+}
+
+static int commit(struct ramet_txn *txn, const struct ramet_keep *keep, uint64_t *out_id)
+{
+    int rc = rmt_store_usable(txn->store);
+    if (rc < 0)
+        return rc;
+    *out_id = txn->version.id;
+    bool changed = txn->writing && rmt_maps_changed(txn);
+    if (!txn->writing || (!changed && !keep))
+        return 0;
+    if (txn->failed)
+        return rmt_fail(RAMET_ETXN, "an earlier write of this transaction failed: nothing is committed");
+    if (keep && !rmt_known_size(keep, struct ramet_keep))
+        return rmt_fail(-EINVAL, "ramet_commit: keep->size is not set");
+    struct rmt_commit c;
+    rc = rmt_commit_begin(txn->store, &c);
+    if (rc < 0)
+        return rc;
+    rc = publish(txn, &c, changed, keep, out_id);
+    if (rc < 0) {
+        rmt_commit_abort(&c);
+        return rc;
+    }
+    return rmt_commit_end(&c, rmt_store_flushes(txn->store));
+}
+
+int ramet_commit(struct ramet_txn *txn, const struct ramet_keep *keep, uint64_t *out_id)
+{
+    if (!txn)
+        return rmt_fail(-EINVAL, "ramet_commit: no transaction");
+    uint64_t id;
+    int rc = commit(txn, keep, &id);
+    ramet_abort(txn);
+    if (rc == 0 && out_id)
+        *out_id = id;
+    return rc;
+}
+
+/* ---- savepoints ------------------------------------------------------------------------------------------- */
+
+int ramet_savepoint(struct ramet_txn *txn, uint32_t *out)
+{
+    if (!txn || !out)
+        return rmt_fail(-EINVAL, "ramet_savepoint: txn or out");
+    if (!txn->writing || txn->failed)
+        return rmt_fail(RAMET_ETXN, "ramet_savepoint");
+    struct rmt_savepoint savepoint = {.maps_tree = txn->maps_tree};
+    for (struct ramet_map *map = txn->maps; map; map = map->next) {
+        struct rmt_saved_map saved = {map, map->tree.root, map->tree.count, map->exists, map->changed};
+        if (!rmt_vec_push(&savepoint.maps, saved)) {
+            rmt_vec_fini(&savepoint.maps);
+            return rmt_fail(-ENOMEM, "a savepoint");
+        }
+    }
+    if (!rmt_vec_push(&txn->savepoints, savepoint)) {
+        rmt_vec_fini(&savepoint.maps);
+        return rmt_fail(-ENOMEM, "a savepoint");
+    }
+    rmt_edit_mark(&txn->edit, &txn->savepoints.items[txn->savepoints.count - 1].mark);
+    *out = (uint32_t)txn->savepoints.count;
+    return 0;
+}
+
+int ramet_rollback(struct ramet_txn *txn, uint32_t number)
+{
+    if (!txn)
+        return rmt_fail(-EINVAL, "ramet_rollback: no transaction");
+    if (!txn->writing)
+        return rmt_fail(RAMET_ETXN, "ramet_rollback");
+    if (number == 0 || number > txn->savepoints.count)
+        return rmt_fail(RAMET_ENOTFOUND, "savepoint %" PRIu32, number);
+    drop_savepoints(txn, number);
+    struct rmt_savepoint *savepoint = &txn->savepoints.items[number - 1];
+    rmt_edit_rollback(&txn->edit, &savepoint->mark);
+    rmt_tree_set(&txn->maps_tree, savepoint->maps_tree.root, savepoint->maps_tree.count);
+    int rc = rmt_maps_reload(txn);
+    if (rc < 0) {
+        txn->failed = true;
+        return rc;
+    }
+    for (size_t i = 0; i < savepoint->maps.count; i++) {
+        struct rmt_saved_map *saved = &savepoint->maps.items[i];
+        rmt_tree_set(&saved->map->tree, saved->root, saved->count);
+        saved->map->exists = saved->exists;
+        saved->map->changed = saved->changed;
+    }
+    txn->failed = false;
+    rmt_arena_fini(&txn->arena);
+    return 0;
+}
