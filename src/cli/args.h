@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * args.h - the words of a command line, sorted into operands and options.
+ */
+#ifndef RMT_CLI_ARGS_H
+#define RMT_CLI_ARGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { RMT_ARGS_OPERANDS_MAX = 6 };
+
+/* One bit an option: a command says which it takes. --help and --json every command takes. */
+enum rmt_args_option {
+    RMT_OPT_HELP = 1 << 0,
+    RMT_OPT_JSON = 1 << 1,
+    RMT_OPT_SYNC = 1 << 2,
+    RMT_OPT_BRANCH = 1 << 3, /* a branch to write */
+    RMT_OPT_REF = 1 << 4,    /* any version to read; the same letter */
+    RMT_OPT_FORMAT = 1 << 5,
+    RMT_OPT_FROM = 1 << 6,
+    RMT_OPT_MESSAGE = 1 << 7,
+    RMT_OPT_NAME = 1 << 8,
+    RMT_OPT_AUTHOR = 1 << 9,
+    RMT_OPT_PARTIAL = 1 << 10,
+    RMT_OPT_BATCH = 1 << 11,
+    RMT_OPT_BYTES = 1 << 12,
+    RMT_OPT_HUMAN = 1 << 13,
+    RMT_OPT_BARS = 1 << 14,
+    RMT_OPT_QUICK = 1 << 15,
+    RMT_OPT_LONG = 1 << 16,
+    RMT_OPT_LIMIT = 1 << 17,
+    RMT_OPT_PAGE_SIZE = 1 << 18,
+};
+
+/* All strings are the caller's argv. */
+struct rmt_args {
+    const char *operand[RMT_ARGS_OPERANDS_MAX];
+    size_t nr_operands;
+    bool help;
+    bool json;
+    bool partial;
+    bool bytes;
+    bool human;
+    bool bars;
+    bool quick;
+    bool long_list;
+    const char *branch;
+    const char *format;
+    const char *from;
+    const char *message;
+    const char *name;
+    const char *author;
+    uint64_t batch;
+    uint64_t limit;
+    uint64_t page_size;
+    int durability; /* RAMET_FULL unless --sync says otherwise */
+};
+
+/* Options may stand before, between and after operands; "--" ends them, and "-" and "-5" are operands.
+ * 0, or a negative number after saying on standard error what is wrong. */
+int rmt_args_parse(struct rmt_args *out, unsigned allowed, int nr_words, char *const *words);
+/* Prints the options of a mask, one a line, as help does. */
+void rmt_args_describe(unsigned options);
+
+#endif

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT */
+#include "command.h"
+
+#include <string.h>
+
+#include "text.h"
+
+/* In the order that help lists them. */
+static const struct rmt_command commands[] = {
+    {"create", "S", 1, 1, RMT_OPT_PAGE_SIZE | RMT_OPT_SYNC, rmt_versions_create,
+     "make a store, with an empty branch main",
+     "ramet create app.ramet\n"
+     "ramet create big.ramet --page-size 16384\n"},
+    {"put", "S MAP KEY VALUE", 4, 4, RMT_OPT_BRANCH | RMT_OPT_SYNC, rmt_data_put,
+     "set one value; VALUE - reads it from standard input",
+     "ramet put app.ramet users ada 'Ada Lovelace'\n"
+     "ramet put app.ramet images logo - <logo.png\n"
+     "ramet put app.ramet users ada 'Ada King' -b test\n"},
+    {"get", "S MAP KEY", 3, 3, RMT_OPT_REF, rmt_data_get,
+     "print one value as it is; status 1 if the key is absent",
+     "ramet get app.ramet users ada\n"
+     "ramet get app.ramet users ada -b main@before\n"
+     "ramet get app.ramet images logo >logo.png\n"},
+    {"del", "S MAP KEY", 3, 3, RMT_OPT_BRANCH | RMT_OPT_SYNC, rmt_data_del,
+     "delete one key; status 1 if it is absent", "ramet del app.ramet users ada\n"},
+    {"scan", "S MAP [PREFIX]", 2, 3, RMT_OPT_REF | RMT_OPT_LIMIT, rmt_bulk_scan,
+     "print the entries whose keys begin with PREFIX, in key order, as TSV",
+     "ramet scan app.ramet users\n"
+     "ramet scan app.ramet users a -n 10 --json\n"},
+    {"count", "S MAP [PREFIX]", 2, 3, RMT_OPT_REF, rmt_data_count,
+     "print how many keys begin with PREFIX", "ramet count app.ramet users\n"},
+    {"load", "S MAP [FILE]", 2, 3,
+     RMT_OPT_FORMAT | RMT_OPT_BRANCH | RMT_OPT_PARTIAL | RMT_OPT_BATCH | RMT_OPT_SYNC,
+     rmt_bulk_load, "read entries from FILE or standard input, all or nothing",
+     "ramet load app.ramet users users.tsv\n"
+     "mdb_dump old.mdb | ramet load app.ramet users --format mdb\n"
+     "ramet load app.ramet users huge.jsonl --batch 100000\n"},
+    {"dump", "S MAP", 2, 2, RMT_OPT_FORMAT | RMT_OPT_REF, rmt_bulk_dump,
+     "write all entries to standard output, in key order",
+     "ramet dump app.ramet users >users.tsv\n"
+     "ramet dump app.ramet users --format mdb | mdb_load new.mdb\n"},
+    {"maps", "S", 1, 1, RMT_OPT_REF | RMT_OPT_LONG, rmt_data_maps, "list the maps of a branch",
+     "ramet maps app.ramet --long\n"},
+    {"drop", "S MAP", 2, 2, RMT_OPT_BRANCH | RMT_OPT_SYNC, rmt_data_drop,
+     "delete a map with all it holds", "ramet drop app.ramet users -b test\n"},
+    {"branch", "S NAME", 2, 2, RMT_OPT_FROM | RMT_OPT_SYNC, rmt_versions_branch,
+     "make a branch, in constant time whatever the size",
+     "ramet branch app.ramet test\n"
+     "ramet branch app.ramet fix --from main@before\n"},
+    {"branches", "S", 1, 1, RMT_OPT_LONG, rmt_versions_branches, "list the branches",
+     "ramet branches app.ramet --long\n"},
+    {"snapshot", "S", 1, 1,
+     RMT_OPT_MESSAGE | RMT_OPT_NAME | RMT_OPT_AUTHOR | RMT_OPT_BRANCH | RMT_OPT_SYNC,
+     rmt_versions_snapshot, "keep the newest version of a branch; prints its @ID",
+     "ramet snapshot app.ramet --name before -m 'before the import'\n"},
+    {"snapshots", "S [BRANCH]", 1, 2, RMT_OPT_LONG, rmt_versions_snapshots,
+     "list the snapshots of one branch or of all", "ramet snapshots app.ramet main --long\n"},
+    {"reset", "S BRANCH REF", 3, 3, RMT_OPT_SYNC, rmt_versions_reset,
+     "move a branch back to a snapshot; what came after is dropped",
+     "ramet reset app.ramet main main@before\n"},
+    {"delete", "S BRANCH|BRANCH@NAME|@ID", 2, 2, RMT_OPT_SYNC, rmt_versions_delete,
+     "drop a branch or a snapshot, and reclaim its space",
+     "ramet delete app.ramet test\n"
+     "ramet delete app.ramet main@before\n"},
+    {"reclaim", "S", 1, 1, RMT_OPT_SYNC, rmt_versions_reclaim,
+     "go on with reclaiming what was dropped, to the end", "ramet reclaim app.ramet\n"},
+    {"stat", "S", 1, 1, RMT_OPT_BYTES | RMT_OPT_HUMAN | RMT_OPT_BARS, rmt_report_stat,
+     "show what each branch shares and owns, readers, free space",
+     "ramet stat app.ramet\n"
+     "ramet stat app.ramet --bars\n"
+     "ramet stat app.ramet --json | jq .free_bytes\n"},
+    {"check", "S", 1, 1, RMT_OPT_QUICK, rmt_report_check,
+     "verify every page, reference, count and the space map; status 3 if anything is wrong",
+     "ramet check app.ramet\n"},
+    {"version", "", 0, 0, 0, rmt_report_version, "print the version", "ramet version --json\n"},
+};
+enum { NR_COMMANDS = sizeof(commands) / sizeof(commands[0]) };
+
+const struct rmt_command *rmt_command_find(const char *name)
+{
+    for (size_t i = 0; i < NR_COMMANDS; i++) {
+        if (!strcmp(name, commands[i].name))
+            return &commands[i];
+    }
+    return NULL;
+}
+
+const struct rmt_command *rmt_command_nearest(const char *name)
+{
+    const struct rmt_command *nearest = NULL;
+    size_t best = 3;
+    for (size_t i = 0; i < NR_COMMANDS; i++) {
+        size_t distance = rmt_text_distance(name, commands[i].name);
+        if (distance < best && distance < strlen(commands[i].name)) {
+            nearest = &commands[i];
+            best = distance;
+        }
+    }
+    return nearest;
+}
+
+void rmt_command_list(FILE *file)
+{
+    const char *bold = rmt_output_bold(file);
+    const char *plain = rmt_output_plain(file);
+    fprintf(file, "%susage:%s ramet COMMAND STORE [OPERAND]... [OPTION]...\n\n%scommands:%s\n",
+            bold, plain, bold, plain);
+    for (size_t i = 0; i < NR_COMMANDS; i++)
+        fprintf(file, "  %-10s %s\n", commands[i].name, commands[i].summary);
+    fprintf(file, "  %-10s %s\n", "help", "this list, or the help of one command");
+    fprintf(
+        file,
+        "\nramet COMMAND --help shows operands, options and examples; every command takes --json.\n"
+        "Status: 0 done, 1 no such key, 2 wrong usage, 3 failed. More in ramet(1).\n");
+}
+
+void rmt_command_help(const struct rmt_command *command)
+{
+    const char *bold = rmt_output_bold(stdout);
+    const char *plain = rmt_output_plain(stdout);
+    printf("%susage:%s ramet %s%s%s [OPTION]...\n\n%s\n\n%soptions:%s\n", bold, plain,
+           command->name, command->operands[0] ? " " : "", command->operands, command->summary,
+           bold, plain);
+    rmt_args_describe(command->options);
+    printf("\n%sexamples:%s\n", bold, plain);
+    for (const char *line = command->examples; *line;) {
+        const char *end = strchr(line, '\n');
+        (void)fputs("  ", stdout);
+        (void)fwrite(line, 1, (size_t)(end + 1 - line), stdout); /* rmt_output_finish() asks */
+        line = end + 1;
+    }
+}

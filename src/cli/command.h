@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * command.h - the commands: what each is called, takes and does.
+ */
+#ifndef RMT_CLI_COMMAND_H
+#define RMT_CLI_COMMAND_H
+
+#include "session.h"
+
+struct rmt_command {
+    const char *name;
+    const char *operands; /* as help shows them */
+    size_t operands_min;
+    size_t operands_max;
+    unsigned options;                  /* enum rmt_args_option, --help and --json aside */
+    int (*run)(struct rmt_session *s); /* returns an exit status */
+    const char *summary;
+    const char *examples; /* lines */
+};
+
+/* NULL if there is none of that name. */
+const struct rmt_command *rmt_command_find(const char *name);
+/* The one that name was perhaps meant to be; NULL: none is near. */
+const struct rmt_command *rmt_command_nearest(const char *name);
+/* Prints the list of commands, or one command's help. */
+void rmt_command_list(FILE *file);
+void rmt_command_help(const struct rmt_command *command);
+
+/* data.c: single entries and maps */
+int rmt_data_put(struct rmt_session *s);
+int rmt_data_get(struct rmt_session *s);
+int rmt_data_del(struct rmt_session *s);
+int rmt_data_count(struct rmt_session *s);
+int rmt_data_drop(struct rmt_session *s);
+int rmt_data_maps(struct rmt_session *s);
+
+/* bulk.c: many entries */
+int rmt_bulk_scan(struct rmt_session *s);
+int rmt_bulk_dump(struct rmt_session *s);
+int rmt_bulk_load(struct rmt_session *s);
+
+/* versions.c: stores, branches and snapshots */
+int rmt_versions_create(struct rmt_session *s);
+int rmt_versions_branch(struct rmt_session *s);
+int rmt_versions_branches(struct rmt_session *s);
+int rmt_versions_snapshot(struct rmt_session *s);
+int rmt_versions_snapshots(struct rmt_session *s);
+int rmt_versions_delete(struct rmt_session *s);
+int rmt_versions_reset(struct rmt_session *s);
+int rmt_versions_reclaim(struct rmt_session *s);
+
+/* report.c: the state of a store */
+int rmt_report_stat(struct rmt_session *s);
+int rmt_report_check(struct rmt_session *s);
+int rmt_report_version(struct rmt_session *s);
+
+#endif

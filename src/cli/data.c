@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * data.c - commands on single entries and on maps: put, get, del, count, drop, maps.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "command.h"
+#include "input.h"
+#include "interrupt.h"
+#include "table.h"
+
+enum { PIECE_SIZE = 1 << 20 };
+
+int rmt_data_put(struct rmt_session *s)
+{
+    const char *map_name = s->args.operand[1];
+    struct ramet_slice key = rmt_text_slice(s->args.operand[2]);
+    struct ramet_slice value = rmt_text_slice(s->args.operand[3]);
+    struct rmt_buf from_stdin = {0};
+
+    /* Before the transaction begins: nobody should wait for a writer who waits for a pipe. */
+    if (!strcmp(s->args.operand[3], "-")) {
+        rmt_interrupt_catch();
+        int rc = rmt_input_slurp(&from_stdin);
+        if (rc < 0) {
+            rmt_buf_free(&from_stdin);
+            if (rc == RMT_INPUT_STOPPED)
+                return RMT_EXIT_INTERRUPTED;
+            rmt_output_error("standard input: %s", strerror(errno));
+            return RMT_EXIT_FAILED;
+        }
+        value = rmt_buf_slice(&from_stdin);
+    }
+
+    struct ramet_map *map;
+    int status = rmt_session_write(s);
+    if (!status)
+        status = rmt_session_map(s, map_name, RAMET_CREATE, &map);
+    if (!status) {
+        int rc = ramet_put(map, key, value, 0);
+        status = rc < 0 ? rmt_session_fail(rc, "cannot put key '%s'", s->args.operand[2])
+                        : rmt_session_commit(s);
+    }
+    rmt_buf_free(&from_stdin);
+    return status;
+}
+
+static int absent(const struct rmt_session *s)
+{
+    rmt_output_error("no key '%s' in map '%s' of '%s'", s->args.operand[2], s->args.operand[1],
+                     s->branch);
+    return RMT_EXIT_ABSENT;
+}
+
+static int print_value(const struct rmt_session *s, struct ramet_slice key,
+                       struct ramet_slice value)
+{
+    if (s->args.json) {
+        json_t *object = json_object();
+        rmt_output_json_bytes(object, "key", key);
+        rmt_output_json_bytes(object, "value", value);
+        rmt_output_json(object);
+    } else {
+        (void)fwrite(value.data, 1, value.size, stdout); /* rmt_output_finish() asks */
+    }
+    return RMT_EXIT_OK;
+}
+
+/* A value too large for a slice, in pieces. */
+static int print_pieces(struct ramet_map *map, struct ramet_slice key)
+{
+    char *piece = malloc(PIECE_SIZE);
+    if (!piece) {
+        rmt_output_error("out of memory");
+        return RMT_EXIT_FAILED;
+    }
+    int64_t n;
+    for (uint64_t off = 0; (n = ramet_read(map, key, off, piece, PIECE_SIZE, NULL)) > 0;
+         off += (uint64_t)n) {
+        (void)fwrite(piece, 1, (size_t)n, stdout); /* asked on the next line */
+        if (rmt_output_failed())
+            break;
+    }
+    free(piece);
+    return n < 0 ? rmt_session_fail((int)n, "cannot read the value") : RMT_EXIT_OK;
+}
+
+int rmt_data_get(struct rmt_session *s)
+{
+    struct ramet_slice key = rmt_text_slice(s->args.operand[2]);
+    struct ramet_slice value;
+    struct ramet_map *map;
+    int status = rmt_session_read(s);
+    if (!status)
+        status = rmt_session_map(s, s->args.operand[1], 0, &map);
+    if (status)
+        return status;
+
+    int rc = ramet_get(map, key, &value);
+    if (rc == RAMET_ENOTFOUND)
+        return absent(s);
+    if (rc == -EFBIG && s->args.json) {
+        rmt_output_error("the value is too large for JSON; leave out --json");
+        return RMT_EXIT_FAILED;
+    }
+    if (rc < 0 && rc != -EFBIG)
+        return rmt_session_fail(rc, "cannot get key '%s'", s->args.operand[2]);
+    status = rc == -EFBIG ? print_pieces(map, key) : print_value(s, key, value);
+    if (!status && !s->args.json && isatty(STDOUT_FILENO))
+        (void)putchar('\n');
+    return status;
+}
+
+int rmt_data_del(struct rmt_session *s)
+{
+    struct ramet_map *map;
+    int status = rmt_session_write(s);
+    if (!status)
+        status = rmt_session_map(s, s->args.operand[1], 0, &map);
+    if (status)
+        return status;
+    int rc = ramet_del(map, rmt_text_slice(s->args.operand[2]));
+    if (rc == RAMET_ENOTFOUND)
+        return absent(s);
+    if (rc < 0)
+        return rmt_session_fail(rc, "cannot delete key '%s'", s->args.operand[2]);
+    return rmt_session_commit(s);
+}
+
+/* The least key above all that begin with prefix, in buf; of size 0 if there is none. */
+static struct ramet_slice prefix_end(struct ramet_slice prefix, struct rmt_buf *buf)
+{
+    rmt_buf_add(buf, prefix.data, prefix.size);
+    while (buf->size && (unsigned char)buf->data[buf->size - 1] == 0xff)
+        buf->size--;
+    if (buf->size)
+        buf->data[buf->size - 1]++;
+    return rmt_buf_slice(buf);
+}
+
+int rmt_data_count(struct rmt_session *s)
+{
+    struct ramet_map *map;
+    int status = rmt_session_read(s);
+    if (!status)
+        status = rmt_session_map(s, s->args.operand[1], 0, &map);
+    if (status)
+        return status;
+
+    uint64_t count = 0;
+    int rc;
+    if (s->args.nr_operands > 2 && s->args.operand[2][0]) {
+        struct rmt_buf end = {0};
+        struct ramet_slice prefix = rmt_text_slice(s->args.operand[2]);
+        rc = ramet_count_range(map, prefix, prefix_end(prefix, &end), &count);
+        rmt_buf_free(&end);
+    } else {
+        rc = ramet_map_count(map, &count);
+    }
+    if (rc < 0)
+        return rmt_session_fail(rc, "cannot count");
+
+    if (s->args.json) {
+        json_t *object = json_object();
+        rmt_output_json_int(object, "count", count);
+        rmt_output_json(object);
+    } else {
+        printf("%" PRIu64 "\n", count);
+    }
+    return RMT_EXIT_OK;
+}
+
+int rmt_data_drop(struct rmt_session *s)
+{
+    const char *name = s->args.operand[1];
+    int status = rmt_session_write(s);
+    if (status)
+        return status;
+    int rc = ramet_map_drop(s->txn, name);
+    if (rc == RAMET_ENOTFOUND) {
+        rmt_output_error("no map '%s' in '%s'; 'ramet maps %s' lists them", name, s->branch,
+                         s->path);
+        return RMT_EXIT_FAILED;
+    }
+    if (rc < 0)
+        return rmt_session_fail(rc, "cannot drop map '%s'", name);
+    return rmt_session_commit(s);
+}
+
+struct map_list {
+    json_t *array;           /* or NULL */
+    struct rmt_table *table; /* or NULL: the names alone */
+};
+
+static int list_map(void *ctx, const struct ramet_map_info *info)
+{
+    struct map_list *list = ctx;
+    if (list->array) {
+        json_t *object = json_object();
+        rmt_output_json_str(object, "name", info->name);
+        rmt_output_json_int(object, "entries", info->entries);
+        json_array_append_new(list->array, object);
+    } else if (list->table) {
+        struct rmt_buf number = {0};
+        rmt_text_grouped(&number, info->entries);
+        rmt_table_add(list->table, info->name);
+        rmt_table_add(list->table, rmt_buf_str(&number));
+        rmt_buf_free(&number);
+    } else {
+        rmt_output_name(info->name);
+    }
+    return 0;
+}
+
+int rmt_data_maps(struct rmt_session *s)
+{
+    int status = rmt_session_read(s);
+    if (status)
+        return status;
+    static const char *const titles[] = {"MAP", ">ENTRIES", NULL};
+    struct rmt_table table;
+    rmt_table_init(&table, titles);
+    struct map_list list = {
+        .array = s->args.json ? json_array() : NULL,
+        .table = s->args.long_list || isatty(STDOUT_FILENO) ? &table : NULL,
+    };
+    int rc = ramet_map_list(s->txn, list_map, &list);
+    if (rc < 0)
+        status = rmt_session_fail(rc, "cannot list the maps of '%s'", s->branch);
+    else if (list.array)
+        rmt_output_json(json_incref(list.array));
+    else if (list.table)
+        rmt_table_print(&table);
+    json_decref(list.array);
+    rmt_table_free(&table);
+    return status;
+}

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * program.h - random programs over the public API, run step by step beside the model.
+ *
+ * A program is a list of operations with plain numbers as arguments; what they mean is decided when they
+ * run, by what is there then. So any part of a program is a program, and a failing one can be shrunk.
+ *
+ * Two transactions write at most (slots 0 and 1), four read (slots 2 to 5). One thread.
+ */
+#ifndef PROGRAM_H
+#define PROGRAM_H
+
+#include <pthread.h>
+
+#include "io/sim.h"
+#include "model/model.h"
+
+#define PROGRAM_OPS(X)                                                                            \
+    X(BEGIN_WRITE) X(BEGIN_READ) X(REFRESH) X(COMMIT) X(ABORT) X(PUT) X(PUT_MANY) X(APPEND_MANY)  \
+    X(PUT_WRONG) X(DEL) X(DEL_RANGE) X(MAP_OPEN) X(MAP_DROP) X(SAVEPOINT) X(ROLLBACK) X(GET)      \
+    X(GET_MANY) X(READ) X(COUNT) X(SCAN) X(MAP_LIST) X(CURSOR_OPEN) X(CURSOR_MOVE)                \
+    X(CURSOR_CLOSE) X(BRANCH_CREATE) X(BRANCH_DELETE) X(BRANCH_RESET) X(SNAPSHOT_CREATE)          \
+    X(SNAPSHOT_DELETE) X(LISTS) X(STAT) X(RECLAIM) X(SYNC) X(CHECK) X(VERIFY) X(REOPEN)
+
+#define PROGRAM_ENUM(name) OP_##name,
+enum op_kind { PROGRAM_OPS(PROGRAM_ENUM) OP_KINDS };
+#undef PROGRAM_ENUM
+
+struct op {
+    enum op_kind kind;
+    uint32_t a, b, c, d;
+};
+
+enum backend { ON_MEMORY, ON_SIM, ON_FILE, BACKENDS };
+enum profile { BALANCED, BIG_TREES, MANY_VERSIONS, MOVING, SMALL_COMMITS, PROFILES };
+
+struct config {
+    uint64_t seed;
+    enum backend backend;
+    enum profile profile;
+    uint32_t page_size;
+    int durability;
+    unsigned key_style;
+    unsigned keys;       /* how many different ones */
+    uint64_t value_max;  /* bytes */
+    unsigned many_max;   /* of PUT_MANY and APPEND_MANY */
+    unsigned check_every; /* steps; 0: only where the program says so */
+};
+
+#define KEY_STYLES 8
+
+#define SLOTS 6
+#define WRITERS 2
+#define CURSORS 2
+
+struct run_cursor {
+    struct ramet_cursor *cursor; /* NULL: closed */
+    char map[MODEL_NAME];
+    bool placed;
+    uint32_t size; /* of key */
+    uint8_t key[RAMET_KEY_MAX];
+};
+
+struct slot {
+    struct ramet_txn *txn; /* NULL: none */
+    bool write;
+    bool orphan;           /* its branch was deleted */
+    char ref[MODEL_NAME * 2];
+    struct model_version *v; /* what it reads, or has written; owned */
+    RMT_VEC(struct model_version *) savepoints;
+    struct run_cursor cursors[CURSORS];
+};
+
+enum outcome {
+    RUN_OK,
+    RUN_FAILED, /* message says how */
+    RUN_CUT,    /* the simulated machine has no power any more */
+    RUN_HURT,   /* a fault that was injected came back as an error: as it should */
+};
+
+struct run {
+    struct config config;
+    struct ramet_store *store;
+    char path[128];       /* of ON_FILE */
+    struct rmt_sim *sim;  /* of ON_SIM; borrowed */
+    struct rmt_io *(*wrap)(struct run *run, struct rmt_io *io); /* of ON_SIM; NULL: io as it is */
+    void *wrap_ctx;
+    int fault_code;       /* that was injected; 0: none */
+    uint64_t faults_met;  /* of rmt_sim_faults_fired(), so many have come back as errors */
+    int hurt_code;        /* with RUN_HURT: what came back */
+
+    pthread_mutex_t lock; /* guards the models against hooks in other threads */
+    struct model_store model;
+    struct model_store next; /* as it will be, while a call that changes it is under way */
+    bool has_next;
+    RMT_VEC(struct model_store) history; /* older ones that a power cut may bring back, oldest first */
+
+    struct slot slots[SLOTS];
+    uint64_t max_id;      /* largest id that was ever seen */
+    unsigned step;
+    bool verbose;
+    enum outcome outcome;
+    char message[2048];
+};
+
+void config_choose(struct config *config, uint64_t seed);
+void program_make(const struct config *config, struct op *ops, size_t count);
+void op_print(size_t index, const struct op *op);
+
+/* Starts with the model of a new store. sim may be NULL unless the config says ON_SIM. */
+void run_init(struct run *run, const struct config *config, struct rmt_sim *sim);
+/* Aborts and closes what is open; frees everything but the machine. */
+void run_fini(struct run *run);
+
+/* All return false when the outcome is not RUN_OK. */
+bool run_open(struct run *run);
+bool run_step(struct run *run, const struct op *op);
+bool run_check(struct run *run);   /* ramet_check() */
+bool run_verify(struct run *run);  /* every branch and snapshot against the model */
+bool run_empties(struct run *run); /* drops everything and demands the space back */
+void run_close(struct run *run);   /* aborts what is open, closes the store */
+/* Goes on after RUN_HURT: what was open in the slot of the failed step is aborted. */
+void run_heal(struct run *run);
+bool run_fail(struct run *run, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* The store is as the model says. why (size bytes) says what is not; ids of the model that were not
+ * known are filled in if fill is set. < 0: the store cannot be read. */
+int run_matches(struct ramet_store *store, struct model_store *model, bool fill, char *why,
+                size_t size);
+/* The same, for several: read once, then compared with each. Returns the index of the first that it is, or
+ * count. */
+int run_matches_any(struct ramet_store *store, struct model_store *const *models, size_t count,
+                    size_t *out_index, char *why, size_t size);
+
+#endif
