@@ -18,7 +18,7 @@ int main(void)
     must(ramet_begin(store, "main", RAMET_WRITE, &txn));
     must(ramet_map_open(txn, "greetings", RAMET_CREATE, &map));
     must(ramet_put(map, key, value, 0));
-    must(ramet_commit(txn, NULL, NULL)); /* on disk when it returns */
+    must(ramet_commit(txn, NULL, NULL));               /* on disk when it returns */
     must(ramet_branch_create(store, "other", "main")); /* copies no page */
     must(ramet_begin(store, "other", RAMET_READ, &txn));
     must(ramet_map_open(txn, "greetings", 0, &map));

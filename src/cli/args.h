@@ -58,8 +58,8 @@ struct rmt_args {
     int durability; /* RAMET_FULL unless --sync says otherwise */
 };
 
-/* Options may stand before, between and after operands; "--" ends them, and "-" and "-5" are operands.
- * 0, or a negative number after saying on standard error what is wrong. */
+/* Options may stand before, between and after operands; "--" ends them, and "-" and "-5" are
+ * operands. 0, or a negative number after saying on standard error what is wrong. */
 int rmt_args_parse(struct rmt_args *out, unsigned allowed, int nr_words, char *const *words);
 /* Prints the options of a mask, one a line, as help does. */
 void rmt_args_describe(unsigned options);

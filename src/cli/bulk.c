@@ -11,7 +11,8 @@
 #include "interrupt.h"
 #include "progress.h"
 
-/* ---- out --------------------------------------------------------------------------------------- */
+/* ---- out ---------------------------------------------------------------------------------------
+ */
 
 /* The cursor's entry. A value too large for a slice is read into buf. */
 static int read_entry(struct rmt_session *s, struct ramet_map *map, struct rmt_buf *buf,
@@ -103,7 +104,7 @@ static int find_format(const struct rmt_session *s, const char *path, const stru
 
 int rmt_bulk_dump(struct rmt_session *s)
 {
-    const struct rmt_format *format;
+    const struct rmt_format *format = NULL;
     int status = find_format(s, s->args.json ? ".jsonl" : NULL, &format);
     if (!status && s->args.json && format != &rmt_jsonl_format)
         status = rmt_session_usage("--json is --format jsonl; it was given '%s'", s->args.format);
@@ -127,7 +128,8 @@ int rmt_bulk_dump(struct rmt_session *s)
     return status;
 }
 
-/* ---- in ---------------------------------------------------------------------------------------- */
+/* ---- in ----------------------------------------------------------------------------------------
+ */
 
 struct load {
     struct rmt_session *s;
@@ -166,7 +168,8 @@ static int load_begin(struct load *load)
     return RMT_EXIT_OK;
 }
 
-/* A key above all others goes where the tree fills its pages to the end: sorted input gives full pages. */
+/* A key above all others goes where the tree fills its pages to the end: sorted input gives full
+ * pages. */
 static int put_entry(struct load *load, const struct rmt_entry *entry)
 {
     struct rmt_buf *last = &load->last_key;

@@ -2,8 +2,8 @@
 /*
  * format.h - entries as text: TSV, JSON lines, and the dump format of LMDB's mdb_dump and mdb_load.
  *
- * A format reads entries from an rmt_input, one at a time, and writes them to a stdio file. Where input is
- * malformed, its reader leaves a sentence in input->error; the line is input->line.
+ * A format reads entries from an rmt_input, one at a time, and writes them to a stdio file. Where
+ * input is malformed, its reader leaves a sentence in input->error; the line is input->line.
  */
 #ifndef RMT_CLI_FORMAT_H
 #define RMT_CLI_FORMAT_H
@@ -30,7 +30,8 @@ struct rmt_format_state {
 struct rmt_format {
     const char *name;
     const char *const *extensions; /* ends with NULL */
-    /* 1: *out is the next entry, until the next call. 0: the end. RMT_INPUT_ERROR or RMT_INPUT_STOPPED. */
+    /* 1: *out is the next entry, until the next call. 0: the end. RMT_INPUT_ERROR or
+     * RMT_INPUT_STOPPED. */
     int (*read)(struct rmt_format_state *state, struct rmt_input *input, struct rmt_entry *out);
     /* Any may be NULL. size_hint: bytes that the entries may take in all. */
     void (*begin)(FILE *file, uint64_t size_hint);

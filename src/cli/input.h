@@ -33,7 +33,8 @@ struct rmt_input {
 /* path NULL or "-": standard input. 0, or RMT_INPUT_ERROR. */
 int rmt_input_open(struct rmt_input *input, const char *path);
 void rmt_input_close(struct rmt_input *input);
-/* 1: *out is the next line without its newline, until the next call. 0: the end. Else a code above. */
+/* 1: *out is the next line without its newline, until the next call. 0: the end. Else a code above.
+ */
 int rmt_input_line(struct rmt_input *input, struct ramet_slice *out);
 /* Leaves a sentence in input->error; returns RMT_INPUT_ERROR. */
 __attribute__((format(printf, 2, 3))) int rmt_input_error(struct rmt_input *input, const char *fmt,

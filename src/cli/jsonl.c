@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * jsonl.c - one JSON object a line: {"key": "...", "value": "..."}. Bytes that are not UTF-8 stand in base64
- * under "key_base64" and "value_base64".
+ * jsonl.c - one JSON object a line: {"key": "...", "value": "..."}. Bytes that are not UTF-8 stand
+ * in base64 under "key_base64" and "value_base64".
  */
 #include <jansson.h>
 #include <string.h>

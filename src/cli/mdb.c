@@ -154,7 +154,8 @@ static int mdb_read(struct rmt_format_state *state, struct rmt_input *input, str
 
 static void mdb_begin(FILE *file, uint64_t size_hint)
 {
-    /* mdb_load makes the map that large, and fails when it is full; what is not used costs nothing. */
+    /* mdb_load makes the map that large, and fails when it is full; what is not used costs nothing.
+     */
     uint64_t map_size = (size_hint * 4 + (64 << 20)) & ~(uint64_t)4095;
     fprintf(file, "VERSION=3\nformat=bytevalue\ntype=btree\nmapsize=%" PRIu64 "\nHEADER=END\n",
             map_size);

@@ -3,7 +3,8 @@
  * output.h - standard output and standard error: errors, colour, JSON, and pipes that close.
  *
  * Standard output is written with stdio. Its first failure is remembered with its errno by
- * rmt_output_failed(), which long loops ask after each entry, and reported once, by rmt_output_finish().
+ * rmt_output_failed(), which long loops ask after each entry, and reported once, by
+ * rmt_output_finish().
  */
 #ifndef RMT_CLI_OUTPUT_H
 #define RMT_CLI_OUTPUT_H

@@ -163,7 +163,8 @@ static void print_bar(const char *colour, const char *cell, uint64_t count)
     (void)fputs(rmt_output_plain(stdout), stdout);
 }
 
-/* Shared and owned, one bar a branch, all to one scale. What is there at all shows at least one cell. */
+/* Shared and owned, one bar a branch, all to one scale. What is there at all shows at least one
+ * cell. */
 static void print_bars(const struct stat_view *view)
 {
     size_t nr;
@@ -332,7 +333,8 @@ int rmt_report_stat(struct rmt_session *s)
     return status;
 }
 
-/* ---- check ------------------------------------------------------------------------------------- */
+/* ---- check -------------------------------------------------------------------------------------
+ */
 
 struct check {
     json_t *problems; /* or NULL: printed at once */

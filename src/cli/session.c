@@ -182,7 +182,8 @@ int rmt_session_reclaim(struct rmt_session *s)
         int rc = ramet_reclaim(s->store, PAGES_A_STEP, &left);
         if (rc < 0)
             return rmt_session_fail(rc, "cannot reclaim what was dropped");
-        /* How much there is becomes known on the way. If it does not shrink, it waits for something. */
+        /* How much there is becomes known on the way. If it does not shrink, it waits for
+         * something. */
         reclaimed += before > left ? before - left : 0;
         nr_idle = left && left == before ? nr_idle + 1 : 0;
         progress.total = reclaimed + left;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * session.h - what a command has open: a store, a transaction, a map; and what it says when that fails.
+ * session.h - what a command has open: a store, a transaction, a map; and what it says when that
+ * fails.
  *
  * main() closes the session, so a command may return from anywhere.
  */

@@ -7,7 +7,8 @@
 
 #include "output.h"
 
-/* Columns a string takes: its UTF-8 characters. Wide and combining ones are not seen for what they are. */
+/* Columns a string takes: its UTF-8 characters. Wide and combining ones are not seen for what they
+ * are. */
 static size_t width_of(const char *str)
 {
     size_t width = 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * text.h - bytes as people and files write them: growing buffers, UTF-8, escapes, hex, base64, units.
+ * text.h - bytes as people and files write them: growing buffers, UTF-8, escapes, hex, base64,
+ * units.
  */
 #ifndef RMT_CLI_TEXT_H
 #define RMT_CLI_TEXT_H
@@ -19,8 +20,8 @@ struct rmt_buf {
     size_t cap;
 };
 
-/* There is nothing a command can do without memory: these end the process with a message and status 3.
- * The store does not mind; it is made for losing its writer at any instruction. */
+/* There is nothing a command can do without memory: these end the process with a message and
+ * status 3. The store does not mind; it is made for losing its writer at any instruction. */
 void rmt_buf_reserve(struct rmt_buf *buf, size_t extra);
 void rmt_buf_add(struct rmt_buf *buf, const void *data, size_t size);
 void rmt_buf_add_byte(struct rmt_buf *buf, unsigned char byte);
@@ -38,8 +39,8 @@ void rmt_buf_free(struct rmt_buf *buf);
 size_t rmt_text_utf8_len(const unsigned char *p, const unsigned char *end);
 bool rmt_text_is_utf8(struct ramet_slice s);
 
-/* Adds s with tab, newline, return and backslash as \t \n \r \\ and other control characters and bytes
- * that are not UTF-8 as \xHH. */
+/* Adds s with tab, newline, return and backslash as \t \n \r \\ and other control characters and
+ * bytes that are not UTF-8 as \xHH. */
 void rmt_text_escape(struct rmt_buf *buf, struct ramet_slice s);
 /* The inverse; 0, or -1 at the first escape it does not know (out_at: its place in s). */
 int rmt_text_unescape(struct rmt_buf *buf, struct ramet_slice s, size_t *out_at);

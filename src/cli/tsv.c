@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tsv.c - one entry a line: key, tab, value. In both, tab, newline, return and backslash are written
- * \t \n \r \\, and other control characters and bytes that are not UTF-8 \xHH.
+ * tsv.c - one entry a line: key, tab, value. In both, tab, newline, return and backslash are
+ * written \t \n \r \\, and other control characters and bytes that are not UTF-8 \xHH.
  */
 #include <string.h>
 

@@ -531,7 +531,9 @@ int rmt_space_choose(struct rmt_space *space, uint64_t id, struct rmt_runs *gone
     if (drop < space->log.count && gone_ref(gone, space->log.items[space->log.count - 1].ref) < 0)
         return -ENOMEM; /* the last page is written anew */
     space->log.count -= drop;
-    memmove(space->log.items, space->log.items + drop, space->log.count * sizeof(*space->log.items));
+    if (drop && space->log.count)
+        memmove(space->log.items, space->log.items + drop,
+                space->log.count * sizeof(*space->log.items));
     return 0;
 }
 

@@ -4,7 +4,6 @@
 #include "store/list.h"
 #include "store/versions.h"
 
-#define CEILING_STEP ((uint64_t)1 << 20)
 /* A commit larger than this flushes its pages before its slot, so that opening has little to verify. */
 #define PREFLUSH_PAGES 2048
 /* Commits that are not flushed leave what they freed in limbo: past this it is time to flush. */
@@ -145,7 +144,7 @@ static int next_id(struct ramet_store *store, uint64_t *out)
 {
     uint64_t id = atomic_load(&store->shared.bytes->last_id) + 1;
     id += (uint32_t)id == 0; /* its low half means "none" where pages are remembered */
-    if (id > RMT_ID_MAX - CEILING_STEP)
+    if (id > RMT_ID_MAX - RMT_CEILING_STEP)
         return rmt_fail(-EOVERFLOW, "store '%s' has used up all commit ids: copy it into a new one",
                         store->io->path);
     atomic_store(&store->shared.bytes->last_id, id);
@@ -161,7 +160,7 @@ static int renew(struct ramet_store *store, struct rmt_state *state)
     if (rc < 0)
         return rc;
     state->durable = store->shared.bytes->durable_id;
-    state->ceiling = state->id + CEILING_STEP;
+    state->ceiling = state->id + RMT_CEILING_STEP;
     state->flags = 0;
     rc = write_slot(store, state, &slot);
     if (rc == 0)
@@ -358,7 +357,7 @@ static int write_out(struct rmt_commit *c, bool *flushing, struct rmt_disk_slot 
         *flushing = true;
     s->id = c->id;
     s->durable = store->shared.bytes->durable_id;
-    s->ceiling = c->id + CEILING_STEP;
+    s->ceiling = c->id + RMT_CEILING_STEP;
     s->flags = 0;
     if (*flushing && store->io->durable && large) {
         rc = flush(store);

@@ -43,7 +43,7 @@ static int create(struct rmt_io *io, uint32_t page_size, uint8_t store_id[16])
         .page_size = rmt_put32(page_size),
         .id = rmt_put64(1),
         .durable = rmt_put64(1),
-        .ceiling = rmt_put64(1),
+        .ceiling = rmt_put64(1 + RMT_CEILING_STEP),
         .pages = rmt_put64(RMT_META_SIZE / page_size + 64),
         .free_pages = rmt_put64(64),
         .time_us = rmt_put64((uint64_t)io->ops->time_us(io)),
@@ -114,6 +114,7 @@ static int open_locked(struct ramet_store *store, const struct ramet_options *o)
                         io->path, page_size, o->page_size);
     if (rc == 0 && blank)
         rc = create(io, page_size, store->store_id);
+    store->created = blank;
     if (rc < 0)
         return rc;
     uint64_t seed = rmt_get_be64(store->store_id);

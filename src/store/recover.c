@@ -256,7 +256,9 @@ int rmt_recover(struct ramet_store *store)
     rc = read_meta(io, &meta);
     if (rc < 0)
         return rc;
-    bool trusted = store->shared.known && atomic_load(&bytes->published) != 0;
+    bool trusted = store->created || (store->shared.known && atomic_load(&bytes->published) != 0);
+    if (store->created)
+        atomic_store(&bytes->last_id, 1);
     if (!trusted) {
         atomic_store(&bytes->last_id, rmt_max(atomic_load(&bytes->last_id), meta.ceiling + EPOCH_STEP));
         bytes->new_epoch = 1;

@@ -41,6 +41,7 @@ struct ramet_store {
     uint8_t store_id[16];
     int durability;
     bool readonly;
+    bool created;   /* the file was made, or made a store, by this open */
     unsigned forks; /* of the process, when it was opened */
 
     struct rmt_lock commit_lock;   /* guards the rest of this paragraph; with RMT_BYTE_COMMIT */
@@ -125,6 +126,8 @@ int rmt_commit_limbo(struct rmt_commit *c, uint64_t addr, uint64_t len, uint64_t
 
 /* Finds, in what the file has, the version to go on from, and fills the shared bytes. Alone, with RMT_BYTE_OPEN. */
 int rmt_recover(struct ramet_store *store);
+/* A slot lets ids be used up to so many above its own. */
+#define RMT_CEILING_STEP ((uint64_t)1 << 20)
 /* Bytes of a store that was just made: a blank file is no longer than that. */
 #define RMT_CREATE_SIZE (RMT_META_SIZE + 64 * RMT_PAGE_SIZE_MAX)
 /* What the front of the file says: *out_blank: a store was never there. Else page size and id of the store. */

@@ -51,10 +51,10 @@ static inline void key_note(struct rmt_cursor *c)
     struct rmt_node_suffix suffix = rmt_node_suffix_at(leaf, step->index);
     uint32_t head = __builtin_bswap32(rmt_node_head_at(leaf, step->index));
     uint32_t tail = rmt_node_tail_size(suffix.size);
-    uint8_t *to = c->key;
-    if (prefix_size) {
-        memcpy(to, rmt_node_bytes(leaf) + page_size - prefix_size, prefix_size);
-        to += prefix_size;
+    uint8_t *to = c->key + prefix_size;
+    if (c->prefix_size != prefix_size) {
+        memcpy(c->key, rmt_node_bytes(leaf) + page_size - prefix_size, prefix_size);
+        c->prefix_size = prefix_size;
     }
     memcpy(to, &head, RMT_NODE_HEAD);
     to += RMT_NODE_HEAD;
@@ -82,19 +82,22 @@ static int lost(struct rmt_cursor *c, int rc)
     return rc;
 }
 
-static inline void prefetch_page(const struct rmt_pages *pages, struct rmt_ref ref)
+/* Where the scan will go when it is done with this leaf. */
+static inline void look_ahead(struct rmt_cursor *c, const struct rmt_disk_node *parent, uint32_t index)
 {
-    const uint8_t *page = (const uint8_t *)(uintptr_t)ref.addr;
+    c->ahead_bytes = 0;
+    if (index > rmt_node_count(parent))
+        return;
+    struct rmt_ref ref = rmt_node_ref_at(parent, index);
+    c->ahead = (const uint8_t *)(uintptr_t)ref.addr;
     if (ref.birth) {
-        if (rmt_unlikely(ref.addr >= pages->reserved))
+        if (rmt_unlikely(ref.addr >= c->pages->reserved))
             return;
-        page = (const uint8_t *)rmt_page_at(pages, ref.addr);
+        c->ahead = (const uint8_t *)rmt_page_at(c->pages, ref.addr);
     }
-    __builtin_prefetch(page);
-    __builtin_prefetch(page + 64);
-    __builtin_prefetch(page + 128);
-    __builtin_prefetch(page + pages->page_size - 64);
-    __builtin_prefetch(page + pages->page_size - 128);
+    c->ahead_bytes = c->pages->page_size;
+    __builtin_prefetch(c->ahead);
+    __builtin_prefetch(c->ahead + 64);
 }
 
 /* From the child that the last step of the path takes down to a leaf, always to the first or last child. */
@@ -103,14 +106,14 @@ static int go_down(struct rmt_cursor *c, bool last)
     for (;;) {
         const struct rmt_cursor_step *step = leaf_of(c);
         const struct rmt_disk_node *node = step->node;
-        if (node->level == 0)
+        if (node->level == 0) {
+            c->prefix_size = 0;
             return 0;
+        }
         const struct rmt_disk_node *child;
         struct rmt_ref ref = rmt_node_ref_at(node, step->index);
-        if (node->level == 1 && step->index < rmt_node_count(node) && !last)
-            prefetch_page(c->pages, rmt_node_ref_at(node, step->index + 1));
-        if (node->level == 1 && step->index > 0 && last)
-            prefetch_page(c->pages, rmt_node_ref_at(node, step->index - 1));
+        if (node->level == 1)
+            look_ahead(c, node, last ? step->index - 1 : step->index + 1);
         int rc = rmt_child_open(c->pages, ref, node->level - 1u, &child);
         if (rc < 0)
             return lost(c, rc);
@@ -186,13 +189,19 @@ static int find(struct rmt_cursor *c, struct ramet_slice key, bool *out_equal)
         uint32_t index = rmt_node_find_child(node, page_size, key);
         c->path[c->depth].node = node;
         c->path[c->depth++].index = index;
-        rc = rmt_child_open(pages, rmt_node_ref_at(node, index), node->level - 1u, &node);
+        struct rmt_ref ref = rmt_node_ref_at(node, index);
+        rmt_ref_prefetch(pages, ref);
+        rc = rmt_child_open(pages, ref, node->level - 1u, &node);
         if (rc < 0)
             return lost(c, rc);
     }
     struct rmt_node_pos pos = rmt_node_find(node, page_size, key);
     c->path[c->depth].node = node;
     c->path[c->depth++].index = pos.index;
+    c->prefix_size = 0;
+    c->ahead_bytes = 0;
+    if (c->depth > 1)
+        look_ahead(c, c->path[c->depth - 2].node, c->path[c->depth - 2].index + 1);
     *out_equal = pos.equal;
     return pos.index < rmt_node_count(node) ? 0 : leaf_next(c);
 }
@@ -238,6 +247,11 @@ int rmt_cursor_next(struct rmt_cursor *c)
     c->key_size = 0;
     step->index += !c->gone; /* else it is at the successor already */
     c->gone = false;
+    if (c->ahead_bytes) { /* cells begin at the end of a page */
+        c->ahead_bytes -= 128;
+        __builtin_prefetch(c->ahead + c->ahead_bytes);
+        __builtin_prefetch(c->ahead + c->ahead_bytes + 64);
+    }
     if (rmt_likely(step->index < rmt_node_count(step->node)))
         return 0;
     int rc = leaf_next(c);

@@ -102,6 +102,22 @@ static inline int rmt_ref_open(struct rmt_pages *pages, struct rmt_ref ref,
     return rmt_page_read(pages, ref, out);
 }
 
+/* Asks for the parts of a page that every search begins with, so that they come all at once. */
+static inline void rmt_ref_prefetch(const struct rmt_pages *pages, struct rmt_ref ref)
+{
+    const uint8_t *page = (const uint8_t *)(uintptr_t)ref.addr;
+    if (ref.birth) {
+        if (rmt_unlikely(ref.addr >= pages->reserved))
+            return;
+        page = (const uint8_t *)rmt_page_at(pages, ref.addr);
+    }
+    __builtin_prefetch(page);
+    __builtin_prefetch(page + 64);
+    __builtin_prefetch(page + 128);
+    __builtin_prefetch(page + 192);
+    __builtin_prefetch(page + pages->page_size - 64);
+}
+
 /* True if the node has that level, and is of a tree at all. */
 static inline bool rmt_node_is(const struct rmt_disk_node *node, uint32_t level)
 {

@@ -71,6 +71,7 @@ int rmt_path_find(struct rmt_edit *edit, const struct rmt_tree *tree, struct ram
         if (step->index < rmt_node_count(node))
             high = (struct rmt_bound){node, step->index};
         ref = rmt_node_ref_at(node, step->index);
+        rmt_ref_prefetch(pages, ref);
         rc = rmt_child_open(pages, ref, node->level - 1u, &node);
         if (rc < 0)
             return rc;

@@ -19,6 +19,7 @@ int rmt_tree_get(struct rmt_pages *pages, const struct rmt_tree *tree, struct ra
         return rc;
     for (uint32_t level = node->level; level > 0; level--) {
         ref = rmt_node_ref_at(node, rmt_node_find_child(node, page_size, key));
+        rmt_ref_prefetch(pages, ref);
         rc = rmt_child_open(pages, ref, level - 1, &node);
         if (rmt_unlikely(rc < 0))
             return rc;
@@ -28,21 +29,6 @@ int rmt_tree_get(struct rmt_pages *pages, const struct rmt_tree *tree, struct ra
         return RAMET_ENOTFOUND;
     *out = rmt_node_value_at(node, pos.index);
     return 0;
-}
-
-/* Asks for what the next step of a lookup will read of a page. */
-static inline void prefetch_node(const struct rmt_pages *pages, struct rmt_ref ref)
-{
-    const uint8_t *page = (const uint8_t *)(uintptr_t)ref.addr;
-    if (ref.birth) {
-        if (rmt_unlikely(ref.addr >= pages->reserved))
-            return;
-        __builtin_prefetch((const void *)(uintptr_t)&pages->verified[ref.addr]);
-        page = (const uint8_t *)rmt_page_at(pages, ref.addr);
-    }
-    for (uint32_t i = 0; i < 4; i++)
-        __builtin_prefetch(page + (size_t)64 * i);
-    __builtin_prefetch(page + pages->page_size - 64);
 }
 
 /* At most MANY keys, all levels side by side. */
@@ -64,7 +50,9 @@ static int get_some(struct rmt_pages *pages, const struct rmt_tree *tree, size_t
             else
                 index[i] = 0;
             refs[i] = rmt_node_ref_at(nodes[i], index[i]);
-            prefetch_node(pages, refs[i]);
+            if (refs[i].birth && refs[i].addr < pages->reserved)
+                __builtin_prefetch((const void *)(uintptr_t)&pages->verified[refs[i].addr]);
+            rmt_ref_prefetch(pages, refs[i]);
         }
         for (size_t i = 0; i < count; i++) {
             rc = rmt_child_open(pages, refs[i], level - 1, &nodes[i]);

@@ -151,6 +151,9 @@ struct rmt_cursor {
     uint32_t depth;            /* of path; 0: no position */
     bool gone;                 /* the entry it stood on was deleted: path is at its successor, or past the last */
     uint64_t changes;          /* of the tree when path was right */
+    const uint8_t *ahead;      /* leaf that next will come to, as far as known: to be fetched bit by bit */
+    uint32_t ahead_bytes;      /* of its front that are not yet asked for */
+    uint32_t prefix_size;      /* bytes of key that are this leaf's prefix already */
     size_t key_size;           /* of key; 0: it was not put together yet */
     uint8_t key[RAMET_KEY_MAX + 32]; /* put together here, with room to copy generously */
 };
@@ -163,6 +166,8 @@ static inline void rmt_cursor_reset(struct rmt_cursor *c)
     c->depth = 0;
     c->gone = false;
     c->key_size = 0;
+    c->prefix_size = 0;
+    c->ahead_bytes = 0;
 }
 /* All: 0, RAMET_ENOTFOUND without a message (then there is no position), RAMET_ECORRUPT and kin.
  * Without a position next is first and prev is last. */

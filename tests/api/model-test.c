@@ -21,6 +21,7 @@
 
 #include "model/forked.h"
 #include "model/program.h"
+#include "model/shrink.h"
 
 #define TIMEOUT_S 300
 #define SHRINK_S 240
@@ -85,72 +86,19 @@ static bool run_one(void *ctx, char *message, size_t size)
     return good;
 }
 
-static bool fails(struct program *p, char *message, size_t size)
-{
-    return !forked_run(run_one, p, TIMEOUT_S, true, message, size);
-}
+struct shrinking {
+    struct program *p;
+    char message[4096]; /* of the last failure */
+};
 
-/* Removes all operations that the failure does not need. kept and *count are changed. */
-static void shrink(struct program *p, size_t *kept, size_t *count, char *message, size_t size)
+static bool fails(void *ctx, const size_t *kept, size_t count)
 {
-    time_t end = time(NULL) + SHRINK_S;
-    rmt_auto(free) void *mem = malloc(*count * sizeof(size_t) + 1);
-    size_t *trial = mem;
-    rmt_assert(trial != NULL);
-    p->kept = trial;
-    p->check_all = true;
-    for (size_t chunk = *count; chunk > 0 && time(NULL) < end;) {
-        bool removed = false;
-        for (size_t at = *count; at > 0 && time(NULL) < end;) { /* from the end: it goes faster */
-            size_t from = at > chunk ? at - chunk : 0;
-            memcpy(trial, kept, from * sizeof(size_t));
-            memcpy(trial + from, kept + at, (*count - at) * sizeof(size_t));
-            p->count = *count - (at - from);
-            if (p->count < *count && fails(p, message, size)) {
-                memcpy(kept, trial, p->count * sizeof(size_t));
-                *count = p->count;
-                removed = true;
-            }
-            at = from;
-        }
-        if (!removed || chunk > *count)
-            chunk /= 2;
-    }
-    p->kept = kept;
-    p->count = *count;
-}
-
-static void describe(const struct program *p, size_t steps)
-{
-    static const char *const backends[] = {"memory", "simulated disk", "file"};
-    (void)fprintf(stderr,
-                  "on %s, profile %d, page size %u, durability %d, key style %u, %u keys\n"
-                  "again: --seed=%" PRIu64 " --programs=1 --steps=%zu --no-fork --verbose --only=",
-                  backends[p->config.backend], p->config.profile, p->config.page_size,
-                  p->config.durability, p->config.key_style, p->config.keys, p->config.seed, steps);
-    for (size_t i = 0; i < p->count; i++)
-        (void)fprintf(stderr, "%s%zu", i ? "," : "", p->kept[i]);
-    (void)fprintf(stderr, "\n");
-    for (size_t i = 0; i < p->count; i++)
-        op_print(p->kept[i], &p->ops[p->kept[i]]);
-}
-
-/* Which operations to run: all, or those that were asked for. */
-static size_t choose_ops(const struct options *o, size_t *kept)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < o->steps && !o->only; i++)
-        kept[count++] = i;
-    for (const char *s = o->only; s && *s; s += *s == ',') {
-        char *end;
-        size_t i = strtoul(s, &end, 10);
-        if (end == s)
-            break;
-        if (i < o->steps && count < o->steps)
-            kept[count++] = i;
-        s = end;
-    }
-    return count;
+    struct shrinking *s = ctx;
+    struct program p = *s->p;
+    p.kept = kept;
+    p.count = count;
+    p.check_all = true;
+    return !forked_run(run_one, &p, TIMEOUT_S, true, s->message, sizeof(s->message));
 }
 
 static bool try_seed(const struct options *o, uint64_t seed)
@@ -165,18 +113,18 @@ static bool try_seed(const struct options *o, uint64_t seed)
     char message[4096] = "";
     config_choose(&p.config, seed);
     program_make(&p.config, ops, o->steps);
-    p.count = choose_ops(o, kept);
+    p.count = program_choose(o->steps, o->only, kept);
     bool good = o->no_fork ? run_one(&p, message, sizeof(message))
                            : forked_run(run_one, &p, TIMEOUT_S, false, message, sizeof(message));
     if (good)
         return true;
     (void)fprintf(stderr, "seed %" PRIu64 " of %zu steps failed: %s\n", seed, o->steps, message);
     if (!o->no_fork && !o->only) {
-        size_t count = p.count;
-        shrink(&p, kept, &count, message, sizeof(message));
-        (void)fprintf(stderr, "shrunk to %zu steps: %s\n", count, message);
+        struct shrinking shrinking = {.p = &p};
+        p.count = shrink_program(fails, &shrinking, kept, p.count, SHRINK_S);
+        (void)fprintf(stderr, "shrunk to %zu steps: %s\n", p.count, shrinking.message);
     }
-    describe(&p, o->steps);
+    program_describe(&p.config, ops, kept, p.count, o->steps);
     return false;
 }
 

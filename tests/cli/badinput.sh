@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 #
-# Files, disks and pipes that are not as they should be: a clear error, the right status, a store intact.
+# Files, disks and pipes that are not as they should be: a clear error, the right status, a store
+# intact.
 . "$(dirname "$0")/lib.sh"
 
 ramet create s
@@ -93,8 +94,9 @@ else
 fi
 
 claim 'a full device under standard output'
-for command in 'get s m 00001' 'scan s m' 'dump s m' 'dump s m --format jsonl' 'dump s m --format mdb' \
-    'stat s' 'branches s' 'snapshots s' 'maps s' 'count s m' 'version' 'help' 'put --help' 'check s'; do
+for command in 'get s m 00001' 'scan s m' 'dump s m' 'dump s m --format jsonl' \
+    'dump s m --format mdb' 'stat s' 'branches s' 'snapshots s' 'maps s' 'count s m' 'version' \
+    'help' 'put --help' 'check s'; do
     # shellcheck disable=SC2086 # words
     ramet $command >/dev/full 2>err
     status=$?
@@ -122,7 +124,8 @@ mkdir disk
 if is_root && mount -t tmpfs -o size=4m tmpfs disk 2>/dev/null; then
     good ramet create disk/s
     good ramet put disk/s m kept 'this stays'
-    seq -f '%09g' 1 200000 | awk '{ print $1 "\tsome value that is long enough to fill a disk " $1 }' >much.tsv
+    seq -f '%09g' 1 200000 |
+        awk '{ print $1 "\tsome value that is long enough to fill a disk " $1 }' >much.tsv
     fails 3 'No space left' ramet load disk/s m much.tsv
     err_has 'make room'
     good ramet get disk/s m kept
@@ -148,7 +151,8 @@ fi
 
 claim 'a store that was cut short is noticed, at any length'
 size=$(stat -c %s s)
-for keep in 0 1 100 511 512 4095 4096 8192 65536 65537 131072 $((size / 2)) $((size - 4096)) $((size - 1)); do
+for keep in 0 1 100 511 512 4095 4096 8192 65536 65537 131072 $((size / 2)) $((size - 4096)) \
+    $((size - 1)); do
     [ "$keep" -lt "$size" ] || continue
     head -c "$keep" s >cut
     cp cut cut-before

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 #
-# kill -9 at any moment of a writer: the next command finds the store sound, with all that was acknowledged
-# and nothing by halves.
+# kill -9 at any moment of a writer: the next command finds the store sound, with all that was
+# acknowledged and nothing by halves.
 . "$(dirname "$0")/lib.sh"
 
 ramet create s

@@ -18,7 +18,8 @@ quotes "\\" and {"json": true}	"\\"
 DATA=END	HEADER=END
 åäö€😀	\xf0\x9f\x98\x80 \xed\xa0\x80 \xc0\x80 \xf5\x80\x80\x80 \xc2\x9b
 END
-awk 'BEGIN { printf "long\t"; for (i = 0; i < 200000; i++) printf "0123456789"; print "" }' >>nasty.tsv
+awk 'BEGIN { printf "long\t"; for (i = 0; i < 200000; i++) printf "0123456789"; print "" }' \
+    >>nasty.tsv
 
 claim 'TSV: nasty bytes go in, come out in key order, and go in again the same'
 ramet create s
@@ -66,7 +67,8 @@ jq -r 'select(.key == "text") | .value' out >text
 printf 'a "quoted" å\n\n' >wanted
 same text wanted
 [ "$(jq -r 'select(.key == "bytes") | .value_base64' out)" = '//4=' ] || fail 'base64' out
-printf '%s\n' '{"value_base64": "", "key_base64": "/w=="}' '' '{"value": "\u0000\ud83d\ude00", "key": "u"}' |
+printf '%s\n' '{"value_base64": "", "key_base64": "/w=="}' '' \
+    '{"value": "\u0000\ud83d\ude00", "key": "u"}' |
     ramet load j n --format jsonl
 good ramet dump j n --format tsv
 printf '%s\n' 'u	\x00😀' '\xff	' >wanted

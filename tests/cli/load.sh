@@ -72,7 +72,8 @@ printf "$header"' 61\nDATA=END\n' | refused mdb 'bad.mdb:6: DATA=END where'
 printf "$header"'61\n 61\nDATA=END\n' | refused mdb 'bad.mdb:5: neither'
 printf "$header"' \n 61\nDATA=END\n' | refused mdb 'a key of 0 bytes'
 printf "$header"' 61\n 61\nDATA=END\nVERSION=3\n' | refused mdb 'bad.mdb:8: something follows'
-printf 'VERSION=3\nformat=print\ntype=btree\nHEADER=END\n a\\4\n b\nDATA=END\n' | refused mdb 'bad.mdb:5:'
+printf 'VERSION=3\nformat=print\ntype=btree\nHEADER=END\n a\\4\n b\nDATA=END\n' |
+    refused mdb 'bad.mdb:5:'
 
 claim 'a map that only a failed load would have made is not there'
 printf 'a\t1\nbad\n' >bad.tsv

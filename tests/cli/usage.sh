@@ -4,8 +4,8 @@
 # The command line itself: help, wrong usage, JSON, colour.
 . "$(dirname "$0")/lib.sh"
 
-commands='create put get del scan count load dump maps drop branch branches snapshot snapshots reset delete
-reclaim stat check version'
+commands='create put get del scan count load dump maps drop branch branches snapshot snapshots reset
+delete reclaim stat check version'
 
 claim 'without a command: the list on standard error, status 2'
 run ramet

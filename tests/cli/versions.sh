@@ -83,7 +83,8 @@ fails 3 "left" ramet get s m key00001 -b left
 fails 3 "left" ramet delete s left
 ramet dump s m -b right >right-after
 same right-before right-after
-ramet dump s m -b from-left | grep -q $'^only-left\tx$' || fail 'from-left still has what it was given'
+good ramet get s m only-left -b from-left
+out_is x
 
 claim 'delete of a snapshot: by name, by id'
 good ramet delete s main@before
@@ -124,11 +125,10 @@ whole=$(jq '.branches[0].owned_bytes + .branches[0].shared_bytes' out)
 good ramet branch exact copy
 run ramet stat exact --json
 [ "$(jq '[.branches[] | .owned_bytes] == [0, 0]' out)" = true ] || fail 'one owns something' out
-[ "$(jq "[.branches[] | .shared_bytes] == [$whole, $whole]" out)" = true ] || fail 'not all shared' out
+[ "$(jq "[.branches[] | .shared_bytes] == [$whole, $whole]" out)" = true ] ||
+    fail 'not all is shared' out
 good ramet put exact m key02500 changed -b copy
 run ramet stat exact --json
-jq -e '.branches[] | select(.name == "main") | .owned_bytes == .shared_bytes - .shared_bytes' \
-    out >/dev/null || fail 'main owns something' out
 owned=$(jq '.branches[] | select(.name == "copy") | .owned_bytes' out)
 page=$(jq .page_size out)
 [ "$owned" -ge "$page" ] && [ "$owned" -le $((page * 6)) ] || fail "copy owns $owned bytes" out

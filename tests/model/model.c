@@ -198,6 +198,7 @@ const struct model_map *model_version_map(const struct model_version *v, const c
 struct model_map *model_version_edit(struct model_version *v, const char *name)
 {
     size_t i = 0;
+    v->digest = 0;
     while (i < v->maps.count && strcmp(v->maps.items[i]->name, name) < 0)
         i++;
     if (i == v->maps.count || strcmp(v->maps.items[i]->name, name) != 0) {
@@ -216,6 +217,7 @@ struct model_map *model_version_edit(struct model_version *v, const char *name)
 
 void model_version_drop(struct model_version *v, const char *name)
 {
+    v->digest = 0;
     for (size_t i = 0; i < v->maps.count; i++) {
         if (strcmp(v->maps.items[i]->name, name) != 0)
             continue;

@@ -118,6 +118,39 @@ void op_print(size_t index, const struct op *op)
                   op->c, op->d);
 }
 
+size_t program_choose(size_t count, const char *only, size_t *kept)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < count && !only; i++)
+        kept[n++] = i;
+    for (const char *s = only; s && *s; s += *s == ',') {
+        char *end;
+        size_t i = strtoul(s, &end, 10);
+        if (end == s)
+            break;
+        if (i < count && n < count)
+            kept[n++] = i;
+        s = end;
+    }
+    return n;
+}
+
+void program_describe(const struct config *config, const struct op *ops, const size_t *kept,
+                      size_t count, size_t steps)
+{
+    static const char *const backends[] = {"memory", "simulated disk", "file"};
+    (void)fprintf(stderr,
+                  "on %s, profile %d, page size %u, durability %d, key style %u, %u keys\n"
+                  "again: --seed=%" PRIu64 " --programs=1 --steps=%zu --no-fork --only=",
+                  backends[config->backend], config->profile, config->page_size,
+                  config->durability, config->key_style, config->keys, config->seed, steps);
+    for (size_t i = 0; i < count; i++)
+        (void)fprintf(stderr, "%s%zu", i ? "," : "", kept[i]);
+    (void)fprintf(stderr, "\n");
+    for (size_t i = 0; i < count; i++)
+        op_print(kept[i], &ops[kept[i]]);
+}
+
 /* ---- keys and values --------------------------------------------------------------------------- */
 
 struct key {
@@ -276,6 +309,9 @@ static void forget_history_locked(struct run *run)
 static void settle(struct run *run, bool done)
 {
     (void)pthread_mutex_lock(&run->lock);
+    if (run->has_failed)
+        model_store_fini(&run->failed);
+    run->has_failed = false;
     if (run->has_next && done) {
         if (run->config.durability == RAMET_FULL) {
             model_store_fini(&run->model);
@@ -284,10 +320,24 @@ static void settle(struct run *run, bool done)
         }
         run->model = run->next;
     } else if (run->has_next) {
-        model_store_fini(&run->next);
+        run->failed = run->next;
+        run->has_failed = true;
     }
     run->has_next = false;
     (void)pthread_mutex_unlock(&run->lock);
+}
+
+size_t run_candidates(struct run *run, bool only_seen, struct model_store **out, size_t max)
+{
+    size_t n = 0;
+    if (run->has_next)
+        out[n++] = &run->next;
+    if (run->has_failed)
+        out[n++] = &run->failed;
+    out[n++] = &run->model;
+    for (size_t i = run->history.count; i-- > 0 && n < max && !only_seen;)
+        out[n++] = &run->history.items[i];
+    return n;
 }
 
 static void saw_id(struct run *run, uint64_t id)
@@ -330,6 +380,7 @@ static void slot_abort(struct slot *slot)
 static struct slot *writer(struct run *run, uint32_t x)
 {
     struct slot *slot = &run->slots[x % WRITERS];
+    run->current = slot;
     return slot->txn ? slot : NULL;
 }
 
@@ -337,6 +388,7 @@ static struct slot *any(struct run *run, uint32_t x)
 {
     for (uint32_t i = 0; i < SLOTS; i++) {
         struct slot *slot = &run->slots[(x + i) % SLOTS];
+        run->current = slot;
         if (slot->txn)
             return slot;
     }
@@ -417,6 +469,7 @@ static bool do_begin_read(struct run *run, const struct op *op)
 static bool do_refresh(struct run *run, const struct op *op)
 {
     struct slot *slot = &run->slots[WRITERS + op->a % (SLOTS - WRITERS)];
+    run->current = slot;
     if (!slot->txn || strchr(slot->ref, '@'))
         return true;
     if (slot->orphan) { /* it may fail, or follow a branch of the same name */
@@ -428,24 +481,9 @@ static bool do_refresh(struct run *run, const struct op *op)
     TRY(ramet_refresh(slot->txn), 0);
     model_version_unref(slot->v);
     slot->v = model_version_ref(b->head);
-    for (int i = 0; i < CURSORS; i++) {
-        slot->cursors[i].placed = false;
-        if (!model_version_map(slot->v, slot->cursors[i].map))
-            close_cursors(slot, slot->cursors[i].map);
-    }
+    close_cursors(slot, NULL);
     DEMAND(ramet_txn_id(slot->txn) == b->id, "a refreshed reader sees %" PRIu64 ", not %" PRIu64,
            ramet_txn_id(slot->txn), b->id);
-    return true;
-}
-
-static bool same_contents(const struct model_version *a, const struct model_version *b)
-{
-    if (a->maps.count != b->maps.count)
-        return false;
-    for (size_t i = 0; i < a->maps.count; i++) {
-        if (a->maps.items[i] != b->maps.items[i])
-            return false;
-    }
     return true;
 }
 
@@ -463,7 +501,7 @@ static bool do_commit(struct run *run, const struct op *op)
     };
     struct model_branch *b = model_store_branch(&run->model, slot->ref);
     uint64_t old_id = b->id, id = 0;
-    bool changed = !same_contents(slot->v, b->head);
+    bool changed = model_version_digest(slot->v) != model_version_digest(b->head);
     struct ramet_txn *txn = slot->txn;
     int want = model_commit(predict(run), slot->ref, slot->v, 0, name);
     char branch[MODEL_NAME];
@@ -1546,9 +1584,11 @@ bool run_step(struct run *run, const struct op *op)
     if (run->verbose)
         op_print(run->step, op);
     for (int i = 0; i < SLOTS; i++) {
+        run->current = &run->slots[i];
         if (run->slots[i].txn && !cursors_stay(run, &run->slots[i]))
             return false;
     }
+    run->current = NULL;
     if (!dispatch(run, op))
         return false;
     return !run->config.check_every || run->step % run->config.check_every || run_check(run);
@@ -1556,8 +1596,8 @@ bool run_step(struct run *run, const struct op *op)
 
 void run_heal(struct run *run)
 {
-    for (int i = 0; i < SLOTS; i++)
-        slot_abort(&run->slots[i]);
+    if (run->current)
+        slot_abort(run->current);
     run->outcome = RUN_OK;
 }
 
@@ -1580,6 +1620,7 @@ void run_fini(struct run *run)
 {
     run_close(run);
     settle(run, false);
+    settle(run, true); /* frees what failed */
     forget_history_locked(run);
     rmt_vec_fini(&run->history);
     model_store_fini(&run->model);

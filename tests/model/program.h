@@ -93,9 +93,12 @@ struct run {
     struct model_store model;
     struct model_store next; /* as it will be, while a call that changes it is under way */
     bool has_next;
-    RMT_VEC(struct model_store) history; /* older ones that a power cut may bring back, oldest first */
+    struct model_store failed; /* as it would be, had the last call that failed succeeded */
+    bool has_failed;
+    RMT_VEC(struct model_store) history; /* that a power cut may bring back, oldest first */
 
     struct slot slots[SLOTS];
+    struct slot *current; /* that the step is about; NULL: none */
     uint64_t max_id;      /* largest id that was ever seen */
     unsigned step;
     bool verbose;
@@ -105,6 +108,12 @@ struct run {
 
 void config_choose(struct config *config, uint64_t seed);
 void program_make(const struct config *config, struct op *ops, size_t count);
+/* Fills kept with the indexes of all operations, or of those in only ("3,17,44"; NULL: all). Returns
+ * how many. */
+size_t program_choose(size_t count, const char *only, size_t *kept);
+/* Prints what fails, and how to run it again. */
+void program_describe(const struct config *config, const struct op *ops, const size_t *kept,
+                      size_t count, size_t steps);
 void op_print(size_t index, const struct op *op);
 
 /* Starts with the model of a new store. sim may be NULL unless the config says ON_SIM. */
@@ -119,8 +128,11 @@ bool run_check(struct run *run);   /* ramet_check() */
 bool run_verify(struct run *run);  /* every branch and snapshot against the model */
 bool run_empties(struct run *run); /* drops everything and demands the space back */
 void run_close(struct run *run);   /* aborts what is open, closes the store */
-/* Goes on after RUN_HURT: what was open in the slot of the failed step is aborted. */
+/* Goes on after RUN_HURT: the transaction that met the fault is aborted. */
 void run_heal(struct run *run);
+/* What a power cut now may leave: newest first, borrowed, at most max. only_seen: what is to be seen now, or
+ * would be if the call under way came to its end. Hold run->lock. */
+size_t run_candidates(struct run *run, bool only_seen, struct model_store **out, size_t max);
 bool run_fail(struct run *run, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* The store is as the model says. why (size bytes) says what is not; ids of the model that were not

@@ -1,0 +1,680 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * check.c - is every page of the store what it should be, and exactly one thing?
+ *
+ * Looks at the newest version as a reader does: writers go on meanwhile. (A memory store has no space
+ * map but the one in use: there it holds the commit lock.) Every page of the file is marked with what it was found to be; what is
+ * found twice, never, or otherwise than the accounts say, is a problem.
+ */
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "store/list.h"
+#include "store/txn.h"
+#include "store/versions.h"
+#include "store/walk.h"
+
+enum what { NOTHING, LIVE, BOOK, LIMBO, UNSWEPT };
+static const char *const what_names[] = {"nothing", "data", "a record", "in limbo", "dropped"};
+
+struct checked_version {
+    struct rmt_version v;
+    uint64_t owned;      /* as found */
+    uint64_t child, children, kept;
+    uint32_t enter, leave; /* of a walk over the tree of versions: who is whose ancestor */
+    bool done;
+};
+
+struct check {
+    struct ramet_store *store;
+    struct rmt_pages *pages;
+    struct rmt_state state;
+    struct rmt_tree catalog;
+    unsigned flags;
+    ramet_report_fn report;
+    ramet_progress_fn progress;
+    void *ctx;
+    uint64_t problems, done, total;
+    bool unreadable; /* something could not be read: what hangs on it is missing */
+
+    uint8_t *what;      /* [nr] enum what */
+    uint32_t *birth;    /* [nr] low half */
+    uint32_t *owner;    /* [nr] index of the version that owns it */
+    uint32_t *dead;     /* [nr] 1 + index of the version whose deadlist had it last */
+    uint64_t *entries;  /* [nr] below a page of a map */
+    uint64_t nr;
+    RMT_VEC(struct checked_version) versions; /* by number */
+
+    /* what is being walked */
+    enum what marking;
+    uint32_t version;
+    uint64_t counted;
+};
+
+__attribute__((format(printf, 2, 3))) static void problem(struct check *k, const char *fmt, ...)
+{
+    char text[512];
+    va_list args;
+    va_start(args, fmt);
+    (void)vsnprintf(text, sizeof(text), fmt, args);
+    va_end(args);
+    k->problems++;
+    if (k->report)
+        k->report(k->ctx, text);
+}
+
+/* A read that failed is a problem; any other failure ends the check. */
+static int failed(struct check *k, int rc)
+{
+    if (rc != RAMET_ECORRUPT && rc != -EIO && rc != -ENODATA)
+        return rc;
+    k->unreadable = true;
+    problem(k, "%s", ramet_errmsg());
+    return 0;
+}
+
+static int tick(struct check *k, uint64_t pages)
+{
+    uint64_t before = k->done;
+    k->done += pages;
+    if (k->progress && before / 256 != k->done / 256 && k->progress(k->ctx, k->done, k->total) != 0)
+        return rmt_fail(-ECANCELED, "the check of store '%s'", k->store->io->path);
+    return 0;
+}
+
+/* ---- marking pages ---------------------------------------------------------------------------------------- */
+
+static int mark(void *ctx, struct rmt_run run)
+{
+    struct check *k = ctx;
+    if (run.addr < k->pages->first || run.len > k->nr || run.addr > k->nr - run.len) {
+        problem(k, "pages %" PRIu64 " to %" PRIu64 " lie outside the file", run.addr,
+                run.addr + run.len - 1);
+        return 0;
+    }
+    for (uint64_t i = run.addr; i < run.addr + run.len; i++) {
+        if (k->what[i])
+            problem(k, "page %" PRIu64 " is two things: %s and %s", i, what_names[k->what[i]],
+                    what_names[k->marking]);
+        k->what[i] = (uint8_t)k->marking;
+        k->birth[i] = (uint32_t)run.birth;
+        k->owner[i] = k->version;
+    }
+    k->counted += run.len;
+    return tick(k, run.len);
+}
+
+/* Adds up the entries below a page of a map; shared pages were counted where they are owned. */
+static void count_entries(struct check *k, const struct rmt_run *run, const struct rmt_disk_node *node)
+{
+    uint64_t sum = node->level == 0 ? rmt_node_size(node) : 0;
+    for (uint32_t i = 0; node->level > 0 && i < rmt_node_size(node); i++) {
+        struct rmt_ref ref = rmt_node_child(node, i);
+        sum += ref.addr < k->nr ? k->entries[ref.addr] : 0;
+    }
+    if (run->addr < k->nr)
+        k->entries[run->addr] = sum;
+}
+
+static int mark_page(void *ctx, struct rmt_run run, const struct rmt_disk_node *node)
+{
+    if (node)
+        count_entries(ctx, &run, node);
+    return mark(ctx, run);
+}
+
+static bool is_ancestor(const struct check *k, uint32_t of, uint32_t version)
+{
+    const struct checked_version *a = &k->versions.items[of], *b = &k->versions.items[version];
+    return a->enter <= b->enter && b->leave <= a->leave;
+}
+
+/* A page that a version has from the one below it. */
+static bool is_inherited(const struct check *k, uint64_t addr, uint64_t birth)
+{
+    return addr < k->nr && k->what[addr] == LIVE && k->birth[addr] == (uint32_t)birth &&
+           k->owner[addr] != k->version && is_ancestor(k, k->owner[addr], k->version);
+}
+
+static int mark_shared(void *ctx, struct rmt_ref ref)
+{
+    struct check *k = ctx;
+    if (!is_inherited(k, ref.addr, ref.birth))
+        problem(k, "version %" PRIu64 " refers to page %" PRIu64 " (birth %" PRIu64
+                "), which no version below it has", k->versions.items[k->version].v.id, ref.addr, ref.birth);
+    return 0;
+}
+
+static int walk(struct check *k, struct rmt_ref root, bool maps, uint64_t horizon)
+{
+    struct rmt_walk w;
+    int rc = rmt_walk_init(&w, k->pages, root, maps, horizon, mark_page, k);
+    w.verify = !(k->flags & RAMET_CHECK_QUICK);
+    w.shared = maps ? mark_shared : NULL;
+    while (rc >= 0 && (rc = rmt_walk_step(&w)) > 0)
+        ;
+    return failed(k, rc);
+}
+
+/* ---- versions --------------------------------------------------------------------------------------------- */
+
+static struct checked_version *find_version(struct check *k, uint64_t number)
+{
+    size_t lo = 0, hi = k->versions.count;
+    while (lo < hi) {
+        size_t mid = (lo + hi) / 2;
+        if (k->versions.items[mid].v.number < number)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo < k->versions.count && k->versions.items[lo].v.number == number ? &k->versions.items[lo] : NULL;
+}
+
+static int load_versions(struct check *k)
+{
+    struct rmt_key prefix = {.bytes = {'v'}, .size = 1};
+    rmt_auto(rmt_scan_fini) struct rmt_scan scan;
+    rmt_scan_init(&scan, k->pages, &k->catalog, &prefix);
+    int rc;
+    while ((rc = rmt_scan_next(&scan)) > 0) {
+        struct checked_version c = {.done = false};
+        if (scan.key.size != 8) {
+            problem(k, "the catalog has a version without a number");
+            continue;
+        }
+        rc = rmt_version_load(k->pages, rmt_get_be64(scan.key.data), scan.value, &c.v);
+        if (rc < 0) {
+            rc = failed(k, rc);
+            if (rc < 0)
+                return rc;
+            continue;
+        }
+        if (!rmt_vec_push(&k->versions, c))
+            return rmt_fail(-ENOMEM, "checking versions");
+    }
+    return rc;
+}
+
+static int check_children(struct check *k)
+{
+    for (size_t i = 0; i < k->versions.count; i++) {
+        struct checked_version *c = &k->versions.items[i];
+        struct checked_version *prev = c->v.prev ? find_version(k, c->v.prev) : NULL;
+        if (c->v.prev && !prev) {
+            problem(k, "version %" PRIu64 " stands on one that is not there", c->v.id);
+            k->unreadable = true;
+            c->v.prev = 0;
+        }
+        if (!prev)
+            continue;
+        prev->child ^= c->v.number;
+        prev->children++;
+        if (prev->v.id > c->v.id)
+            problem(k, "version %" PRIu64 " stands on a newer one, %" PRIu64, c->v.id, prev->v.id);
+        if (prev->v.flags & RMT_VERSION_HEAD)
+            problem(k, "version %" PRIu64 " stands on a head", c->v.id);
+    }
+    for (size_t i = 0; i < k->versions.count; i++) {
+        struct checked_version *c = &k->versions.items[i];
+        if (c->v.child != c->child || c->v.children != c->children)
+            problem(k, "version %" PRIu64 " has %" PRIu64 " children, and says %" PRIu32, c->v.id,
+                    c->children, c->v.children);
+    }
+    return 0;
+}
+
+/* Numbers the tree of versions so that ancestors enclose their descendants. O(n log n): by children lists. */
+struct edge {
+    uint64_t prev; /* number; 0 first */
+    uint32_t index;
+};
+
+static int by_prev(const void *a, const void *b)
+{
+    const struct edge *x = a, *y = b;
+    if (x->prev != y->prev)
+        return x->prev < y->prev ? -1 : 1;
+    return (x->index > y->index) - (x->index < y->index);
+}
+
+static size_t first_edge(const struct edge *edges, size_t n, uint64_t prev)
+{
+    size_t lo = 0, hi = n;
+    while (lo < hi) {
+        size_t mid = (lo + hi) / 2;
+        if (edges[mid].prev < prev)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo;
+}
+
+static int order_versions(struct check *k, uint32_t **out_order)
+{
+    size_t n = k->versions.count, nr_order = 0;
+    rmt_auto(free) struct edge *edges = calloc(n + 1, sizeof(*edges));
+    rmt_auto(free) size_t *stack = calloc(n + 1, sizeof(*stack));
+    rmt_auto(free) uint32_t *order = calloc(n + 1, sizeof(*order));
+    rmt_auto(free) uint32_t *open = calloc(n + 1, sizeof(*open));
+    if (!edges || !stack || !order || !open)
+        return rmt_fail(-ENOMEM, "checking versions");
+    for (size_t i = 0; i < n; i++)
+        edges[i] = (struct edge){k->versions.items[i].v.prev, (uint32_t)i};
+    qsort(edges, n, sizeof(*edges), by_prev);
+    /* stack: the next edge to look at, of each version that is open; the lowest is of no version. */
+    uint32_t clock = 0;
+    size_t depth = 1;
+    uint64_t prev = 0;
+    stack[0] = 0;
+    while (depth) {
+        size_t e = stack[depth - 1];
+        if (e < n && edges[e].prev == prev) {
+            stack[depth - 1]++;
+            struct checked_version *c = &k->versions.items[edges[e].index];
+            c->enter = clock++;
+            order[nr_order++] = edges[e].index;
+            open[depth] = edges[e].index;
+            prev = c->v.number;
+            stack[depth++] = first_edge(edges, n, prev);
+        } else {
+            depth--;
+            if (depth) {
+                k->versions.items[open[depth]].leave = clock;
+                prev = depth > 1 ? k->versions.items[open[depth - 1]].v.number : 0;
+            }
+        }
+    }
+    if (nr_order != n)
+        problem(k, "versions stand on each other in a circle");
+    for (; nr_order < n; nr_order++)
+        order[nr_order] = UINT32_MAX;
+    *out_order = rmt_take(order);
+    return 0;
+}
+
+struct dead_check {
+    struct check *k;
+    uint64_t pages, birth_min, birth_max, horizon;
+};
+
+static int check_dead_run(void *ctx, struct rmt_run run)
+{
+    struct dead_check *d = ctx;
+    struct check *k = d->k;
+    d->pages += run.len;
+    d->birth_min = rmt_min(d->birth_min, run.birth);
+    d->birth_max = rmt_max(d->birth_max, run.birth);
+    uint64_t id = k->versions.items[k->version].v.id;
+    for (uint64_t i = run.addr; i < run.addr + run.len; i++) {
+        if (run.birth > d->horizon || !is_inherited(k, i, run.birth))
+            problem(k, "the deadlist of version %" PRIu64 " has page %" PRIu64 " (birth %" PRIu64
+                    "), which the version below has not", id, i, run.birth);
+        else if (k->dead[i] == k->version + 1)
+            problem(k, "the deadlist of version %" PRIu64 " has page %" PRIu64 " twice", id, i);
+        else
+            k->dead[i] = k->version + 1;
+    }
+    return 0;
+}
+
+static int check_list(struct check *k, const struct rmt_scan *scan, rmt_run_fn fn, struct dead_check *d)
+{
+    struct rmt_key key = scan->prefix;
+    struct rmt_list list;
+    if (key.size + scan->key.size > sizeof(key.bytes)) {
+        problem(k, "a list of the catalog has too long a key");
+        return 0;
+    }
+    memcpy(key.bytes + key.size, scan->key.data, scan->key.size);
+    key.size += scan->key.size;
+    int rc = rmt_list_load(&list, k->pages, &key, scan->value);
+    d->pages = d->birth_max = 0;
+    d->birth_min = UINT64_MAX;
+    if (rc == 0)
+        rc = rmt_list_each(k->pages, &k->catalog, &list, fn, d);
+    if (rc == 0 && (d->pages != list.pages || d->birth_min != list.birth_min || d->birth_max != list.birth_max))
+        problem(k, "list %" PRIu64 " has %" PRIu64 " pages, and says %" PRIu64 ", or births it does not say",
+                list.number, d->pages, list.pages);
+    return rc < 0 ? failed(k, rc) : 0;
+}
+
+static int check_deadlist(struct check *k, const struct rmt_version *v, uint64_t horizon, uint64_t *out_pages)
+{
+    struct rmt_key prefix = rmt_key1('d', v->dead);
+    rmt_auto(rmt_scan_fini) struct rmt_scan scan;
+    rmt_scan_init(&scan, k->pages, &k->catalog, &prefix);
+    struct dead_check d = {.k = k, .horizon = horizon};
+    int rc;
+    *out_pages = 0;
+    while ((rc = rmt_scan_next(&scan)) > 0) {
+        rc = check_list(k, &scan, check_dead_run, &d);
+        if (rc < 0)
+            return rc;
+        *out_pages += d.pages;
+    }
+    return rc;
+}
+
+static int check_map_counts(struct check *k, const struct rmt_version *v)
+{
+    struct rmt_tree maps = {.root = v->root, .fixed = true};
+    struct rmt_cursor cursor;
+    rmt_cursor_init(&cursor, k->pages, &maps);
+    int rc = rmt_cursor_first(&cursor);
+    for (; rc == 0; rc = rmt_cursor_next(&cursor)) {
+        struct ramet_slice key;
+        struct rmt_value value;
+        struct rmt_tree map;
+        rc = rmt_cursor_get(&cursor, &key, &value);
+        if (rc == 0)
+            rc = rmt_map_load(k->pages, &value, RMT_ID_MAX, &map);
+        if (rc < 0)
+            break;
+        uint64_t found = rmt_ref_none(map.root) || map.root.addr >= k->nr ? 0 : k->entries[map.root.addr];
+        if (found != map.count)
+            problem(k, "map '%.*s' of version %" PRIu64 " has %" PRIu64 " entries, and says %" PRIu64,
+                    (int)key.size, (const char *)key.data, v->id, found, map.count);
+    }
+    rmt_cursor_fini(&cursor);
+    return rc == RAMET_ENOTFOUND ? 0 : failed(k, rc);
+}
+
+static int check_version(struct check *k, uint32_t index)
+{
+    struct checked_version *c = &k->versions.items[index];
+    const struct checked_version *prev = c->v.prev ? find_version(k, c->v.prev) : NULL;
+    uint64_t horizon = prev ? prev->v.id : 0, dead;
+    k->version = index;
+    k->marking = LIVE;
+    k->counted = 0;
+    int rc = rmt_ref_none(c->v.root) ? 0 : walk(k, c->v.root, true, horizon);
+    if (rc == 0 && !rmt_ref_none(c->v.root) && c->v.root.birth <= horizon)
+        rc = mark_shared(k, c->v.root);
+    uint64_t owned = k->counted;
+    if (rc == 0)
+        rc = check_deadlist(k, &c->v, horizon, &dead);
+    if (rc == 0 && !k->unreadable && !rmt_ref_none(c->v.root))
+        rc = check_map_counts(k, &c->v);
+    if (rc < 0)
+        return rc;
+    if (!k->unreadable && owned != c->v.owned_pages)
+        problem(k, "version %" PRIu64 " owns %" PRIu64 " pages, and says %" PRIu64, c->v.id, owned,
+                c->v.owned_pages);
+    uint64_t total = (prev ? prev->v.total_pages : 0) + owned - dead;
+    if (!k->unreadable && total != c->v.total_pages)
+        problem(k, "version %" PRIu64 " reaches %" PRIu64 " pages, and says %" PRIu64, c->v.id, total,
+                c->v.total_pages);
+    return 0;
+}
+
+/* ---- branches and labels ---------------------------------------------------------------------------------- */
+
+static int check_branch(struct check *k, const struct rmt_branch *branch, const char *name)
+{
+    const struct checked_version *head = find_version(k, branch->head);
+    if (!head || !(head->v.flags & RMT_VERSION_HEAD))
+        problem(k, "branch '%s' has no head", name);
+    struct rmt_key prefix = rmt_key1('k', branch->number);
+    rmt_auto(rmt_scan_fini) struct rmt_scan scan;
+    rmt_scan_init(&scan, k->pages, &k->catalog, &prefix);
+    uint64_t nr = 0;
+    int rc;
+    while ((rc = rmt_scan_next(&scan)) > 0) {
+        uint64_t number = scan.key.size >= 8 ? rmt_get_be64(scan.key.data) : 0;
+        struct checked_version *c = find_version(k, number);
+        if (c)
+            c->kept++;
+        else
+            problem(k, "branch '%s' keeps a snapshot that is not there", name);
+        nr++;
+        if (scan.key.size <= 8 || scan.key.size > 8 + RAMET_NAME_MAX)
+            continue;
+        char label[RAMET_NAME_MAX + 1];
+        memcpy(label, (const uint8_t *)scan.key.data + 8, scan.key.size - 8);
+        label[scan.key.size - 8] = 0;
+        struct rmt_key key = rmt_key1_name('n', branch->number, label);
+        uint64_t named;
+        rc = rmt_catalog_number(k->pages, &k->catalog, &key, &named);
+        if (rc < 0 && rc != RAMET_ENOTFOUND)
+            return failed(k, rc);
+        if (rc == RAMET_ENOTFOUND || named != number)
+            problem(k, "'%s@%s' does not lead to its snapshot", name, label);
+    }
+    if (nr != branch->snapshots)
+        problem(k, "branch '%s' keeps %" PRIu64 " snapshots, and says %" PRIu64, name, nr, branch->snapshots);
+    return rc;
+}
+
+static int check_branches(struct check *k)
+{
+    struct rmt_key prefix = {.bytes = {'b'}, .size = 1};
+    rmt_auto(rmt_scan_fini) struct rmt_scan scan;
+    rmt_scan_init(&scan, k->pages, &k->catalog, &prefix);
+    uint64_t nr = 0, snapshots = 0, heads = 0;
+    int rc;
+    for (; (rc = rmt_scan_next(&scan)) > 0; nr++) {
+        char name[RAMET_NAME_MAX + 1];
+        struct rmt_branch branch;
+        if (scan.key.size > RAMET_NAME_MAX) {
+            problem(k, "a branch has too long a name");
+            continue;
+        }
+        memcpy(name, scan.key.data, scan.key.size);
+        name[scan.key.size] = 0;
+        rc = rmt_catalog_branch(k->pages, &k->catalog, name, &branch);
+        if (rc == 0)
+            rc = check_branch(k, &branch, name);
+        if (rc < 0)
+            return failed(k, rc);
+        snapshots += branch.snapshots;
+    }
+    if (rc < 0)
+        return failed(k, rc);
+    for (size_t i = 0; i < k->versions.count; i++) {
+        const struct checked_version *c = &k->versions.items[i];
+        bool is_head = c->v.flags & RMT_VERSION_HEAD;
+        heads += is_head;
+        if (c->kept != c->v.kept)
+            problem(k, "version %" PRIu64 " is kept %" PRIu64 " times, and says %" PRIu32, c->v.id, c->kept,
+                    c->v.kept);
+        if (!is_head && c->v.kept == 0 && c->v.children < 2)
+            problem(k, "version %" PRIu64 " is kept by nobody and should have gone", c->v.id);
+        struct rmt_key key = rmt_key1('i', c->v.id);
+        uint64_t number;
+        rc = is_head ? 0 : rmt_catalog_number(k->pages, &k->catalog, &key, &number);
+        if (!is_head && (rc < 0 || number != c->v.number))
+            problem(k, "@%" PRIu64 " does not lead to its version", c->v.id);
+    }
+    if (nr != k->state.branches || heads != nr)
+        problem(k, "there are %" PRIu64 " branches and %" PRIu64 " heads, and the slot says %" PRIu64, nr,
+                heads, k->state.branches);
+    if (snapshots != k->state.snapshots)
+        problem(k, "there are %" PRIu64 " snapshots, and the slot says %" PRIu64, snapshots,
+                k->state.snapshots);
+    return 0;
+}
+
+/* ---- what waits, and what is free ------------------------------------------------------------------------- */
+
+static int mark_limbo(void *ctx, struct rmt_run run)
+{
+    struct dead_check *d = ctx;
+    d->pages += run.len;
+    d->birth_min = rmt_min(d->birth_min, run.birth);
+    d->birth_max = rmt_max(d->birth_max, run.birth);
+    return mark(d->k, run);
+}
+
+static int check_limbo(struct check *k)
+{
+    struct rmt_key prefix = {.bytes = {'L'}, .size = 1};
+    rmt_auto(rmt_scan_fini) struct rmt_scan scan;
+    rmt_scan_init(&scan, k->pages, &k->catalog, &prefix);
+    struct dead_check d = {.k = k};
+    k->marking = LIMBO;
+    int rc;
+    while ((rc = rmt_scan_next(&scan)) > 0) {
+        if (scan.key.size != 16 || rmt_get_be64(scan.key.data) > k->state.id)
+            problem(k, "limbo has a list that cannot be");
+        rc = check_list(k, &scan, mark_limbo, &d);
+        if (rc < 0)
+            return rc;
+    }
+    return rc;
+}
+
+static int check_sweeps(struct check *k)
+{
+    struct rmt_key prefix = {.bytes = {'s'}, .size = 1};
+    rmt_auto(rmt_scan_fini) struct rmt_scan scan;
+    rmt_scan_init(&scan, k->pages, &k->catalog, &prefix);
+    k->marking = UNSWEPT;
+    int rc;
+    while ((rc = rmt_scan_next(&scan)) > 0) {
+        struct rmt_disk_sweep sweep;
+        if (scan.value.size != sizeof(sweep)) {
+            problem(k, "a sweep of the catalog is malformed");
+            continue;
+        }
+        memcpy(&sweep, scan.value.data, sizeof(sweep));
+        k->counted = 0;
+        rc = failed(k, rmt_sweep_left(k->pages, &sweep, mark, k));
+        if (rc < 0)
+            return rc;
+        if (k->counted != rmt_get64(sweep.left))
+            problem(k, "a sweep has %" PRIu64 " pages left, and says %" PRIu64, k->counted,
+                    rmt_get64(sweep.left));
+    }
+    return rc;
+}
+
+static int mark_own(void *ctx, struct rmt_ref ref)
+{
+    struct rmt_run run = {ref.addr, 1, ref.birth};
+    return mark(ctx, run);
+}
+
+static int check_book(struct check *k, struct rmt_space *space)
+{
+    k->marking = BOOK;
+    int rc = rmt_ref_none(k->state.catalog) ? 0 : walk(k, k->state.catalog, false, 0);
+    return rc < 0 || !k->store->io->durable ? rc : rmt_space_own(space, mark_own, k);
+}
+
+static void check_space(struct check *k, struct rmt_space *space)
+{
+    uint64_t found[UNSWEPT + 1] = {0};
+    for (uint64_t i = k->pages->first; i < k->nr; i++) {
+        bool is_free = rmt_space_is_free(space, i);
+        found[k->what[i]]++;
+        if (is_free && k->what[i])
+            problem(k, "page %" PRIu64 " is free in the space map, and %s", i, what_names[k->what[i]]);
+        else if (!is_free && !k->what[i])
+            problem(k, "page %" PRIu64 " is lost: not free in the space map, and nothing refers to it", i);
+    }
+    const struct rmt_state *s = &k->state;
+    const uint64_t said[UNSWEPT + 1] = {s->free_pages, s->data_pages, s->book_pages, s->limbo_pages,
+                                        s->unswept_pages};
+    for (int i = 0; i <= UNSWEPT; i++) {
+        if (found[i] != said[i])
+            problem(k, "%" PRIu64 " pages are %s, and the slot says %" PRIu64, found[i], what_names[i],
+                    said[i]);
+    }
+}
+
+/* ---- the check -------------------------------------------------------------------------------------------- */
+
+static int check_with(struct check *k, struct rmt_space *space)
+{
+    rmt_auto(free) uint32_t *order = NULL;
+    int rc = load_versions(k);
+    if (rc == 0)
+        rc = check_children(k);
+    if (rc == 0)
+        rc = order_versions(k, &order);
+    if (rc == 0)
+        rc = check_book(k, space);
+    for (size_t i = 0; i < k->versions.count && rc == 0; i++) {
+        if (order[i] != UINT32_MAX)
+            rc = check_version(k, order[i]);
+    }
+    if (rc == 0)
+        rc = check_branches(k);
+    if (rc == 0)
+        rc = check_sweeps(k);
+    if (rc == 0)
+        rc = check_limbo(k);
+    if (rc == 0 && !k->unreadable)
+        check_space(k, space);
+    return rc;
+}
+
+static int check(struct check *k)
+{
+    k->nr = k->state.pages;
+    k->total = k->nr - k->pages->first - rmt_min(k->nr - k->pages->first, k->state.free_pages);
+    k->what = calloc(k->nr, sizeof(*k->what));
+    k->birth = calloc(k->nr, sizeof(*k->birth));
+    k->owner = calloc(k->nr, sizeof(*k->owner));
+    k->dead = calloc(k->nr, sizeof(*k->dead));
+    k->entries = calloc(k->nr, sizeof(*k->entries));
+    if (!k->what || !k->birth || !k->owner || !k->dead || !k->entries)
+        return rmt_fail(-ENOMEM, "checking %" PRIu64 " pages", k->nr);
+    if (!k->store->io->durable)
+        return check_with(k, &k->store->space);
+    struct rmt_space space;
+    rmt_pages_forget(k->pages); /* so that all is read again */
+    int rc = rmt_space_init(&space, k->pages);
+    if (rc == 0 && !rmt_ref_none(k->state.log))
+        rc = rmt_space_load(&space, k->state.log);
+    if (rc == 0)
+        rc = check_with(k, &space);
+    else
+        rc = failed(k, rc);
+    rmt_space_fini(&space);
+    return rc;
+}
+
+int ramet_check(struct ramet_store *store, unsigned flags, ramet_report_fn report, ramet_progress_fn progress,
+                void *ctx)
+{
+    if (!store || flags & ~(unsigned)RAMET_CHECK_QUICK)
+        return rmt_fail(-EINVAL, "ramet_check: store or flags");
+    struct check k = {.store = store, .pages = &store->pages, .flags = flags, .report = report,
+                      .progress = progress, .ctx = ctx};
+    struct rmt_reader_slot *slot;
+    struct rmt_disk_slot disk;
+    int rc = rmt_store_usable(store);
+    if (rc == 0 && !store->io->durable)
+        rc = rmt_commit_prepare(store);
+    if (rc == 0)
+        rc = rmt_reader_claim(&store->shared, &slot);
+    if (rc < 0)
+        return rc;
+    if (!store->io->durable)
+        rmt_lock_take(&store->commit_lock);
+    (void)rmt_shared_newest(&store->shared, &disk);
+    rmt_reader_enter(slot, rmt_get64(disk.id));
+    (void)rmt_shared_newest(&store->shared, &disk);
+    rmt_reader_settle(slot, rmt_get64(disk.id));
+    rmt_state_load(&k.state, &disk);
+    k.catalog = (struct rmt_tree){.root = k.state.catalog, .fixed = true};
+    rc = check(&k);
+    if (!store->io->durable)
+        rmt_lock_give(&store->commit_lock);
+    rmt_reader_release(slot);
+    rmt_vec_fini(&k.versions);
+    free(k.what);
+    free(k.birth);
+    free(k.owner);
+    free(k.dead);
+    free(k.entries);
+    if (rc == 0 && progress && progress(ctx, k.total, k.total) != 0)
+        rc = rmt_fail(-ECANCELED, "the check of store '%s'", store->io->path);
+    if (rc == 0 && k.problems)
+        rc = rmt_fail(RAMET_ECORRUPT, "store '%s' has %" PRIu64 " problems", store->io->path, k.problems);
+    return rc;
+}
