@@ -2,12 +2,23 @@
 /*
  * ramet.h - the whole public interface of ramet, a branchable storage engine.
  *
- * A store is one file, or memory alone. It holds branches; a branch holds named maps from byte-string
- * keys to byte-string values, ordered by memcmp. A read transaction sees one version for as long as it
- * lasts; a write transaction is a private fork of a branch's head that becomes the head when committed.
+ * A store is one file, or memory alone. It holds branches; a branch holds named maps from
+ * byte-string keys to byte-string values, ordered by memcmp. A read transaction sees one version
+ * for as long as it lasts; a write transaction is a private fork of a branch's head that becomes
+ * the head when committed.
  *
  * Every function that can fail returns 0 or a negative code: -errno, or one of RAMET_ERRORS.
- * ramet_errmsg() has the sentence that goes with the calling thread's last failure.
+ * ramet_errmsg() has the sentence that goes with the calling thread's last failure. Out
+ * parameters are untouched on failure, unless it is said otherwise. Of the codes,
+ *
+ *   -EINVAL        stands for what the caller can know to be wrong: a NULL that is not allowed,
+ *                  an unknown flag, a name, ref or key of the wrong form. It is listed only where
+ *                  there is more to say
+ *   RAMET_EFORKED  comes from every function that takes a store, begins or commits, in a process
+ *                  that was forked after the store was opened. Such a child must not use the maps
+ *                  and cursors of its parent
+ *
+ * A write transaction has one user at a time: it may go from thread to thread.
  */
 #ifndef RAMET_H
 #define RAMET_H
@@ -45,11 +56,11 @@ enum ramet_error { RAMET_ERRORS(RAMET_ERROR_ENUM) RAMET_ERROR_LAST = -5000 };
 #undef RAMET_ERROR_ENUM
 
 /* Limits of this version; FORMAT.md has those of the format. */
-#define RAMET_KEY_MAX 1024u                  /* bytes of a key; the least is 1 */
-#define RAMET_NAME_MAX 255u                  /* bytes of a branch, snapshot, map or author name */
-#define RAMET_MESSAGE_MAX 65536u             /* bytes of a snapshot's message */
-#define RAMET_SLICE_MAX ((size_t)64 << 20)   /* bytes of the largest value ramet_get() returns */
-#define RAMET_VALUE_MAX ((uint64_t)1 << 40)  /* bytes of a value */
+#define RAMET_KEY_MAX 1024u                 /* bytes of a key; the least is 1 */
+#define RAMET_NAME_MAX 255u                 /* bytes of a branch, snapshot, map or author name */
+#define RAMET_MESSAGE_MAX 65536u            /* bytes of a snapshot's message */
+#define RAMET_SLICE_MAX ((size_t)64 << 20)  /* bytes of the largest value ramet_get() returns */
+#define RAMET_VALUE_MAX ((uint64_t)1 << 40) /* bytes of a value */
 
 /* Durability of a commit. */
 enum {
@@ -81,7 +92,7 @@ enum {
 /* ramet_put() flags */
 enum {
     RAMET_NOOVERWRITE = 1 << 0, /* -EEXIST if the key is there */
-    RAMET_APPEND = 1 << 1       /* the key is above all others (else -EINVAL): fills pages to the end */
+    RAMET_APPEND = 1 << 1 /* the key is above all others (else -EINVAL): fills pages to the end */
 };
 
 /* ramet_check() flags */
@@ -99,12 +110,12 @@ struct ramet_slice {
     size_t size;
 };
 
-/* Public structs begin with their own size, set by the caller to sizeof: they may grow at the end. */
+/* Public structs begin with their own size, set by the caller to sizeof: they may grow. */
 
 struct ramet_options {
-    size_t size;        /* sizeof(struct ramet_options) */
-    int durability;     /* RAMET_FULL, RAMET_LAZY or RAMET_NONE: of every commit through this handle */
-    unsigned flags;     /* RAMET_MUST_EXIST, RAMET_READONLY, RAMET_MUST_CREATE */
+    size_t size;    /* sizeof(struct ramet_options) */
+    int durability; /* RAMET_FULL, RAMET_LAZY or RAMET_NONE: of every commit through this handle */
+    unsigned flags; /* RAMET_MUST_EXIST, RAMET_READONLY, RAMET_MUST_CREATE */
     uint32_t page_size; /* of a new store: a power of two, 4096 to 65536; 0: 4096 */
     uint32_t mode;      /* permission bits of a new file; 0: 0644, less the umask */
 };
@@ -131,184 +142,1007 @@ struct ramet_branch_info {
     uint64_t owned_bytes;    /* pages that only the head reaches: what dropping it gives back */
     uint64_t shared_bytes;   /* pages of the head that other versions reach too */
     uint64_t snapshots;      /* how many it keeps */
-    uint64_t snapshot_bytes; /* pages of these, each counted in the version that first had it */
+    uint64_t snapshot_bytes; /* pages of these that the head does not reach */
     int64_t time;            /* last commit: microseconds since 1970, UTC */
 };
 
 struct ramet_snapshot_info {
     size_t size;
     uint64_t id;
-    const char *branch;  /* that keeps it; until the callback returns, as name, author and message */
-    const char *name;    /* NULL: none */
-    const char *author;  /* NULL: none */
-    const char *message; /* NULL: none */
-    int64_t time;        /* microseconds since 1970, UTC */
-    uint64_t generation; /* 1 + that of its parent; 1: it has none */
-    uint64_t parents[2]; /* ids; 0: none. The second: of a merge */
-    uint64_t owned_bytes;  /* pages it has and the snapshot before it has not */
-    uint64_t total_bytes;  /* all pages it reaches */
+    const char *branch; /* that keeps it; until the callback returns, as name, author and message */
+    const char *name;   /* NULL: none */
+    const char *author; /* NULL: none */
+    const char *message;  /* NULL: none */
+    int64_t time;         /* microseconds since 1970, UTC */
+    uint64_t generation;  /* 1 + that of its parent; 1: it has none */
+    uint64_t parents[2];  /* ids; 0: none. The second: of a merge */
+    uint64_t owned_bytes; /* pages it has and the snapshot before it has not */
+    uint64_t total_bytes; /* all pages it reaches */
 };
 
 struct ramet_reader_info {
     size_t size;
-    uint32_t pid;          /* as its own pid namespace sees it: to tell a person, not to signal */
-    uint64_t version;      /* id of the version it reads */
-    uint64_t age_ms;       /* since it began or was refreshed */
-    uint64_t held_bytes;   /* pages in limbo that wait for it, for others perhaps as well */
+    uint32_t pid;        /* as its own pid namespace sees it: to tell a person, not to signal */
+    uint64_t version;    /* id of the version it reads */
+    uint64_t age_ms;     /* since it began or was refreshed */
+    uint64_t held_bytes; /* pages in limbo that wait for it, for others perhaps as well */
 };
 
 struct ramet_stat {
     size_t size;
     uint32_t page_size;
-    uint32_t format;         /* of the file; FORMAT.md */
+    uint32_t format; /* of the file; FORMAT.md */
     uint8_t store_id[16];
-    uint64_t file_bytes;     /* length of the file, all counted below */
-    uint64_t meta_bytes;     /* fixed places at the front of the file */
-    uint64_t data_bytes;     /* pages of branches and snapshots */
-    uint64_t unswept_bytes;  /* pages of dropped branches and snapshots still to be reclaimed */
-    uint64_t book_bytes;     /* the store's own records: catalog and space map */
-    uint64_t limbo_bytes;    /* unreachable, waiting for readers or for the next flush */
-    uint64_t free_bytes;     /* ready for use */
-    uint64_t last_id;        /* newest commit */
-    uint64_t durable_id;     /* newest commit known to be on disk */
+    uint64_t file_bytes;    /* length of the file, all counted below */
+    uint64_t meta_bytes;    /* fixed places at the front of the file */
+    uint64_t data_bytes;    /* pages of branches and snapshots */
+    uint64_t unswept_bytes; /* pages of dropped branches and snapshots still to be reclaimed */
+    uint64_t book_bytes;    /* the store's own records: catalog and space map */
+    uint64_t limbo_bytes;   /* unreachable, waiting for readers or for the next flush */
+    uint64_t free_bytes;    /* ready for use */
+    uint64_t last_id;       /* newest commit */
+    uint64_t durable_id;    /* newest commit known to be on disk */
     uint64_t branches;
     uint64_t snapshots;
-    uint64_t readers;        /* open read transactions, of all processes */
-    uint64_t lost_id;        /* 0, or: opening fell back past this commit, which had not been flushed */
-    int poisoned;            /* 1: a flush failed; writing is refused until the store is opened anew */
+    uint64_t readers; /* open read transactions, of all processes */
+    uint64_t lost_id; /* 0, or: opening fell back past this commit, which had not been flushed */
+    int poisoned;     /* 1: a flush failed; writing is refused until the store is opened anew */
 };
 
-/* ---- the library ------------------------------------------------------------------------------- */
+/* ---- the library --------------------------------------------------------------------------- */
 
-/* The version of the library that is running, "0.1.0". */
+/*
+ * ramet_version() - the version of the library that is running.
+ *
+ * Returns "MAJOR.MINOR.PATCH", as in "0.1.0".
+ * Lifetime: for good.
+ * Threads:  any number at once.
+ * Blocks:   never.
+ * Cost:     nothing.
+ */
 RAMET_API const char *ramet_version(void);
-/* The sentence of the calling thread's last failure; "" if there was none. Until its next failure. */
+
+/*
+ * ramet_errmsg() - the sentence that goes with the calling thread's last failure.
+ *
+ * It names the store, page, key or name in question, and ends with ramet_strerror() of the code.
+ * A key that is not there, and a cursor's end, are no failures: RAMET_ENOTFOUND from ramet_get(),
+ * ramet_read(), ramet_del() and the cursors leaves the sentence of an earlier failure where it
+ * is.
+ *
+ * Returns a string; "" if no call of this thread has failed yet. Never NULL.
+ * Lifetime: until the thread's next failure.
+ * Threads:  each has its own.
+ * Blocks:   never.
+ * Cost:     nothing.
+ */
 RAMET_API const char *ramet_errmsg(void);
-/* The fixed text of a code: one of RAMET_ERRORS or -errno. */
+
+/*
+ * ramet_strerror() - the fixed text of a code.
+ *
+ * @code  one of RAMET_ERRORS, -errno, or 0.
+ *
+ * Returns a string, never NULL: "success" for 0, "unknown error" for what is no code.
+ * Lifetime: of RAMET_ERRORS for good; of -errno until the thread's next call.
+ * Threads:  any number at once.
+ * Blocks:   never.
+ * Cost:     O(1).
+ */
 RAMET_API const char *ramet_strerror(int code);
-/* The positive errno nearest to a code, for programs that speak errno. */
+
+/*
+ * ramet_errno() - the errno nearest to a code, for programs that speak errno.
+ *
+ * @code  one of RAMET_ERRORS, -errno, or 0.
+ *
+ * Returns a positive errno; 0 for 0; EIO for what is no code.
+ * Lifetime: returns a number.
+ * Threads:  any number at once.
+ * Blocks:   never.
+ * Cost:     O(1).
+ */
 RAMET_API int ramet_errno(int code);
 
-/* ---- stores ------------------------------------------------------------------------------------ */
+/* ---- stores -------------------------------------------------------------------------------- */
 
-/* Opens a store; creates it, with an empty branch `main`, if it is not there. path NULL: memory. */
+/*
+ * ramet_open() - open a store, or create it with an empty branch `main`.
+ *
+ * @path     of the file; `PATH-lock` stands beside it while the store is in use and may stay
+ *           there. NULL: a store in memory, which nobody else can open and which ends with its
+ *           handle.
+ * @options  borrowed; NULL: all zero, that is RAMET_FULL, read and write, pages of 4096 bytes.
+ * @out      the handle, owned: ramet_close().
+ *
+ * Returns 0, or
+ *   RAMET_ENOTSTORE  the file is something else, or empty and opened with RAMET_READONLY
+ *   RAMET_EFORMAT    a newer format, or features that this version does not know
+ *   RAMET_ECORRUPT   the front of the file is damaged, the file was cut short, or a commit that
+ *                    was durable is not whole any more. It is never passed over in silence
+ *   -EINVAL          options->size is not set, an option is out of bounds, flags that contradict
+ *                    each other, another page size than the store has, or not a regular file
+ *   -ENOENT, -EEXIST, -EISDIR, -EACCES, -EROFS and kin
+ *                    from the system, and as RAMET_MUST_EXIST and RAMET_MUST_CREATE ask
+ *   -EBUSY           the same file is open under another name, or by a version whose lock file is
+ *                    different, or in 256 handles; or its folder is read-only for one and it has
+ *                    a writer elsewhere
+ *   -EOPNOTSUPP      on a network filesystem
+ *   -EFBIG           the file is larger than the address space that can be had
+ *   -ENOMEM, -ENOSPC, -EIO and kin
+ * Lifetime: @out until ramet_close(). The library keeps no pointer to @path or @options.
+ * Threads:  any number at once; the same file may be opened several times, by one process and by
+ *           several.
+ * Blocks:   while another handle of the store is being opened; on device reads and one flush,
+ *           more when a store is created.
+ * Cost:     O(1) after ramet_close() or a crash of the process. After a crash of the machine,
+ *           O(pages written since the newest commit known to be durable): each is read and
+ *           verified. If the newest commit had not been flushed and is not whole, the store goes
+ *           on from the one before, and ramet_stat() tells so in lost_id.
+ */
 RAMET_API int ramet_open(const char *path, const struct ramet_options *options,
                          struct ramet_store **out);
-/* Aborts what is open, flushes what is not, frees the handle. NULL is allowed. */
+
+/*
+ * ramet_close() - abort what is open, flush what is not, free the handle.
+ *
+ * @store  taken; NULL is allowed. With it end its transactions, maps and cursors.
+ *
+ * Returns nothing: call ramet_sync() first to know whether the last commits reached the disk.
+ * Lifetime: @store and all that came from it end.
+ * Threads:  one, and no other may use the handle. In a forked child it does nothing.
+ * Blocks:   on a flush if something was committed since the last one; waits for a commit under
+ *           way.
+ * Cost:     O(open transactions and their private pages) and a flush.
+ */
 RAMET_API void ramet_close(struct ramet_store *store);
-/* Everything committed so far is durable on return. */
+
+/*
+ * ramet_sync() - make everything that was committed so far durable.
+ *
+ * @store  borrowed; of a store in memory, or opened with RAMET_READONLY, there is nothing to do.
+ *
+ * Returns 0, or
+ *   RAMET_EPOISONED  an earlier flush failed
+ *   -EIO and kin     from the device: now the store is poisoned. What was not durable may or may
+ *                    not be found when the store is opened anew; reading goes on from the last
+ *                    durable commit
+ * Lifetime: returns nothing that could end.
+ * Threads:  any number at once.
+ * Blocks:   on the flush, and for a commit under way.
+ * Cost:     nothing if all is durable already; else one flush, of the commits of all processes.
+ */
 RAMET_API int ramet_sync(struct ramet_store *store);
+
+/*
+ * ramet_stat() - what a store consists of, to the page, and how far it is durable.
+ *
+ * @store  borrowed.
+ * @out    filled; the caller has set out->size.
+ *
+ * Returns 0, or
+ *   -EINVAL  out->size is less than this version's sizeof(struct ramet_stat)
+ * Lifetime: copies.
+ * Threads:  any number at once.
+ * Blocks:   never: the figures are those of the newest published version.
+ * Cost:     O(reader slots in use); asks the kernel once for each other process that reads.
+ */
 RAMET_API int ramet_stat(struct ramet_store *store, struct ramet_stat *out);
 
-/* Calls fn for every open read transaction on the store. A nonzero answer stops and is returned. */
+/* A nonzero answer stops the list, which returns it. */
 typedef int (*ramet_reader_fn)(void *ctx, const struct ramet_reader_info *info);
+
+/*
+ * ramet_reader_list() - the open read transactions on a store, of all processes.
+ *
+ * @store  borrowed.
+ * @fn     called once for each, in no order; the caller's own among them.
+ * @ctx    handed to @fn.
+ *
+ * Returns 0, what @fn answered if that was not 0, or
+ *   RAMET_ECORRUPT   a page of the catalog, or a record in it, is damaged
+ *   -EBUSY           all reader slots (4096) are taken
+ *   -EIO and kin     from the device
+ * Lifetime: @info until @fn returns.
+ * Threads:  any number at once. @fn may call anything but ramet_close().
+ * Blocks:   on device reads.
+ * Cost:     O(readers * runs of pages in limbo).
+ */
 RAMET_API int ramet_reader_list(struct ramet_store *store, ramet_reader_fn fn, void *ctx);
 
-/* Goes on with reclaiming what was dropped, at most pages_max pages (0: to the end), in commits of
- * bounded size. out_left (may be NULL): pages still to be swept as far as known, 0 when done. */
+/*
+ * ramet_reclaim() - go on with reclaiming what was dropped, in commits of bounded size.
+ *
+ * Every commit reclaims a little by itself; this is for a program that has time, or needs the
+ * room now. What is reclaimed goes to limbo first: it is free when no reader needs it and two
+ * commits have been flushed.
+ *
+ * @store      borrowed.
+ * @pages_max  about how many pages to reclaim at most; 0: all.
+ * @out_left   pages that are still to be reclaimed, 0 when done; may be NULL.
+ *
+ * Returns 0, or
+ *   RAMET_ECORRUPT   a page of what was dropped is damaged: the rest cannot be reclaimed
+ *   RAMET_EPOISONED  an earlier flush failed
+ *   -EROFS           the store was opened read-only, and there is something to reclaim
+ *   -ENOSPC          the disk is full, and what is kept for this is used up
+ *   -ENOMEM, -EIO and kin
+ * Lifetime: returns a number.
+ * Threads:  any number at once.
+ * Blocks:   on device reads and writes, on a flush a commit (RAMET_FULL), and for commits under
+ *           way.
+ * Cost:     O(pages reclaimed): each node of what was dropped is read once. 8192 pages a commit.
+ */
 RAMET_API int ramet_reclaim(struct ramet_store *store, uint64_t pages_max, uint64_t *out_left);
 
-/* Verifies every page, reference, deadlist, count and the space map of the newest version.
- * report (may be NULL) is called once per problem. progress (may be NULL) is called now and then;
- * a nonzero answer cancels with -ECANCELED. Returns 0 if all is well, RAMET_ECORRUPT if anything is wrong. */
+/* problem: a sentence, until the function returns. */
 typedef void (*ramet_report_fn)(void *ctx, const char *problem);
+/* done of total pages. A nonzero answer cancels. */
 typedef int (*ramet_progress_fn)(void *ctx, uint64_t done, uint64_t total);
+
+/*
+ * ramet_check() - verify every page, reference, deadlist and count, and the space map.
+ *
+ * Of the newest version, that is: of all branches, snapshots, and what waits to be reclaimed.
+ * Looks at a store in a file as a reader does: writers go on. One in memory has no commit
+ * meanwhile.
+ *
+ * @store     borrowed.
+ * @flags     0, or RAMET_CHECK_QUICK: the data of large values is not read.
+ * @report    called once for each problem; may be NULL.
+ * @progress  called every 256 pages or so, and at the end; a nonzero answer cancels. May be NULL.
+ * @ctx       handed to both.
+ *
+ * Returns 0 if all is well, or
+ *   RAMET_ECORRUPT  something is wrong: @report was told what
+ *   -ECANCELED      @progress asked for it
+ *   -EBUSY          all reader slots (4096) are taken
+ *   -ENOMEM
+ * Lifetime: what the functions are handed, until they return.
+ * Threads:  any number at once. @report and @progress are called by this thread, and must not use
+ *           the store.
+ * Blocks:   on device reads; never waits for a writer, but for a store in memory.
+ * Cost:     O(pages of the file) reads, and 21 bytes of memory a page. All pages are verified
+ *           anew, also when they are read next by others.
+ */
 RAMET_API int ramet_check(struct ramet_store *store, unsigned flags, ramet_report_fn report,
                           ramet_progress_fn progress, void *ctx);
 
-/* ---- transactions ------------------------------------------------------------------------------ */
+/* ---- transactions -------------------------------------------------------------------------- */
 
-/* ref: `main`, `main@NAME` or `@ID`; NULL: `main`. RAMET_WRITE needs a branch. A second writer of a
- * branch waits, or gets -EBUSY with RAMET_NOWAIT. */
+/*
+ * ramet_begin() - begin a transaction.
+ *
+ * @store  borrowed; must outlive the transaction.
+ * @ref    `main` (a branch), `main@NAME` or `@ID` (a kept snapshot); NULL: `main`. RAMET_WRITE
+ *         needs a branch.
+ * @flags  RAMET_READ: sees the version that @ref names now, for as long as it lasts. RAMET_WRITE:
+ *         a private fork of the branch's head; sees its own writes. With RAMET_NOWAIT, too:
+ *         -EBUSY instead of waiting.
+ * @out    the transaction, owned: ramet_commit() or ramet_abort(), or ramet_close() of the store.
+ *
+ * Returns 0, or
+ *   RAMET_ENOTFOUND  no such branch or snapshot
+ *   RAMET_EPOISONED  RAMET_WRITE, and an earlier flush failed
+ *   RAMET_ECORRUPT   a page of the catalog or of the space map is damaged
+ *   -EINVAL          @ref is malformed, or RAMET_WRITE and it names a snapshot
+ *   -EBUSY           RAMET_NOWAIT and the branch has a writer; or all reader slots (4096) are
+ *                    taken
+ *   -EDEADLK         this thread has a write transaction on the branch already, through this
+ *                    handle
+ *   -EROFS           RAMET_WRITE, and the store was opened read-only
+ *   -ENOMEM, -EIO and kin
+ * Lifetime: @out until it is ended. @ref is copied.
+ * Threads:  any number at once. A read transaction may be used by several threads, a write
+ *           transaction by one at a time.
+ * Blocks:   RAMET_READ: on device reads alone; never waits for a writer. (It takes one short lock,
+ *           of this handle's list of transactions.) RAMET_WRITE: until the branch's writer has ended (not with RAMET_NOWAIT), and in any
+ *           case for a commit under way.
+ * Cost:     O(log branches). The first RAMET_WRITE after opening loads the map of free pages.
+ */
 RAMET_API int ramet_begin(struct ramet_store *store, const char *ref, unsigned flags,
                           struct ramet_txn **out);
-/* Moves a read transaction to the newest head of its branch. Maps stay, cursors lose their position,
- * slices got before are void. A few ns if nothing changed. */
+
+/*
+ * ramet_refresh() - move a read transaction to the newest head of its branch.
+ *
+ * If the head has moved, maps stay open and show the new version (one that it has not:
+ * RAMET_ENOTFOUND), cursors lose their position, and slices got before are void. If it has not,
+ * all stays as it is. The name is looked up anew: a branch that was dropped and made again is
+ * followed.
+ *
+ * @txn  read transaction, borrowed. One that was begun on a snapshot stays there: 0.
+ *
+ * Returns 0, or
+ *   RAMET_ETXN       @txn is a write transaction
+ *   RAMET_ENOTFOUND  the branch is gone; the transaction stays where it is
+ *   -EBUSY           all reader slots (4096) are taken; it stays where it is
+ *   RAMET_ECORRUPT, -EIO and kin
+ *                    a page of the catalog, or of the new version's list of maps: abort it in
+ *                    this case
+ * Lifetime: slices and cursor positions of before end, if the head has moved.
+ * Threads:  one, and no other may use @txn meanwhile.
+ * Blocks:   on device reads; takes no lock, never waits for a writer.
+ * Cost:     one atomic load if nothing was published in the store since; else O(log branches +
+ *           open maps).
+ */
 RAMET_API int ramet_refresh(struct ramet_txn *txn);
-/* Ends the transaction, also on error. keep NULL: not kept as a snapshot. out_id (may be NULL): the id
- * of the version that the branch now has at its head. Of a read transaction: as ramet_abort(). */
+
+/*
+ * ramet_commit() - make a transaction's version the head of its branch, and end the transaction.
+ *
+ * The transaction has ended whatever is returned. If nothing was written and @keep is NULL, there
+ * is no new version. Of a read transaction: as ramet_abort().
+ *
+ * @txn     taken, also on failure, with its maps and cursors.
+ * @keep    borrowed; NULL: the version is not kept as a snapshot.
+ * @out_id  may be NULL: id of the version that the branch now has at its head; with @keep it is
+ *          the snapshot's too: `@ID`.
+ *
+ * Returns 0, or, with nothing committed,
+ *   RAMET_ETXN       an earlier call left the transaction in an unknown state: see
+ *                    ramet_rollback() and ramet_map_drop()
+ *   RAMET_EPOISONED  an earlier flush failed: open the store anew
+ *   RAMET_ECORRUPT   a page of the catalog or of the space map is damaged, or the accounts do not
+ *                    add up
+ *   -EINVAL          keep->size is not set, or a name, author or message is malformed or too long
+ *   -EEXIST          the branch keeps a snapshot of that name already
+ *   -ENOMEM, -ENOSPC, -EIO and kin
+ *                    a write failed: this commit alone is lost
+ *   -EIO and kin     the flush failed: the store is poisoned. Whether this commit is there is
+ *                    known only when the store is opened anew; until then reading goes on from
+ *                    the last durable one
+ *   -EOVERFLOW       the store has used up all ids (2^48)
+ * Lifetime: @txn, its maps, cursors and slices end.
+ * Threads:  one, and no other may use @txn.
+ * Blocks:   for the commits before it; on device writes, and with RAMET_FULL on one flush (two
+ *           for a commit of more than 2048 pages).
+ * Cost:     O(pages written): the changed leaves and the pages above them, and a few for catalog
+ *           and space map. A part of what was dropped earlier is reclaimed too, at most 512
+ *           pages.
+ */
 RAMET_API int ramet_commit(struct ramet_txn *txn, const struct ramet_keep *keep, uint64_t *out_id);
+
+/*
+ * ramet_abort() - end a transaction; what it wrote is forgotten.
+ *
+ * @txn  taken, with its maps and cursors; NULL is allowed.
+ *
+ * Returns nothing: it cannot fail. In a forked child it does nothing.
+ * Lifetime: @txn, its maps, cursors and slices end.
+ * Threads:  one, and no other may use @txn.
+ * Blocks:   never on the device.
+ * Cost:     O(private pages, open maps and cursors).
+ */
 RAMET_API void ramet_abort(struct ramet_txn *txn);
-/* Id of the version that the transaction reads, or started from. */
+
+/*
+ * ramet_txn_id() - id of the version that a transaction reads, or started from.
+ *
+ * @txn  borrowed.
+ *
+ * Returns the id; 0 for NULL.
+ * Lifetime: returns a number.
+ * Threads:  any number at once.
+ * Blocks:   never.
+ * Cost:     O(1).
+ */
 RAMET_API uint64_t ramet_txn_id(const struct ramet_txn *txn);
 
-/* Nested savepoints of a write transaction, numbered from 1. Rolling back undoes all that was done
- * since, and ends the savepoints inside it; it stays itself, and can be rolled back to again. Open maps
- * stay open (one created since is gone: RAMET_ENOTFOUND); cursors lose their position. */
+/*
+ * ramet_savepoint() - mark a point in a write transaction to which it can be rolled back.
+ *
+ * Savepoints nest, and are numbered from 1.
+ *
+ * @txn  write transaction, borrowed.
+ * @out  the savepoint's number.
+ *
+ * Returns 0, or
+ *   RAMET_ETXN  @txn is a read transaction, or is in an unknown state
+ *   -ENOMEM
+ * Lifetime: the savepoint until the transaction ends or is rolled back to one before it.
+ * Threads:  one at a time.
+ * Blocks:   never.
+ * Cost:     O(open maps). From here on the first change of a private page from before copies it
+ *           in memory.
+ */
 RAMET_API int ramet_savepoint(struct ramet_txn *txn, uint32_t *out);
+
+/*
+ * ramet_rollback() - undo all that a write transaction did since a savepoint.
+ *
+ * The savepoints inside it end; it stays itself, and can be rolled back to again. Open maps stay
+ * open (one created since is gone: RAMET_ENOTFOUND); cursors of all maps lose their position. A
+ * transaction that was in an unknown state can be committed again.
+ *
+ * @txn        write transaction, borrowed.
+ * @savepoint  number from ramet_savepoint().
+ *
+ * Returns 0, or
+ *   RAMET_ETXN       @txn is a read transaction
+ *   RAMET_ENOTFOUND  no such savepoint
+ *   RAMET_ECORRUPT, -EIO and kin
+ *                    the list of maps cannot be read: the transaction is in an unknown state,
+ *                    abort it
+ * Lifetime: slices and cursor positions of before end.
+ * Threads:  one at a time.
+ * Blocks:   on device reads.
+ * Cost:     O(private pages made since + open maps and cursors).
+ */
 RAMET_API int ramet_rollback(struct ramet_txn *txn, uint32_t savepoint);
 
-/* ---- maps -------------------------------------------------------------------------------------- */
+/* ---- maps ---------------------------------------------------------------------------------- */
 
-/* The handle lives as long as txn. Opening a name twice gives the same handle. */
+/*
+ * ramet_map_open() - a handle for a map of a transaction's version.
+ *
+ * Opening a name twice gives the same handle.
+ *
+ * @txn    borrowed.
+ * @name   1 to RAMET_NAME_MAX bytes, no control characters.
+ * @flags  0, or RAMET_CREATE in a write transaction: make the map if it is not there.
+ * @out    the handle, until the transaction ends; there is nothing to close.
+ *
+ * Returns 0, or
+ *   RAMET_ENOTFOUND  no such map, and no RAMET_CREATE
+ *   RAMET_ETXN       RAMET_CREATE in a read transaction, or in one in an unknown state
+ *   RAMET_ECORRUPT   a page or the map's record is damaged
+ *   -ENOMEM, -ENOSPC, -EIO and kin
+ * Lifetime: @out as long as @txn; it survives ramet_refresh() and ramet_rollback(). @name is
+ *           copied.
+ * Threads:  one at a time for a transaction, also a read-only one, and none may list its maps
+ *           meanwhile.
+ * Blocks:   on device reads.
+ * Cost:     O(open maps + log maps).
+ */
 RAMET_API int ramet_map_open(struct ramet_txn *txn, const char *name, unsigned flags,
                              struct ramet_map **out);
-/* Drops a map with all it holds. The handle, if open, answers RAMET_ENOTFOUND from now on. */
+
+/*
+ * ramet_map_drop() - drop a map with all it holds.
+ *
+ * A handle of it answers RAMET_ENOTFOUND from now on, until the map is created again.
+ *
+ * @txn   write transaction, borrowed.
+ * @name  of the map.
+ *
+ * Returns 0, or
+ *   RAMET_ENOTFOUND  no such map
+ *   RAMET_ETXN       @txn is a read transaction, or is in an unknown state
+ *   RAMET_ECORRUPT, -ENOMEM, -ENOSPC, -EIO and kin
+ *                    a page of the map cannot be read, or there is no room for the change. If the
+ *                    map was dropped but its record was not, the transaction is in an unknown
+ *                    state: it cannot commit. It can be rolled back or aborted
+ * Lifetime: slices got from the map, and what its cursors stand on, end.
+ * Threads:  one at a time.
+ * Blocks:   on device reads; when the disk is full, perhaps on a commit that frees pages.
+ * Cost:     O(pages of the map): all nodes are read, to find large values and what to give back;
+ *           none is written.
+ */
 RAMET_API int ramet_map_drop(struct ramet_txn *txn, const char *name);
+
+/* A nonzero answer stops the list, which returns it. */
 typedef int (*ramet_map_fn)(void *ctx, const struct ramet_map_info *info);
-/* Calls fn for every map in name order. A nonzero answer stops and is returned. */
+
+/*
+ * ramet_map_list() - the maps of a transaction's version, in the order of their names.
+ *
+ * @txn  borrowed.
+ * @fn   called once for each; must not write in @txn, nor open or drop maps.
+ * @ctx  handed to @fn.
+ *
+ * Returns 0, what @fn answered if that was not 0, or
+ *   RAMET_ECORRUPT   a page or the record of a map is damaged
+ *   -EIO and kin     from the device
+ * Lifetime: @info until @fn returns.
+ * Threads:  as ramet_map_open().
+ * Blocks:   on device reads.
+ * Cost:     O(maps * open maps).
+ */
 RAMET_API int ramet_map_list(struct ramet_txn *txn, ramet_map_fn fn, void *ctx);
-/* Number of entries of the map. O(1). */
+
+/*
+ * ramet_map_count() - the number of entries of a map.
+ *
+ * @map  borrowed.
+ * @out  the number.
+ *
+ * Returns 0, or
+ *   RAMET_ENOTFOUND  the map was dropped, or is not in the version refreshed or rolled back to
+ * Lifetime: returns a number.
+ * Threads:  any number at once on a read transaction; a write transaction has one user at a time.
+ * Blocks:   never.
+ * Cost:     O(1).
+ */
 RAMET_API int ramet_map_count(struct ramet_map *map, uint64_t *out);
 
-/* RAMET_ENOTFOUND if absent. out: until txn end (or refresh), or the next write of a write txn. -EFBIG above
- * RAMET_SLICE_MAX: ramet_read() then. */
+/*
+ * ramet_get() - look up a key.
+ *
+ * @map  borrowed.
+ * @key  1 to RAMET_KEY_MAX bytes; borrowed.
+ * @out  the value, not NULL. Its data is not NULL either, even for a value of 0 bytes, and has no
+ *       alignment.
+ *
+ * Returns 0, or
+ *   RAMET_ENOTFOUND  no such key (ramet_errmsg() is not set); or the map is gone (it is)
+ *   RAMET_ECORRUPT   a page on the way, or of the value, fails its checks; other keys stay
+ *                    readable
+ *   -EINVAL          @key has 0 bytes, or too many
+ *   -EFBIG           the value is larger than RAMET_SLICE_MAX: ramet_read() reads it in pieces
+ *   -ENOMEM, -EIO and kin
+ * Lifetime: @out until the transaction ends, is refreshed or rolled back, or, in a write
+ *           transaction, until its next write. It points into the store, which is mapped
+ *           read-only; a large value whose pages are scattered is put together in memory that is
+ *           kept as long.
+ * Threads:  any number at once on a read transaction; a write transaction has one user at a time.
+ * Blocks:   on device reads; takes no lock (a short one for scattered values), never waits for a
+ *           writer.
+ * Cost:     O(log entries). The first touch of a page by a process reads and verifies it.
+ */
 RAMET_API int ramet_get(struct ramet_map *map, struct ramet_slice key, struct ramet_slice *out);
-/* Absent keys: data NULL. */
+
+/*
+ * ramet_get_many() - look up several keys at once.
+ *
+ * The lookups go side by side, so that the processor waits for their cache misses together:
+ * several times faster than one by one where the map is larger than the caches.
+ *
+ * @map    borrowed.
+ * @count  of keys; 0 is allowed.
+ * @keys   in any order, each 1 to RAMET_KEY_MAX bytes; borrowed.
+ * @outs   @count values; of an absent key data is NULL and size 0. Undefined on failure.
+ *
+ * Returns 0, or
+ *   RAMET_ENOTFOUND  the map is gone
+ *   RAMET_ECORRUPT, -EINVAL, -EFBIG, -ENOMEM, -EIO and kin
+ *                    for one of the keys, as ramet_get()
+ * Lifetime: as ramet_get().
+ * Threads:  as ramet_get().
+ * Blocks:   as ramet_get().
+ * Cost:     O(count * log entries); allocates nothing but for scattered large values.
+ */
 RAMET_API int ramet_get_many(struct ramet_map *map, size_t count, const struct ramet_slice *keys,
                              struct ramet_slice *outs);
-/* Copies len bytes of a value from off on. Returns the bytes copied, fewer than len only where the
- * value ends (0 at or past its end). out_size (may be NULL): the whole value's size. */
+
+/*
+ * ramet_read() - copy bytes out of a value of any size.
+ *
+ * @map       borrowed.
+ * @key       1 to RAMET_KEY_MAX bytes; borrowed.
+ * @off       first byte, from 0.
+ * @buf       caller's memory, at least @len bytes; contents undefined on failure.
+ * @len       bytes wanted; 0 to learn the size alone.
+ * @out_size  the whole value's size; may be NULL.
+ *
+ * Returns bytes copied: @len, or fewer only where the value ends (0 at or past its end); else
+ *   RAMET_ENOTFOUND  no such key (ramet_errmsg() is not set); or the map is gone (it is)
+ *   RAMET_ECORRUPT   a page on the way, or of these bytes, fails its checks; others stay readable
+ *   -EINVAL          @key has 0 bytes, or too many
+ *   -ENOMEM, -EIO and kin
+ * Lifetime: copies.
+ * Threads:  any number at once on a read transaction; a write transaction has one user at a time.
+ * Blocks:   on device reads; takes no lock, never waits for a writer.
+ * Cost:     O(log entries + @len), and of a value of several runs O(runs before @off). Only the
+ *           runs of pages that are touched (at most 64 pages each) are read and verified.
+ */
 RAMET_API int64_t ramet_read(struct ramet_map *map, struct ramet_slice key, uint64_t off, void *buf,
                              size_t len, uint64_t *out_size);
+
+/*
+ * ramet_put() - set a key's value.
+ *
+ * On failure the map is as it was, and the transaction can go on.
+ *
+ * @map    of a write transaction, borrowed.
+ * @key    1 to RAMET_KEY_MAX bytes; copied.
+ * @value  0 to RAMET_VALUE_MAX bytes; copied. It stays in memory until the transaction ends.
+ * @flags  0, RAMET_NOOVERWRITE, RAMET_APPEND, or both.
+ *
+ * Returns 0, or
+ *   -EEXIST          RAMET_NOOVERWRITE, and the key is there
+ *   -EINVAL          @key has 0 bytes, or too many; or RAMET_APPEND, and it is not above all
+ *                    others
+ *   -EFBIG           @value is too large, or the store has outgrown the address space it can map
+ *   RAMET_ENOTFOUND  the map was dropped
+ *   RAMET_ETXN       in a read transaction, or one in an unknown state
+ *   RAMET_ECORRUPT   a page on the way fails its checks
+ *   -ENOSPC          the disk is full: room for the commit is set aside here, so that the commit
+ *                    has it
+ *   -ENOMEM, -EIO and kin
+ * Lifetime: slices got in this transaction end.
+ * Threads:  a write transaction has one user at a time.
+ * Blocks:   on device reads; when it needs more room than was set aside, on growing the file, and
+ *           if the disk is full on a commit that frees pages.
+ * Cost:     O(log entries) and the value's copy. The first write to a page copies it, and those
+ *           above it, in memory.
+ */
 RAMET_API int ramet_put(struct ramet_map *map, struct ramet_slice key, struct ramet_slice value,
                         unsigned flags);
-/* RAMET_ENOTFOUND if absent. */
+
+/*
+ * ramet_del() - delete a key.
+ *
+ * On failure the map is as it was, and the transaction can go on. Works on a full disk.
+ *
+ * @map  of a write transaction, borrowed.
+ * @key  1 to RAMET_KEY_MAX bytes; borrowed.
+ *
+ * Returns 0, or
+ *   RAMET_ENOTFOUND  no such key (ramet_errmsg() is not set); or the map was dropped (it is)
+ *   RAMET_ETXN       in a read transaction, or one in an unknown state
+ *   RAMET_ECORRUPT   a page on the way fails its checks
+ *   -EINVAL          @key has 0 bytes, or too many
+ *   -ENOSPC          the disk is full, and what is kept for deleting is used up
+ *   -ENOMEM, -EIO and kin
+ * Lifetime: slices got in this transaction end.
+ * Threads:  a write transaction has one user at a time.
+ * Blocks:   as ramet_put().
+ * Cost:     O(log entries + pages of run lists of a large value).
+ */
 RAMET_API int ramet_del(struct ramet_map *map, struct ramet_slice key);
-/* Deletes all keys with from <= key < to; a size of 0 means from the first, to the end. Whole subtrees
- * are dropped. out_count (may be NULL): how many there were. */
+
+/*
+ * ramet_del_range() - delete all keys with @from <= key < @to.
+ *
+ * On failure the map is as it was, and the transaction can go on. Works on a full disk.
+ *
+ * @map        of a write transaction, borrowed.
+ * @from       borrowed; of size 0: from the first.
+ * @to         borrowed; of size 0: to the end. At or below @from: nothing is deleted.
+ * @out_count  how many there were; may be NULL.
+ *
+ * Returns 0, also if there were none; or
+ *   RAMET_ENOTFOUND  the map was dropped
+ *   RAMET_ETXN, RAMET_ECORRUPT, -ENOSPC, -ENOMEM, -EIO and kin
+ *                    as ramet_del()
+ * Lifetime: slices got in this transaction end.
+ * Threads:  a write transaction has one user at a time.
+ * Blocks:   as ramet_put().
+ * Cost:     O(pages in the range) reads, to count and to give back large values; whole subtrees
+ *           are dropped, and only the pages at the two ends are written.
+ */
 RAMET_API int ramet_del_range(struct ramet_map *map, struct ramet_slice from, struct ramet_slice to,
                               uint64_t *out_count);
-/* Counts the keys with from <= key < to, bounds as above. O(leaves in the range). */
-RAMET_API int ramet_count_range(struct ramet_map *map, struct ramet_slice from, struct ramet_slice to,
-                                uint64_t *out);
 
-/* ---- cursors ----------------------------------------------------------------------------------- */
+/*
+ * ramet_count_range() - count the keys with @from <= key < @to.
+ *
+ * @map   borrowed.
+ * @from  borrowed; of size 0: from the first.
+ * @to    borrowed; of size 0: to the end. At or below @from: 0.
+ * @out   the number, not NULL.
+ *
+ * Returns 0, or
+ *   RAMET_ENOTFOUND  the map is gone
+ *   RAMET_ECORRUPT   a page in the range fails its checks
+ *   -EIO and kin     from the device
+ * Lifetime: returns a number.
+ * Threads:  as ramet_get().
+ * Blocks:   as ramet_get().
+ * Cost:     O(leaves in the range); O(1) without bounds.
+ */
+RAMET_API int ramet_count_range(struct ramet_map *map, struct ramet_slice from,
+                                struct ramet_slice to, uint64_t *out);
 
-/* A new cursor has no position. At an end, and on an empty map, moving gives RAMET_ENOTFOUND and leaves
- * the cursor without a position; then next starts at the first key and prev at the last. A write of
- * the same transaction leaves cursors where they are; if their key was deleted, next and prev go to its
- * neighbours and get answers RAMET_ENOTFOUND. */
+/* ---- cursors ------------------------------------------------------------------------------- */
+
+/*
+ * ramet_cursor_open() - a cursor on a map.
+ *
+ * It has no position yet: ramet_cursor_next() goes to the first key, ramet_cursor_prev() to the
+ * last. So does a cursor that came to an end. A write of the same transaction leaves cursors
+ * where they are; if their key was deleted, next and prev go to its neighbours, and get answers
+ * RAMET_ENOTFOUND.
+ *
+ * @map  borrowed.
+ * @out  the cursor, owned: ramet_cursor_close(), or the end of the transaction.
+ *
+ * Returns 0, or
+ *   RAMET_ENOTFOUND  the map is gone
+ *   -ENOMEM
+ * Lifetime: @out until it is closed or the transaction ends; it survives ramet_refresh() and
+ *           ramet_rollback(), but loses its position.
+ * Threads:  several may open and close cursors on a read transaction at once; each cursor has one
+ *           user at a time. A write transaction has one user at a time.
+ * Blocks:   never on the device.
+ * Cost:     O(1): about 2 KiB of memory.
+ */
 RAMET_API int ramet_cursor_open(struct ramet_map *map, struct ramet_cursor **out);
+
+/*
+ * ramet_cursor_first() - go to the first key.
+ *
+ * @c  borrowed.
+ *
+ * Returns 0, or, without a position,
+ *   RAMET_ENOTFOUND  the map is empty (ramet_errmsg() is not set), or gone (it is)
+ *   RAMET_ECORRUPT   a page on the way fails its checks
+ *   -EIO and kin     from the device
+ * Lifetime: what ramet_cursor_get() returned ends.
+ * Threads:  each cursor has one user at a time.
+ * Blocks:   on device reads; takes no lock, never waits for a writer.
+ * Cost:     O(log entries).
+ */
 RAMET_API int ramet_cursor_first(struct ramet_cursor *c);
+
+/*
+ * ramet_cursor_last() - go to the last key.
+ *
+ * @c  borrowed.
+ *
+ * Returns as ramet_cursor_first().
+ * Lifetime: what ramet_cursor_get() returned ends.
+ * Threads:  each cursor has one user at a time.
+ * Blocks:   on device reads; takes no lock, never waits for a writer.
+ * Cost:     O(log entries).
+ */
 RAMET_API int ramet_cursor_last(struct ramet_cursor *c);
+
+/*
+ * ramet_cursor_seek() - go to the first key that is not below a key.
+ *
+ * @c    borrowed.
+ * @key  0 to RAMET_KEY_MAX bytes (0: as ramet_cursor_first()); borrowed.
+ *
+ * Returns 0, or, without a position but for -EINVAL,
+ *   RAMET_ENOTFOUND  all keys are below it (ramet_errmsg() is not set), or the map is gone (it
+ *                    is)
+ *   RAMET_ECORRUPT   a page on the way fails its checks
+ *   -EINVAL          @key has too many bytes
+ *   -EIO and kin     from the device
+ * Lifetime: what ramet_cursor_get() returned ends.
+ * Threads:  each cursor has one user at a time.
+ * Blocks:   on device reads; takes no lock, never waits for a writer.
+ * Cost:     O(log entries).
+ */
 RAMET_API int ramet_cursor_seek(struct ramet_cursor *c, struct ramet_slice key);
+
+/*
+ * ramet_cursor_next() - go to the next key; without a position, to the first.
+ *
+ * @c  borrowed.
+ *
+ * Returns 0, or, without a position,
+ *   RAMET_ENOTFOUND  there is none (ramet_errmsg() is not set), or the map is gone (it is)
+ *   RAMET_ECORRUPT   a page on the way fails its checks
+ *   -EIO and kin     from the device
+ * Lifetime: what ramet_cursor_get() returned ends.
+ * Threads:  each cursor has one user at a time.
+ * Blocks:   on device reads; takes no lock, never waits for a writer.
+ * Cost:     O(1) amortised; O(log entries) after a write to the map.
+ */
 RAMET_API int ramet_cursor_next(struct ramet_cursor *c);
+
+/*
+ * ramet_cursor_prev() - go to the key before; without a position, to the last.
+ *
+ * @c  borrowed.
+ *
+ * Returns as ramet_cursor_next().
+ * Lifetime: what ramet_cursor_get() returned ends.
+ * Threads:  each cursor has one user at a time.
+ * Blocks:   on device reads; takes no lock, never waits for a writer.
+ * Cost:     O(1) amortised; O(log entries) after a write to the map.
+ */
 RAMET_API int ramet_cursor_prev(struct ramet_cursor *c);
-/* key and value (either may be NULL): until the cursor moves, the next write, or the txn's end. */
+
+/*
+ * ramet_cursor_get() - key and value at a cursor's position.
+ *
+ * @c      borrowed.
+ * @key    the key; may be NULL.
+ * @value  its value; may be NULL, which spares the reading of a large one.
+ *
+ * Returns 0, or
+ *   RAMET_ENOTFOUND  no position, or its key was deleted (ramet_errmsg() is not set); or the map
+ *                    is gone
+ *   RAMET_ECORRUPT   a page fails its checks
+ *   -EFBIG           @value, and it is larger than RAMET_SLICE_MAX: ramet_read() reads it in
+ *                    pieces
+ *   -ENOMEM, -EIO and kin
+ * Lifetime: @key until the cursor moves or is closed; @value as that of ramet_get(). Both end
+ *           with the transaction, and with its next write.
+ * Threads:  each cursor has one user at a time.
+ * Blocks:   on device reads of a large value, or after a write to the map.
+ * Cost:     O(1); the key is copied, the value as in ramet_get(). O(log entries) after a write to
+ *           the map.
+ */
 RAMET_API int ramet_cursor_get(struct ramet_cursor *c, struct ramet_slice *key,
                                struct ramet_slice *value);
+
+/*
+ * ramet_cursor_close() - close a cursor.
+ *
+ * @c  taken; NULL is allowed.
+ *
+ * Returns nothing: it cannot fail.
+ * Lifetime: @c, and the key that ramet_cursor_get() returned, end.
+ * Threads:  as ramet_cursor_open().
+ * Blocks:   never on the device.
+ * Cost:     O(open cursors of the map).
+ */
 RAMET_API void ramet_cursor_close(struct ramet_cursor *c);
 
-/* ---- versions ---------------------------------------------------------------------------------- */
+/* ---- versions ------------------------------------------------------------------------------ */
 
-/* A branch that starts as from_ref (NULL: `main`) is. O(1), copies no page. -EEXIST. */
-RAMET_API int ramet_branch_create(struct ramet_store *store, const char *name, const char *from_ref);
-/* Drops the branch and the snapshots that only it keeps; gone at once, reclaimed by later commits.
- * -EBUSY if it has a writer. */
+/*
+ * ramet_branch_create() - a branch that starts as a ref is.
+ *
+ * From a branch, its head as last committed becomes a snapshot below both; nobody keeps it by
+ * name. Does not wait for that branch's writer, whose transaction goes on undisturbed.
+ *
+ * @store     borrowed.
+ * @name      1 to RAMET_NAME_MAX bytes, no control characters, no '@'.
+ * @from_ref  `main` (a branch), `main@NAME` or `@ID`; NULL: `main`.
+ *
+ * Returns 0, or
+ *   -EEXIST          there is such a branch
+ *   RAMET_ENOTFOUND  @from_ref names nothing
+ *   RAMET_EPOISONED  an earlier flush failed
+ *   -EROFS           the store was opened read-only
+ *   RAMET_ECORRUPT, -ENOMEM, -ENOSPC, -EIO and kin
+ *                    as ramet_commit()
+ * Lifetime: the branch until ramet_branch_delete(). @name is copied.
+ * Threads:  any number at once.
+ * Blocks:   for commits under way; on device writes, and with RAMET_FULL on one flush.
+ * Cost:     O(log branches): a commit of the catalog. No page of data is read or copied.
+ */
+RAMET_API int ramet_branch_create(struct ramet_store *store, const char *name,
+                                  const char *from_ref);
+
+/*
+ * ramet_branch_delete() - drop a branch, and the snapshots that only it keeps.
+ *
+ * It is gone at once; its pages are reclaimed by later commits, or ramet_reclaim(). Transactions
+ * that read it go on. Works on a full disk. The last branch can be dropped too: no other can be
+ * made then.
+ *
+ * @store  borrowed.
+ * @name   of the branch.
+ *
+ * Returns 0, or
+ *   RAMET_ENOTFOUND  no such branch
+ *   -EBUSY           it has a writer, here or in another process
+ *   RAMET_EPOISONED  an earlier flush failed
+ *   -EROFS           the store was opened read-only
+ *   RAMET_ECORRUPT, -ENOMEM, -ENOSPC, -EIO and kin
+ *                    as ramet_commit()
+ * Lifetime: the branch and its names of snapshots end.
+ * Threads:  any number at once.
+ * Blocks:   for commits under way, not for a writer; on device writes, and with RAMET_FULL on one
+ *           flush.
+ * Cost:     O(snapshots it keeps + records of its deadlists): a commit of the catalog. No page of
+ *           data is read.
+ */
 RAMET_API int ramet_branch_delete(struct ramet_store *store, const char *name);
-/* Moves the head to a kept snapshot of any branch; what was committed since is dropped. -EBUSY if the branch has a writer. */
+
+/*
+ * ramet_branch_reset() - move a branch's head to a kept snapshot of any branch.
+ *
+ * What was committed on the branch since its last kept snapshot is dropped, as by
+ * ramet_branch_delete(); its snapshots stay. Transactions that read it go on.
+ *
+ * @store  borrowed.
+ * @name   of the branch.
+ * @ref    `main@NAME` or `@ID`; not a branch.
+ *
+ * Returns 0, or
+ *   RAMET_ENOTFOUND  no such branch, or @ref names nothing
+ *   -EINVAL          @ref names a branch
+ *   -EBUSY           the branch has a writer, here or in another process
+ *   RAMET_EPOISONED  an earlier flush failed
+ *   -EROFS           the store was opened read-only
+ *   RAMET_ECORRUPT, -ENOMEM, -ENOSPC, -EIO and kin
+ *                    as ramet_commit()
+ * Lifetime: the versions that were dropped end when no transaction reads them.
+ * Threads:  any number at once.
+ * Blocks:   for commits under way, not for a writer; on device writes, and with RAMET_FULL on one
+ *           flush.
+ * Cost:     O(records of the head's deadlist): a commit of the catalog. No page of data is read.
+ */
 RAMET_API int ramet_branch_reset(struct ramet_store *store, const char *name, const char *ref);
+
+/* A nonzero answer stops the list, which returns it. */
 typedef int (*ramet_branch_fn)(void *ctx, const struct ramet_branch_info *info);
+
+/*
+ * ramet_branch_list() - the branches of a store, in the order of their names.
+ *
+ * @store  borrowed.
+ * @fn     called once for each.
+ * @ctx    handed to @fn.
+ *
+ * Returns 0, what @fn answered if that was not 0, or
+ *   RAMET_ECORRUPT   a page of the catalog, or a record in it, is damaged
+ *   -EBUSY           all reader slots (4096) are taken
+ *   -EIO and kin     from the device
+ * Lifetime: @info until @fn returns.
+ * Threads:  any number at once. @fn may call anything but ramet_close(); the list is that of one
+ *           moment.
+ * Blocks:   on device reads; never waits for a writer.
+ * Cost:     O(branches + snapshots they keep).
+ */
 RAMET_API int ramet_branch_list(struct ramet_store *store, ramet_branch_fn fn, void *ctx);
 
-/* Keeps a branch's head as a snapshot, without waiting for its writer. O(1). out_id may be NULL. */
+/*
+ * ramet_snapshot_create() - keep a branch's head as a snapshot.
+ *
+ * A head that has not moved since it was last kept is the same snapshot, with one more name. The
+ * snapshot's id is that of the commit that moved the head. Does not wait for the branch's writer.
+ *
+ * @store   borrowed.
+ * @branch  its name; NULL: `main`.
+ * @keep    borrowed; NULL: no name, no author, no message. Keeping a snapshot once more without a
+ *          name puts its author and message in the place of the former ones.
+ * @out_id  id of the snapshot, which `@ID` names; may be NULL.
+ *
+ * Returns 0, or
+ *   RAMET_ENOTFOUND  no such branch
+ *   -EEXIST          the branch keeps a snapshot of that name already
+ *   -EINVAL          keep->size is not set, or a name, author or message is malformed or too long
+ *   RAMET_EPOISONED  an earlier flush failed
+ *   -EROFS           the store was opened read-only
+ *   RAMET_ECORRUPT, -ENOMEM, -ENOSPC, -EIO and kin
+ *                    as ramet_commit()
+ * Lifetime: the snapshot until no branch keeps it any more. The strings of @keep are copied.
+ * Threads:  any number at once.
+ * Blocks:   for commits under way; on device writes, and with RAMET_FULL on one flush.
+ * Cost:     O(log branches + message): a commit of the catalog. No page of data is read or
+ *           copied.
+ */
 RAMET_API int ramet_snapshot_create(struct ramet_store *store, const char *branch,
                                     const struct ramet_keep *keep, uint64_t *out_id);
-/* ref: BRANCH@NAME: that branch keeps it no more; @ID: no branch does. Always succeeds on a kept snapshot. */
+
+/*
+ * ramet_snapshot_delete() - stop keeping a snapshot.
+ *
+ * When no branch keeps it any more its pages are reclaimed by later commits. Transactions that
+ * read it, and branches that started at it, are not affected. Works on a full disk.
+ *
+ * @store  borrowed.
+ * @ref    `main@NAME`: main keeps it by that name no more. `@ID`: no branch keeps it, by any name
+ *         or none.
+ *
+ * Returns 0, or
+ *   RAMET_ENOTFOUND  @ref names nothing
+ *   -EINVAL          @ref names a branch
+ *   RAMET_EPOISONED  an earlier flush failed
+ *   -EROFS           the store was opened read-only
+ *   RAMET_ECORRUPT, -ENOMEM, -ENOSPC, -EIO and kin
+ *                    as ramet_commit()
+ * Lifetime: the name ends; of `@ID` all its names.
+ * Threads:  any number at once.
+ * Blocks:   for commits under way; on device writes, and with RAMET_FULL on one flush.
+ * Cost:     O(records of two deadlists, and the runs of at most one interval of births); of
+ *           `@ID`, O(branches) too. A commit of the catalog. No page of data is read.
+ */
 RAMET_API int ramet_snapshot_delete(struct ramet_store *store, const char *ref);
+
+/* A nonzero answer stops the list, which returns it. */
 typedef int (*ramet_snapshot_fn)(void *ctx, const struct ramet_snapshot_info *info);
-/* Of one branch, or of all (NULL), oldest first within a branch. */
+
+/*
+ * ramet_snapshot_list() - the snapshots that branches keep.
+ *
+ * A snapshot is listed once for each branch and name that keeps it.
+ *
+ * @store   borrowed.
+ * @branch  its name; NULL: of all branches, in the order of their names.
+ * @fn      called once for each, oldest first within a branch.
+ * @ctx     handed to @fn.
+ *
+ * Returns 0, what @fn answered if that was not 0, or
+ *   RAMET_ENOTFOUND  no such branch
+ *   RAMET_ECORRUPT   a page of the catalog, or a record in it, is damaged
+ *   -EBUSY           all reader slots (4096) are taken
+ *   -ENOMEM, -EIO and kin
+ * Lifetime: @info until @fn returns.
+ * Threads:  any number at once. @fn may call anything but ramet_close(); the list is that of one
+ *           moment.
+ * Blocks:   on device reads; never waits for a writer.
+ * Cost:     O(snapshots listed * log records + their messages).
+ */
 RAMET_API int ramet_snapshot_list(struct ramet_store *store, const char *branch,
                                   ramet_snapshot_fn fn, void *ctx);
 

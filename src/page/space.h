@@ -37,7 +37,7 @@ struct rmt_log_page {
 
 struct rmt_space {
     struct rmt_pages *pages;
-    bool loaded; /* all below is right */
+    _Atomic bool loaded; /* all below is right; atomic: a hint without the commit lock */
     RMT_VEC(struct rmt_region) regions;
     uint64_t region_pages; /* a region covers so many */
     RMT_VEC(struct rmt_log_page) log; /* oldest first */

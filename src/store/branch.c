@@ -211,35 +211,73 @@ static int view_open(struct ramet_store *store, struct view *view)
     return 0;
 }
 
+struct numbers {
+    uint64_t *items;
+    size_t count, capacity;
+};
+
 static int malformed(const struct view *view)
 {
     return rmt_fail(RAMET_ECORRUPT, "store '%s': a record of the catalog is malformed",
                     view->store->io->path);
 }
 
-/* Pages of the snapshots a branch keeps that no later version on its line has: what they alone own. */
-static int snapshot_pages(struct view *view, const struct rmt_branch *branch, uint64_t *out)
+/* Numbers of the snapshots that a branch keeps, ascending. */
+static int kept_numbers(struct view *view, const struct rmt_branch *branch, struct numbers *out)
 {
     struct rmt_key prefix = rmt_key1('k', branch->number);
     rmt_auto(rmt_scan_fini) struct rmt_scan scan;
     rmt_scan_init(&scan, &view->store->pages, &view->catalog, &prefix);
-    uint64_t last = 0;
     int rc;
-    *out = 0;
     while ((rc = rmt_scan_next(&scan)) > 0) {
-        struct rmt_version v;
         if (scan.key.size < 8)
             return malformed(view);
         uint64_t number = rmt_get_be64(scan.key.data);
-        if (number == last)
-            continue;
-        last = number;
-        rc = rmt_catalog_version(&view->store->pages, &view->catalog, number, &v);
-        if (rc < 0)
-            return rc;
-        *out += v.owned_pages;
+        if ((!out->count || out->items[out->count - 1] != number) && !rmt_vec_push(out, number))
+            return rmt_fail(-ENOMEM, "listing branches");
     }
     return rc;
+}
+
+static int compare(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* Pages of the kept snapshots that the head does not reach: what died on the way from the oldest to the head
+ * (V3: dead(X) = total(prev) + owned(X) - total(X)); and what those that it does not stand on own. */
+static int snapshot_pages(struct view *view, const struct rmt_version *head, const struct numbers *kept,
+                          uint64_t *out)
+{
+    struct rmt_pages *pages = &view->store->pages;
+    struct rmt_version v = *head, prev;
+    uint64_t dead = 0, pages_out = 0;
+    size_t left = kept->count;
+    rmt_auto(free) bool *seen = calloc(kept->count + 1, 1);
+    if (!seen)
+        return rmt_fail(-ENOMEM, "listing branches");
+    while (left && v.prev) {
+        int rc = rmt_catalog_version(pages, &view->catalog, v.prev, &prev);
+        if (rc < 0)
+            return rc;
+        dead += prev.total_pages + v.owned_pages - v.total_pages;
+        const uint64_t *at = bsearch(&prev.number, kept->items, kept->count, sizeof(*at), compare);
+        if (at) {
+            seen[at - kept->items] = true;
+            pages_out = dead;
+            left--;
+        }
+        v = prev;
+    }
+    for (size_t i = 0; i < kept->count; i++) {
+        int rc = seen[i] ? 0 : rmt_catalog_version(pages, &view->catalog, kept->items[i], &v);
+        if (rc < 0)
+            return rc;
+        pages_out += seen[i] ? 0 : v.owned_pages;
+    }
+    *out = pages_out;
+    return 0;
 }
 
 static int branch_info(struct view *view, const char *name, struct ramet_branch_info *out)
@@ -253,8 +291,12 @@ static int branch_info(struct view *view, const char *name, struct ramet_branch_
         rc = rmt_catalog_version(pages, &view->catalog, branch.head, &head);
     if (rc == 0 && head.prev)
         rc = rmt_catalog_version(pages, &view->catalog, head.prev, &base);
+    struct numbers numbers = {0};
     if (rc == 0)
-        rc = snapshot_pages(view, &branch, &kept);
+        rc = kept_numbers(view, &branch, &numbers);
+    if (rc == 0)
+        rc = snapshot_pages(view, &head, &numbers, &kept);
+    rmt_vec_fini(&numbers);
     if (rc < 0)
         return rc;
     *out = (struct ramet_branch_info){

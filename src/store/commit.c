@@ -203,6 +203,8 @@ static int load_space(struct ramet_store *store, const struct rmt_state *state, 
 
 int rmt_commit_prepare(struct ramet_store *store)
 {
+    if (store->space.loaded)
+        return rmt_store_writable(store);
     int rc = take_lock(store);
     if (rc < 0)
         return rc;

@@ -35,7 +35,7 @@ int rmt_store_usable(const struct ramet_store *store)
 static int create(struct rmt_io *io, uint32_t page_size, uint8_t store_id[16])
 {
     io->ops->random(io, store_id, 16);
-    int rc = io->ops->grow(io, RMT_META_SIZE + 64 * (uint64_t)page_size);
+    int rc = io->ops->grow(io, RMT_META_SIZE + RMT_FIRST_PAGES * (uint64_t)page_size);
     if (rc < 0)
         return rc;
     struct rmt_disk_slot slot = {
@@ -44,8 +44,8 @@ static int create(struct rmt_io *io, uint32_t page_size, uint8_t store_id[16])
         .id = rmt_put64(1),
         .durable = rmt_put64(1),
         .ceiling = rmt_put64(1 + RMT_CEILING_STEP),
-        .pages = rmt_put64(RMT_META_SIZE / page_size + 64),
-        .free_pages = rmt_put64(64),
+        .pages = rmt_put64(RMT_META_SIZE / page_size + RMT_FIRST_PAGES),
+        .free_pages = rmt_put64(RMT_FIRST_PAGES),
         .time_us = rmt_put64((uint64_t)io->ops->time_us(io)),
     };
     memcpy(slot.magic, RMT_SLOT_MAGIC, sizeof(slot.magic));
@@ -107,8 +107,8 @@ static int open_locked(struct ramet_store *store, const struct ramet_options *o)
     uint32_t page_size = o->page_size ? o->page_size : RMT_PAGE_SIZE_MIN;
     bool blank;
     int rc = rmt_recover_meta(io, &blank, &page_size, store->store_id);
-    if (rc == 0 && blank && io->readonly)
-        return rmt_fail(RAMET_ENOTSTORE, "'%s' is empty, and open read-only", io->path);
+    if (rc == 0 && blank && (io->readonly || (o->flags & RAMET_MUST_EXIST)))
+        return rmt_fail(RAMET_ENOTSTORE, "'%s' is empty", io->path);
     if (rc == 0 && !blank && o->page_size && o->page_size != page_size)
         return rmt_fail(-EINVAL, "store '%s' has pages of %u bytes, not %u: that is chosen at its creation",
                         io->path, page_size, o->page_size);
@@ -131,11 +131,6 @@ static int open_locked(struct ramet_store *store, const struct ramet_options *o)
     struct rmt_state state;
     (void)rmt_shared_newest(&store->shared, &slot);
     rmt_state_load(&state, &slot);
-    uint64_t size;
-    rc = io->ops->size(io, &size);
-    if (rc == 0 && size >> store->pages.page_shift < state.pages)
-        return rmt_fail(RAMET_ECORRUPT, "store '%s' has %" PRIu64 " bytes, and must have %" PRIu64
-                        ": it was cut short", io->path, size, state.pages << store->pages.page_shift);
     if (rc == 0 && state.branches == 0 && state.number == 0 && !io->readonly)
         rc = make_main(store);
     return rc;

@@ -18,10 +18,19 @@
 struct meta {
     struct rmt_disk_slot slots[2];
     bool valid[2];
-    bool blank;      /* all zeros */
     uint64_t sealed; /* newest id that a seal says is durable */
     uint64_t ceiling;
 };
+
+/* A store that was just made has 64 pages behind its front. */
+static bool is_first_size(uint64_t size)
+{
+    for (uint64_t page_size = RMT_PAGE_SIZE_MIN; page_size <= RMT_PAGE_SIZE_MAX; page_size *= 2) {
+        if (size == RMT_META_SIZE + RMT_FIRST_PAGES * page_size)
+            return true;
+    }
+    return false;
+}
 
 static bool all_zero(const uint8_t *p, size_t n)
 {
@@ -63,13 +72,11 @@ static int read_sector(struct rmt_io *io, void *buf, uint64_t off)
 static int read_meta(struct rmt_io *io, struct meta *meta)
 {
     memset(meta, 0, sizeof(*meta));
-    meta->blank = true;
     for (uint32_t i = 0; i < 2; i++) {
         struct rmt_disk_slot *slot = &meta->slots[i];
         int rc = read_sector(io, slot, rmt_slot_off(i));
         if (rc < 0)
             return rc;
-        meta->blank &= all_zero((const uint8_t *)slot, sizeof(*slot));
         if (memcmp(slot->magic, RMT_SLOT_MAGIC, sizeof(slot->magic)) != 0 || !rmt_sector_valid(slot))
             continue;
         rc = judge_slot(io, slot);
@@ -83,7 +90,6 @@ static int read_meta(struct rmt_io *io, struct meta *meta)
         int rc = read_sector(io, &seal, rmt_seal_off(i));
         if (rc < 0)
             return rc;
-        meta->blank &= all_zero((const uint8_t *)&seal, sizeof(seal));
         const struct rmt_disk_slot *of = &meta->slots[!meta->valid[0]];
         if (memcmp(seal.magic, RMT_SEAL_MAGIC, sizeof(seal.magic)) == 0 && rmt_sector_valid(&seal) &&
             memcmp(seal.store_id, of->store_id, sizeof(seal.store_id)) == 0)
@@ -97,6 +103,20 @@ static bool was_store(const struct meta *meta)
 {
     return memcmp(meta->slots[0].magic, RMT_SLOT_MAGIC, 8) == 0 ||
            memcmp(meta->slots[1].magic, RMT_SLOT_MAGIC, 8) == 0;
+}
+
+/* 1: the file has nothing but zeros. */
+static int is_blank(struct rmt_io *io, uint64_t size)
+{
+    uint8_t buf[RMT_PAGE_SIZE_MIN];
+    for (uint64_t off = 0; off < size; off += sizeof(buf)) {
+        int rc = io->ops->read(io, buf, sizeof(buf), off);
+        if (rc < 0)
+            return rc;
+        if (!all_zero(buf, sizeof(buf)))
+            return 0;
+    }
+    return 1;
 }
 
 int rmt_recover_meta(struct rmt_io *io, bool *out_blank, uint32_t *out_page_size, uint8_t out_store_id[16])
@@ -122,11 +142,11 @@ int rmt_recover_meta(struct rmt_io *io, bool *out_blank, uint32_t *out_page_size
     if (was_store(&meta))
         return rmt_fail(RAMET_ECORRUPT, "store '%s': both slots at its front are damaged", io->path);
     /* Power may have failed while it was made: then nothing but zeros is there, of the first size. */
-    if (meta.blank && size <= RMT_CREATE_SIZE) {
-        *out_blank = true;
-        return 0;
-    }
-    return rmt_fail(RAMET_ENOTSTORE, "'%s'", io->path);
+    rc = size == 0 ? 1 : is_first_size(size) ? is_blank(io, size) : 0;
+    if (rc < 0)
+        return rc;
+    *out_blank = rc;
+    return rc ? 0 : rmt_fail(RAMET_ENOTSTORE, "'%s'", io->path);
 }
 
 /* ---- is a commit wholly on disk? ------------------------------------------------------------------------ */
@@ -219,6 +239,17 @@ static uint32_t order(const struct meta *meta, uint32_t out[2])
     return n;
 }
 
+/* The file can be shorter than a slot says: it grew, and that was not flushed. */
+static int long_enough(struct ramet_store *store, const struct rmt_disk_slot *slot)
+{
+    uint64_t size, pages = rmt_get64(slot->pages);
+    int rc = store->io->ops->size(store->io, &size);
+    if (rc == 0 && size >> store->pages.page_shift < pages)
+        return rmt_fail(RAMET_ECORRUPT, "store '%s' has %" PRIu64 " bytes, and must have %" PRIu64
+                        ": it was cut short", store->io->path, size, pages << store->pages.page_shift);
+    return rc;
+}
+
 static int choose(struct ramet_store *store, const struct meta *meta, bool trusted)
 {
     uint32_t candidates[2], n = order(meta, candidates);
@@ -229,7 +260,11 @@ static int choose(struct ramet_store *store, const struct meta *meta, bool trust
         if (id < meta->sealed)
             return rmt_fail(RAMET_ECORRUPT, "store '%s': commit %" PRIu64 " was on disk and its slot is damaged",
                             store->io->path, meta->sealed);
-        int rc = trusted || id == meta->sealed ? 0 : verify(store, slot);
+        int rc = long_enough(store, slot);
+        if (rc == 0 && !trusted && id != meta->sealed)
+            rc = verify(store, slot);
+        if (rc < 0 && (trusted || id == meta->sealed))
+            return rc;
         if (rc == 0) {
             adopt(store, meta, candidates[i], lost);
             return 0;

@@ -128,8 +128,8 @@ int rmt_commit_limbo(struct rmt_commit *c, uint64_t addr, uint64_t len, uint64_t
 int rmt_recover(struct ramet_store *store);
 /* A slot lets ids be used up to so many above its own. */
 #define RMT_CEILING_STEP ((uint64_t)1 << 20)
-/* Bytes of a store that was just made: a blank file is no longer than that. */
-#define RMT_CREATE_SIZE (RMT_META_SIZE + 64 * RMT_PAGE_SIZE_MAX)
+/* Pages behind the front of a store that was just made. */
+#define RMT_FIRST_PAGES 64
 /* What the front of the file says: *out_blank: a store was never there. Else page size and id of the store. */
 int rmt_recover_meta(struct rmt_io *io, bool *out_blank, uint32_t *out_page_size, uint8_t out_store_id[16]);
 /* Where the slot with an index lies, and the seal that says that this slot is durable. */

@@ -3,7 +3,9 @@
 
 #define CHUNK_BYTES_MIN ((size_t)64 << 10)
 #define CHUNK_BYTES_MAX ((size_t)2 << 20)
-#define POOL_KEEP_BYTES ((size_t)16 << 20) /* what an idle pool keeps */
+#ifndef POOL_KEEP_BYTES
+#define POOL_KEEP_BYTES ((size_t)16 << 20)
+#endif
 #define RESERVE_AHEAD 32u                  /* pages asked for at once, beyond what is needed */
 
 /* ---- memory ---------------------------------------------------------------------------------------- */

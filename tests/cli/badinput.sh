@@ -168,6 +168,45 @@ for keep in 0 1 100 511 512 4095 4096 8192 65536 65537 131072 $((size / 2)) $((s
     [ $status = 0 ] || [ $status = 3 ] || fail "check of $keep bytes: status $status"
 done
 
+claim 'a store of a newer format, or with features that are not known here'
+if [ -n "$reslot" ]; then
+    cp s newer
+    "$reslot" newer 8 2 || fail 'reslot'
+    cp newer newer-before
+    each_fails 'has format 2' newer
+    same newer newer-before
+
+    cp s refused
+    "$reslot" refused 16 0x40 || fail 'reslot'
+    each_fails 'features' refused
+
+    cp s can-be-read
+    "$reslot" can-be-read 20 1 || fail 'reslot'
+    good ramet get can-be-read m 00002
+    out_is 'the value of 00002'
+    fails 3 'read' ramet put can-be-read m k v
+
+    cp s ignored
+    "$reslot" ignored 24 0x80000000 || fail 'reslot'
+    good ramet put ignored m k v
+    sound ignored
+else
+    skip_claim 'no reslot'
+fi
+
+claim 'a store that says another page size than it has'
+if [ -n "$reslot" ]; then
+    for size in 0 1 4095 8192 65536 131072 0xffffffff; do
+        cp s other-size
+        "$reslot" other-size 12 $size || fail 'reslot'
+        fails 3 '' ramet get other-size m 00002
+        run ramet check other-size
+        is_status 3
+    done
+else
+    skip_claim 'no reslot'
+fi
+
 claim 'flipped bits are seen, or were in what nobody reads: never wrong data, never a crash'
 RANDOM=${SEED:-7}
 echo "# seed ${SEED:-7}"

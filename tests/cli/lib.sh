@@ -14,6 +14,8 @@ export LC_ALL=C.UTF-8
 unset NO_COLOR
 
 ramet=$(realpath "$(command -v "${1:-ramet}")") || exit
+# Makes stores of other formats; reslot.c. Without it those cases are skipped.
+reslot=${2:+$(realpath "$2")}
 nr_claims=0
 claim_name=
 claim_failed=

@@ -41,6 +41,7 @@ static bool again(struct aftermath *a, struct rmt_sim *sim)
 {
     rmt_sim_boot(sim);
     a->depth++;
+    a->killed = false;
     return aftermath_verify(a, sim);
 }
 
@@ -55,6 +56,11 @@ static bool go_on(struct aftermath *a, struct rmt_sim *sim, struct ramet_store *
     run_init(&run, &config, sim);
     model_store_fini(&run.model);
     model_store_copy(a->candidates[found], &run.model);
+    for (size_t i = a->count; i-- > found + 1 && a->killed;) { /* a power cut may bring them back */
+        struct model_store older;
+        model_store_copy(a->candidates[i], &older);
+        rmt_assert(rmt_vec_push(&run.history, older));
+    }
     run.store = store;
     run.max_id = a->max_id;
     /* A store that had to be made anew is not yet durable where commits do not wait. */
@@ -63,10 +69,12 @@ static bool go_on(struct aftermath *a, struct rmt_sim *sim, struct ramet_store *
     for (unsigned i = 0; good && i < a->steps; i++)
         good = run_step(&run, &ops[i]);
     good = good && run_check(&run) && run_verify(&run);
-    if (good && model_random(&a->random, 16) == 0)
+    bool cut_then = good && model_random(&a->random, 4) == 0;
+    if (good && !cut_then && model_random(&a->random, 16) == 0) {
+        rmt_sim_cut_at(sim, UINT64_MAX, RMT_SIM_KEEP); /* this the model does not follow */
         good = run_empties(&run);
-
-    if (run.outcome == RUN_CUT || (good && model_random(&a->random, 4) == 0)) {
+    }
+    if (run.outcome == RUN_CUT || cut_then) {
         /* And now of the power cut that follows. */
         struct aftermath *next = calloc(1, sizeof(*next));
         rmt_assert(next != NULL);
@@ -74,12 +82,12 @@ static bool go_on(struct aftermath *a, struct rmt_sim *sim, struct ramet_store *
         next->max_id = run.max_id;
         next->random = model_random(&a->random, UINT64_MAX);
         next->depth = DEPTH_MAX;
-        if (good)
+        if (cut_then)
             rmt_sim_cut_at(sim, rmt_sim_ops(sim), (enum rmt_sim_fate)model_random(&a->random, RMT_SIM_FATES));
         run_close(&run);
         rmt_sim_boot(sim);
         (void)pthread_mutex_lock(&run.lock);
-        next->count = run_candidates(&run, false, next->candidates, CANDIDATES_MAX);
+        next->count = run_candidates(&run, next->candidates, CANDIDATES_MAX, &next->seen);
         (void)pthread_mutex_unlock(&run.lock);
         good = aftermath_verify(next, sim);
         if (!good)
@@ -120,10 +128,10 @@ bool aftermath_verify(struct aftermath *a, struct rmt_sim *sim)
         return wrong(a, "opening: %d: %s", rc, ramet_errmsg());
 
     char first[300] = "", why[300] = "";
-    size_t found = 0;
+    size_t found = 0, count = a->killed ? a->seen : a->count;
     rc = ramet_check(store, 0, report, NULL, first);
     if (rc == 0)
-        rc = run_matches_any(store, a->candidates, a->count, &found, why, sizeof(why));
+        rc = run_matches_any(store, a->candidates, count, &found, why, sizeof(why));
     if (rc < 0 && rmt_sim_is_cut(sim)) {
         ramet_close(store);
         return again(a, sim);
@@ -133,9 +141,9 @@ bool aftermath_verify(struct aftermath *a, struct rmt_sim *sim)
         ramet_close(store);
         return false;
     }
-    if (found == a->count) {
+    if (found == count) {
         (void)run_matches_any(store, a->candidates, 1, &found, why, sizeof(why));
-        (void)wrong(a, "none of %zu states that may be is there; from the newest: %s", a->count, why);
+        (void)wrong(a, "none of %zu states that may be is there; from the newest: %s", count, why);
         ramet_close(store);
         return false;
     }

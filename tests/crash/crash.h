@@ -21,6 +21,8 @@ struct aftermath {
     struct config config;
     struct model_store *candidates[CANDIDATES_MAX];
     size_t count;
+    size_t seen;     /* the first so many: without a power cut the others are not allowed */
+    bool killed;     /* there was none: what was not flushed is there, and may yet be lost */
     uint64_t max_id; /* ids go on above it */
     uint64_t random;
     unsigned depth;  /* of cuts within cuts */

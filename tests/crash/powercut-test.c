@@ -72,7 +72,8 @@ static bool try_fate(struct watch *w, uint64_t at, uint64_t fate)
     struct aftermath *a = calloc(1, sizeof(*a));
     rmt_assert(a != NULL);
     a->config = w->program->config;
-    a->count = run_candidates(w->run, fate == KILLED, a->candidates, CANDIDATES_MAX);
+    a->killed = fate == KILLED;
+    a->count = run_candidates(w->run, a->candidates, CANDIDATES_MAX, &a->seen);
     a->max_id = w->run->max_id;
     a->random = model_mix(a->config.seed ^ at << 8 ^ fate);
     a->steps = model_random(&a->random, 3) ? 0 : 12;

@@ -28,7 +28,7 @@ bool forked_run(forked_fn fn, void *ctx, unsigned timeout_s, bool quiet, char *m
         (void)setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
         int null = quiet ? open("/dev/null", O_WRONLY) : -1;
         if (null >= 0)
-            (void)dup2(null, 2);
+            (void)dup2(null, 1), (void)dup2(null, 2);
         (void)alarm(timeout_s);
         exit(fn(ctx, shared, MESSAGE_SIZE) ? 0 : 1); /* not _exit: leaks are looked for at the end */
     }

@@ -130,9 +130,9 @@ bool run_empties(struct run *run); /* drops everything and demands the space bac
 void run_close(struct run *run);   /* aborts what is open, closes the store */
 /* Goes on after RUN_HURT: the transaction that met the fault is aborted. */
 void run_heal(struct run *run);
-/* What a power cut now may leave: newest first, borrowed, at most max. only_seen: what is to be seen now, or
- * would be if the call under way came to its end. Hold run->lock. */
-size_t run_candidates(struct run *run, bool only_seen, struct model_store **out, size_t max);
+/* What a power cut now may leave: newest first, borrowed, at most max. The first *out_seen of them may be
+ * seen without one: what is, and what would be if the call under way came to its end. Hold run->lock. */
+size_t run_candidates(struct run *run, struct model_store **out, size_t max, size_t *out_seen);
 bool run_fail(struct run *run, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* The store is as the model says. why (size bytes) says what is not; ids of the model that were not

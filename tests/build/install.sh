@@ -1,0 +1,41 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# What DESTDIR gets is enough to compile a program with pkg-config and to run it and the command.
+set -eu
+root=$1 build=$2
+shift 2
+command -v meson >/dev/null || { echo 'no meson in PATH'; exit 77; }
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+die()
+{
+    echo "$1"
+    [ -z "${2-}" ] || cat "$2"
+    exit 1
+}
+
+meson install -C "$build" --no-rebuild --destdir "$work/dest" >"$work/log" 2>&1 ||
+    die 'meson install failed' "$work/log"
+cd "$work"
+pc=$(find dest -name ramet.pc)
+[ -n "$pc" ] || die 'no ramet.pc'
+export PKG_CONFIG_PATH=$PWD/${pc%/*} PKG_CONFIG_SYSROOT_DIR=$PWD/dest
+version=$(pkg-config --modversion ramet)
+libdir=$(dirname "$(find "$PWD/dest" -name 'libramet.so.0')")
+[ -e "$libdir/libramet.a" ] || die 'no static library'
+[ -n "$(find dest -name ramet.h)" ] || die 'no header'
+[ -n "$(find dest -name 'ramet.1*')" ] || die 'no ramet(1)'
+
+# shellcheck disable=SC2046 # flags
+"$@" "$root/examples/hello.c" -o shared $(pkg-config --cflags --libs ramet)
+[ "$(LD_LIBRARY_PATH=$libdir ./shared)" = 'hello world' ] || die 'shared: no hello'
+rm -f hello.ramet*
+# shellcheck disable=SC2046
+"$@" "$root/examples/hello.c" -o static $(pkg-config --cflags ramet) "$libdir/libramet.a" -pthread
+[ "$(./static)" = 'hello world' ] || die 'static: no hello'
+
+command=$(find "$PWD/dest" -name ramet -type f -perm -u+x)
+[ -n "$command" ] || die 'no ramet command'
+[ "$(LD_LIBRARY_PATH=$libdir "$command" version)" = "ramet $version" ] || die 'another version'
