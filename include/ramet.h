@@ -435,9 +435,9 @@ RAMET_API int ramet_check(struct ramet_store *store, unsigned flags, ramet_repor
  * Lifetime: @out until it is ended. @ref is copied.
  * Threads:  any number at once. A read transaction may be used by several threads, a write
  *           transaction by one at a time.
- * Blocks:   RAMET_READ: on device reads alone; never waits for a writer. (It takes one short lock,
- *           of this handle's list of transactions.) RAMET_WRITE: until the branch's writer has ended (not with RAMET_NOWAIT), and in any
- *           case for a commit under way.
+ * Blocks:   RAMET_READ: on device reads alone; never waits for a writer. (It takes one short
+ *           lock, of this handle's list of transactions.) RAMET_WRITE: until the branch's writer
+ *           has ended (not with RAMET_NOWAIT), and in any case for a commit under way.
  * Cost:     O(log branches). The first RAMET_WRITE after opening loads the map of free pages.
  */
 RAMET_API int ramet_begin(struct ramet_store *store, const char *ref, unsigned flags,

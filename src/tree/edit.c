@@ -3,17 +3,17 @@
 
 #define CHUNK_BYTES_MIN ((size_t)64 << 10)
 #define CHUNK_BYTES_MAX ((size_t)2 << 20)
-#ifndef POOL_KEEP_BYTES
 #define POOL_KEEP_BYTES ((size_t)16 << 20)
-#endif
 #define RESERVE_AHEAD 32u                  /* pages asked for at once, beyond what is needed */
 
 /* ---- memory ---------------------------------------------------------------------------------------- */
 
 struct rmt_pool_chunk {
     struct rmt_pool_chunk *next;
+    size_t size; /* bytes, this included */
     size_t nr_pages;
-    uint8_t zero[48];
+    bool grabbed; /* not from malloc */
+    uint8_t zero[39];
     uint8_t pages[]; /* struct rmt_private and page, nr_pages times */
 };
 static_assert(sizeof(struct rmt_pool_chunk) == 64, "keeps pages on cache lines of their own");
@@ -23,10 +23,28 @@ static size_t stride(const struct rmt_page_pool *pool)
     return sizeof(struct rmt_private) + pool->page_size;
 }
 
+/* At least two pages. NULL: no memory. */
+static struct rmt_pool_chunk *chunk_new(struct rmt_page_pool *pool)
+{
+    size_t size = pool->chunks ? 2 * pool->chunks->size : CHUNK_BYTES_MIN;
+    size = rmt_min(size, CHUNK_BYTES_MAX);
+    while (size < sizeof(struct rmt_pool_chunk) + 2 * stride(pool))
+        size *= 2;
+    bool grabbed = pool->grab && size >= CHUNK_BYTES_MAX;
+    struct rmt_pool_chunk *chunk = grabbed ? pool->grab(size) : aligned_alloc(64, size);
+    if (!chunk)
+        return NULL;
+    *chunk = (struct rmt_pool_chunk){.size = size, .grabbed = grabbed};
+    chunk->nr_pages = (size - sizeof(*chunk)) / stride(pool);
+    return chunk;
+}
+
 static void chunk_free(struct rmt_page_pool *pool, struct rmt_pool_chunk *chunk)
 {
-    (void)pool;
-    free(chunk);
+    if (chunk->grabbed)
+        pool->give(chunk, chunk->size);
+    else
+        free(chunk);
 }
 
 static void chunk_spare(struct rmt_page_pool *pool, struct rmt_pool_chunk *chunk)
@@ -43,14 +61,9 @@ static void chunk_spare(struct rmt_page_pool *pool, struct rmt_pool_chunk *chunk
 static int pool_fill(struct rmt_page_pool *pool, uint32_t want)
 {
     while (pool->nr_spare < want) {
-        size_t bytes = CHUNK_BYTES_MIN;
-        if (pool->chunks)
-            bytes = rmt_min(CHUNK_BYTES_MAX, 2 * pool->chunks->nr_pages * stride(pool));
-        bytes = rmt_max(bytes, sizeof(struct rmt_pool_chunk) + 2 * stride(pool)) & ~(size_t)63;
-        struct rmt_pool_chunk *chunk = aligned_alloc(64, bytes);
+        struct rmt_pool_chunk *chunk = chunk_new(pool);
         if (!chunk)
             return rmt_fail(-ENOMEM, "no memory for private pages");
-        chunk->nr_pages = (bytes - sizeof(*chunk)) / stride(pool);
         chunk->next = pool->chunks;
         pool->chunks = chunk;
         chunk_spare(pool, chunk);
@@ -78,9 +91,8 @@ static void pool_trim(struct rmt_page_pool *pool)
     pool->nr_spare = 0;
     while (chunk) {
         struct rmt_pool_chunk *next = chunk->next;
-        size_t bytes = chunk->nr_pages * stride(pool);
-        if (kept + bytes <= POOL_KEEP_BYTES) {
-            kept += bytes;
+        if (kept + chunk->size <= POOL_KEEP_BYTES) {
+            kept += chunk->size;
             chunk->next = pool->chunks;
             pool->chunks = chunk;
             chunk_spare(pool, chunk);
@@ -99,7 +111,9 @@ void rmt_page_pool_fini(struct rmt_page_pool *pool)
         chunk_free(pool, pool->chunks);
         pool->chunks = next;
     }
-    *pool = (struct rmt_page_pool){0};
+    pool->spare = NULL;
+    pool->nr_spare = 0;
+    pool->page_size = 0;
 }
 
 /* ---- the edit -------------------------------------------------------------------------------------- */

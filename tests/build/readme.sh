@@ -1,15 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 #
-# The C program in the README is examples/hello.c, has 30 lines, compiles as C99 and runs, twice; and
-# the README's first commands are targets of the Makefile.
+# The C program in the README is examples/hello.c, has 30 lines, compiles as C99 and runs, twice;
+# and the README's first commands are targets of the Makefile.
 set -eu
 root=$1 library=$(realpath "$2")
 shift 2
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-awk '/^```c$/ { inside = 1; next } /^```$/ { inside = 0 } inside' "$root/README.md" >"$work/readme.c"
+awk '/^```c$/ { inside = 1; next } /^```$/ { inside = 0 } inside' \
+    "$root/README.md" >"$work/readme.c"
 die()
 {
     echo "$1"

@@ -150,10 +150,10 @@ else
 fi
 
 claim 'a store that was cut short is noticed, at any length'
-size=$(stat -c %s s)
-for keep in 0 1 100 511 512 4095 4096 8192 65536 65537 131072 $((size / 2)) $((size - 4096)) \
-    $((size - 1)); do
-    [ "$keep" -lt "$size" ] || continue
+file_size=$(stat -c %s s)
+for keep in 0 1 100 511 512 4095 4096 8192 65536 65537 131072 \
+    $((file_size / 2)) $((file_size - 4096)) $((file_size - 1)); do
+    [ "$keep" -lt "$file_size" ] || continue
     head -c "$keep" s >cut
     cp cut cut-before
     run ramet dump cut m
@@ -213,7 +213,7 @@ echo "# seed ${SEED:-7}"
 nr_seen=0
 for i in $(seq 1 ${FLIPS:-60}); do
     cp s flipped
-    at=$(((RANDOM * 32768 + RANDOM) % size))
+    at=$(((RANDOM * 32768 + RANDOM) % file_size))
     byte=$(od -An -tu1 -j $at -N 1 flipped)
     printf "\\x$(printf %x $((byte ^ (1 << (RANDOM % 8)))))" |
         dd of=flipped bs=1 seek=$at conv=notrunc status=none
@@ -234,7 +234,7 @@ done
 claim 'pages of noise, zeros, and other pages: the same'
 for i in $(seq 1 ${FLIPS:-30}); do
     cp s flipped
-    pages=$((size / 4096))
+    pages=$((file_size / 4096))
     from=$((RANDOM % pages))
     to=$((RANDOM % pages))
     case $((i % 3)) in

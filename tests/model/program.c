@@ -262,20 +262,25 @@ static bool is_cut(struct run *run)
     return true;
 }
 
+/* True, with that outcome: a fault was injected, and rc is how it came back. */
+static bool is_hurt(struct run *run, int64_t rc)
+{
+    if (!run->fault_code || rc >= 0 || rmt_sim_faults_fired(run->sim) <= run->faults_met ||
+        (rc != run->fault_code && rc != RAMET_EPOISONED))
+        return false;
+    run->faults_met = rmt_sim_faults_fired(run->sim);
+    run->hurt_code = (int)rc;
+    run->outcome = RUN_HURT;
+    return true;
+}
+
 /* The call gave what it should; or the machine is out of power, or a fault was met. */
 static bool expect(struct run *run, int64_t rc, int64_t want, const char *call)
 {
     if (rc == want)
         return true;
-    if (is_cut(run))
+    if (is_cut(run) || is_hurt(run, rc))
         return false;
-    if (run->fault_code && rc < 0 && rmt_sim_faults_fired(run->sim) > run->faults_met &&
-        (rc == run->fault_code || rc == RAMET_EPOISONED)) {
-        run->faults_met = rmt_sim_faults_fired(run->sim);
-        run->hurt_code = (int)rc;
-        run->outcome = RUN_HURT;
-        return false;
-    }
     return run_fail(run, "%s gave %" PRId64 " (%s), not %" PRId64, call, rc,
                     rc < 0 ? ramet_errmsg() : "", want);
 }
@@ -312,23 +317,37 @@ static void forget_history_locked(struct run *run)
     run->history.count = 0;
 }
 
-/* The call has returned: next is what is, or never was. */
-static void settle(struct run *run, bool done)
+enum how {
+    DONE,    /* next is what is */
+    REFUSED, /* as the model refused it: next never was */
+    BROKEN,  /* an error came in between: what will be found may be either */
+};
+
+static enum how how_of(int rc, int want)
+{
+    return rc == 0 && want == 0 ? DONE : rc == want ? REFUSED : BROKEN;
+}
+
+/* The call has returned. */
+static void settle(struct run *run, enum how how)
 {
     (void)pthread_mutex_lock(&run->lock);
-    if (run->has_failed)
+    if (run->has_failed && how != REFUSED) {
         model_store_fini(&run->failed);
-    run->has_failed = false;
-    if (run->has_next && done) {
+        run->has_failed = false;
+    }
+    if (run->has_next && how == DONE) {
         if (run->config.durability == RAMET_FULL) {
             model_store_fini(&run->model);
         } else {
             rmt_assert(rmt_vec_push(&run->history, run->model));
         }
         run->model = run->next;
-    } else if (run->has_next) {
+    } else if (run->has_next && how == BROKEN) {
         run->failed = run->next;
         run->has_failed = true;
+    } else if (run->has_next) {
+        model_store_fini(&run->next);
     }
     run->has_next = false;
     (void)pthread_mutex_unlock(&run->lock);
@@ -527,7 +546,7 @@ static bool do_commit(struct run *run, const struct op *op)
         }
         (void)pthread_mutex_unlock(&run->lock);
     }
-    settle(run, rc == 0 && want == 0);
+    settle(run, how_of(rc, want));
     TRY(rc, want);
     if (want < 0)
         return true;
@@ -1098,12 +1117,11 @@ static bool do_branch_create(struct run *run, const struct op *op)
     ref_choose(run, op->b, false, ref);
     if (model_store_branch(&run->model, name)) { /* which of two faults is told does not matter */
         int rc = ramet_branch_create(run->store, name, ref);
-        DEMAND(rc == -EEXIST || rc == RAMET_ENOTFOUND || is_cut(run), "a branch was made twice: %d", rc);
-        return true;
+        return expect(run, rc, rc == -EEXIST ? -EEXIST : RAMET_ENOTFOUND, "making a branch twice");
     }
     int want = model_branch_create(predict(run), name, ref);
     int rc = ramet_branch_create(run->store, name, ref);
-    settle(run, rc == 0 && want == 0);
+    settle(run, how_of(rc, want));
     TRY(rc, want);
     return true;
 }
@@ -1115,7 +1133,7 @@ static bool do_branch_delete(struct run *run, const struct op *op)
         return true; /* a store without any is of no use to the rest of the program */
     int want = has_writer(run, name) ? -EBUSY : model_branch_delete(predict(run), name);
     int rc = ramet_branch_delete(run->store, name);
-    settle(run, rc == 0 && want == 0);
+    settle(run, how_of(rc, want));
     TRY(rc, want);
     for (int i = WRITERS; i < SLOTS && want == 0; i++) {
         if (run->slots[i].txn && strcmp(run->slots[i].ref, name) == 0)
@@ -1131,12 +1149,12 @@ static bool do_branch_reset(struct run *run, const struct op *op)
     ref_choose(run, op->b, true, ref);
     if (has_writer(run, name)) {
         int rc = ramet_branch_reset(run->store, name, ref);
-        DEMAND(rc == -EBUSY || rc == RAMET_ENOTFOUND || is_cut(run), "a branch with a writer was reset: %d", rc);
-        return true;
+        return expect(run, rc, rc == -EBUSY ? -EBUSY : RAMET_ENOTFOUND,
+                      "resetting a branch with a writer");
     }
     int want = model_branch_reset(predict(run), name, ref);
     int rc = ramet_branch_reset(run->store, name, ref);
-    settle(run, rc == 0 && want == 0);
+    settle(run, how_of(rc, want));
     TRY(rc, want);
     return true;
 }
@@ -1154,7 +1172,7 @@ static bool do_snapshot_create(struct run *run, const struct op *op)
     uint64_t id = 0, want_id = b ? b->id : 0;
     int want = model_snapshot_create(predict(run), branch, name);
     int rc = ramet_snapshot_create(run->store, branch, &keep, &id);
-    settle(run, rc == 0 && want == 0);
+    settle(run, how_of(rc, want));
     TRY(rc, want);
     DEMAND(rc < 0 || id == want_id, "a snapshot of %" PRIu64 " has id %" PRIu64, want_id, id);
     return true;
@@ -1166,7 +1184,7 @@ static bool do_snapshot_delete(struct run *run, const struct op *op)
     ref_choose(run, op->a, true, ref);
     int want = model_snapshot_delete(predict(run), ref);
     int rc = ramet_snapshot_delete(run->store, ref);
-    settle(run, rc == 0 && want == 0);
+    settle(run, how_of(rc, want));
     TRY(rc, want);
     return true;
 }
@@ -1440,7 +1458,8 @@ bool run_check(struct run *run)
     int rc = ramet_check(run->store, 0, report, NULL, &p);
     if (rc == 0 && !p.count)
         return true;
-    if (is_cut(run))
+    /* An error of the device is a problem that it reports. */
+    if (is_cut(run) || (p.count && is_hurt(run, run->fault_code)))
         return false;
     if (rc == 0 || rc == RAMET_ECORRUPT)
         return run_fail(run, "check: %d, %u problems: %s", rc, p.count, p.first);
@@ -1629,8 +1648,8 @@ void run_close(struct run *run)
 void run_fini(struct run *run)
 {
     run_close(run);
-    settle(run, false);
-    settle(run, true); /* frees what failed */
+    settle(run, BROKEN);
+    settle(run, DONE); /* frees what failed */
     forget_history_locked(run);
     rmt_vec_fini(&run->history);
     model_store_fini(&run->model);
