@@ -29,7 +29,7 @@ int rmt_store_usable(const struct ramet_store *store)
     return 0;
 }
 
-/* ---- creating ------------------------------------------------------------------------------------------- */
+/* ---- creating -------------------------------------------------------------------------------- */
 
 /* Writes the first slot: a store without a branch. */
 static int create(struct rmt_io *io, uint32_t page_size, uint8_t store_id[16])
@@ -53,7 +53,14 @@ static int create(struct rmt_io *io, uint32_t page_size, uint8_t store_id[16])
     rmt_sector_seal(&slot);
     struct iovec iov = {&slot, sizeof(slot)};
     rc = io->ops->write(io, &iov, 1, rmt_slot_off(0));
-    return rc < 0 ? rc : io->ops->sync(io);
+    if (rc == 0)
+        rc = io->ops->sync(io);
+    if (rc < 0) { /* caches must not say that there is a store if the disk may not */
+        memset(&slot, 0, sizeof(slot));
+        iov = (struct iovec){&slot, sizeof(slot)};
+        (void)io->ops->write(io, &iov, 1, rmt_slot_off(0));
+    }
+    return rc;
 }
 
 /* Makes the branch main in a store that has never had a branch. */
@@ -83,7 +90,7 @@ static int make_main(struct ramet_store *store)
     return rmt_commit_end(&c, true);
 }
 
-/* ---- opening -------------------------------------------------------------------------------------------- */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 static int judge_options(const struct ramet_options *o)
 {
@@ -95,8 +102,8 @@ static int judge_options(const struct ramet_options *o)
         return rmt_fail(-EINVAL, "ramet_open: flags %#x", o->flags);
     if (o->page_size && (o->page_size < RMT_PAGE_SIZE_MIN || o->page_size > RMT_PAGE_SIZE_MAX ||
                          o->page_size & (o->page_size - 1)))
-        return rmt_fail(-EINVAL, "ramet_open: page_size %u is not a power of two from %u to %u", o->page_size,
-                        RMT_PAGE_SIZE_MIN, RMT_PAGE_SIZE_MAX);
+        return rmt_fail(-EINVAL, "ramet_open: page_size %u is not a power of two from %u to %u",
+                        o->page_size, RMT_PAGE_SIZE_MIN, RMT_PAGE_SIZE_MAX);
     return 0;
 }
 
@@ -105,12 +112,13 @@ static int open_locked(struct ramet_store *store, const struct ramet_options *o)
 {
     struct rmt_io *io = store->io;
     uint32_t page_size = o->page_size ? o->page_size : RMT_PAGE_SIZE_MIN;
-    bool blank;
+    bool blank = false;
     int rc = rmt_recover_meta(io, &blank, &page_size, store->store_id);
     if (rc == 0 && blank && (io->readonly || (o->flags & RAMET_MUST_EXIST)))
         return rmt_fail(RAMET_ENOTSTORE, "'%s' is empty", io->path);
     if (rc == 0 && !blank && o->page_size && o->page_size != page_size)
-        return rmt_fail(-EINVAL, "store '%s' has pages of %u bytes, not %u: that is chosen at its creation",
+        return rmt_fail(-EINVAL,
+                        "store '%s' has pages of %u bytes, not %u: that is chosen at its creation",
                         io->path, page_size, o->page_size);
     if (rc == 0 && blank)
         rc = create(io, page_size, store->store_id);
@@ -158,7 +166,8 @@ static void free_store(struct ramet_store *store)
 }
 RMT_AUTO(free_store, struct ramet_store)
 
-int rmt_store_open_io(struct rmt_io *io, const struct ramet_options *options, struct ramet_store **out)
+int rmt_store_open_io(struct rmt_io *io, const struct ramet_options *options,
+                      struct ramet_store **out)
 {
     static const struct ramet_options defaults = {.size = sizeof(defaults)};
     const struct ramet_options *o = options ? options : &defaults;
@@ -206,7 +215,8 @@ int ramet_open(const char *path, const struct ramet_options *options, struct ram
                         (flags & RAMET_MUST_EXIST ? RMT_IO_MUST_EXIST : 0) |
                         (flags & RAMET_MUST_CREATE ? RMT_IO_MUST_CREATE : 0);
     struct rmt_io *io;
-    rc = path ? rmt_io_file_open(path, io_flags, options && options->mode ? options->mode : 0644, &io)
+    rc = path ? rmt_io_file_open(path, io_flags, options && options->mode ? options->mode : 0644,
+                                 &io)
               : rmt_io_memory_open(&io);
     return rc < 0 ? rc : rmt_store_open_io(io, options, out);
 }
@@ -229,7 +239,7 @@ int ramet_sync(struct ramet_store *store)
     return rc < 0 || store->readonly ? rc : rmt_store_sync(store);
 }
 
-/* ---- what it says of itself ------------------------------------------------------------------------------ */
+/* ---- what it says of itself ------------------------------------------------------------------ */
 
 static int count_reader(void *ctx, uint32_t pid, uint64_t v, uint64_t since_ms)
 {

@@ -6,8 +6,10 @@
  *   else: flush, drop the caches, and take the newest slot whose commit is wholly on disk
  *
  * A commit is known to be wholly there if a seal says so, or its own slot (its pages were flushed
- * before it). Else every page born after the slot's own durable id is read and verified. If that fails the other slot
- * is taken: its commit was acknowledged last. Past a sealed commit there is no falling back: that is corruption.
+ * before it). Else every page born after the slot's own durable id is read and verified. If that
+ * proves wrong the other slot is taken: its commit was acknowledged last. A page that the device
+ * cannot read proves nothing, and opening fails. Past a sealed commit there is no falling back:
+ * that is corruption.
  */
 #include <inttypes.h>
 
@@ -44,16 +46,20 @@ static bool all_zero(const uint8_t *p, size_t n)
 static int judge_slot(struct rmt_io *io, const struct rmt_disk_slot *slot)
 {
     if (rmt_get32(slot->format) != RMT_FORMAT)
-        return rmt_fail(RAMET_EFORMAT, "store '%s' has format %u, this is version %s for format %u", io->path,
-                        rmt_get32(slot->format), ramet_version(), RMT_FORMAT);
+        return rmt_fail(RAMET_EFORMAT, "store '%s' has format %u, this is version %s for format %u",
+                        io->path, rmt_get32(slot->format), ramet_version(), RMT_FORMAT);
     if (rmt_get32(slot->refuse))
-        return rmt_fail(RAMET_EFORMAT, "store '%s' uses features that version %s does not know (%#x)",
-                        io->path, ramet_version(), rmt_get32(slot->refuse));
+        return rmt_fail(RAMET_EFORMAT,
+                        "store '%s' uses features that version %s does not know (%#x)", io->path,
+                        ramet_version(), rmt_get32(slot->refuse));
     if (rmt_get32(slot->readonly) && !io->readonly)
-        return rmt_fail(RAMET_EFORMAT, "store '%s' uses features that version %s can only read (%#x): "
-                        "open it read-only", io->path, ramet_version(), rmt_get32(slot->readonly));
+        return rmt_fail(RAMET_EFORMAT,
+                        "store '%s' uses features that version %s can only read (%#x): "
+                        "open it read-only",
+                        io->path, ramet_version(), rmt_get32(slot->readonly));
     uint32_t page_size = rmt_get32(slot->page_size);
-    if (page_size < RMT_PAGE_SIZE_MIN || page_size > RMT_PAGE_SIZE_MAX || page_size & (page_size - 1))
+    if (page_size < RMT_PAGE_SIZE_MIN || page_size > RMT_PAGE_SIZE_MAX ||
+        page_size & (page_size - 1))
         return rmt_fail(RAMET_EFORMAT, "store '%s' has pages of %u bytes", io->path, page_size);
     return 0;
 }
@@ -77,7 +83,8 @@ static int read_meta(struct rmt_io *io, struct meta *meta)
         int rc = read_sector(io, slot, rmt_slot_off(i));
         if (rc < 0)
             return rc;
-        if (memcmp(slot->magic, RMT_SLOT_MAGIC, sizeof(slot->magic)) != 0 || !rmt_sector_valid(slot))
+        if (memcmp(slot->magic, RMT_SLOT_MAGIC, sizeof(slot->magic)) != 0 ||
+            !rmt_sector_valid(slot))
             continue;
         rc = judge_slot(io, slot);
         if (rc < 0)
@@ -91,7 +98,8 @@ static int read_meta(struct rmt_io *io, struct meta *meta)
         if (rc < 0)
             return rc;
         const struct rmt_disk_slot *of = &meta->slots[!meta->valid[0]];
-        if (memcmp(seal.magic, RMT_SEAL_MAGIC, sizeof(seal.magic)) == 0 && rmt_sector_valid(&seal) &&
+        if (memcmp(seal.magic, RMT_SEAL_MAGIC, sizeof(seal.magic)) == 0 &&
+            rmt_sector_valid(&seal) &&
             memcmp(seal.store_id, of->store_id, sizeof(seal.store_id)) == 0)
             meta->sealed = rmt_max(meta->sealed, rmt_get64(seal.id));
     }
@@ -119,7 +127,8 @@ static int is_blank(struct rmt_io *io, uint64_t size)
     return 1;
 }
 
-int rmt_recover_meta(struct rmt_io *io, bool *out_blank, uint32_t *out_page_size, uint8_t out_store_id[16])
+int rmt_recover_meta(struct rmt_io *io, bool *out_blank, uint32_t *out_page_size,
+                     uint8_t out_store_id[16])
 {
     struct meta meta;
     uint64_t size;
@@ -136,12 +145,15 @@ int rmt_recover_meta(struct rmt_io *io, bool *out_blank, uint32_t *out_page_size
         if (meta.valid[0] && meta.valid[1] &&
             (memcmp(meta.slots[0].store_id, meta.slots[1].store_id, 16) != 0 ||
              rmt_get32(meta.slots[1].page_size) != *out_page_size))
-            return rmt_fail(RAMET_ECORRUPT, "store '%s': its two slots are of different stores", io->path);
+            return rmt_fail(RAMET_ECORRUPT, "store '%s': its two slots are of different stores",
+                            io->path);
         return 0;
     }
     if (was_store(&meta))
-        return rmt_fail(RAMET_ECORRUPT, "store '%s': both slots at its front are damaged", io->path);
-    /* Power may have failed while it was made: then nothing but zeros is there, of the first size. */
+        return rmt_fail(RAMET_ECORRUPT, "store '%s': both slots at its front are damaged",
+                        io->path);
+    /* Power may have failed while it was made: then nothing but zeros is there, of the first size.
+     */
     rc = size == 0 ? 1 : is_first_size(size) ? is_blank(io, size) : 0;
     if (rc < 0)
         return rc;
@@ -149,7 +161,7 @@ int rmt_recover_meta(struct rmt_io *io, bool *out_blank, uint32_t *out_page_size
     return rc ? 0 : rmt_fail(RAMET_ENOTSTORE, "'%s'", io->path);
 }
 
-/* ---- is a commit wholly on disk? ------------------------------------------------------------------------ */
+/* ---- is a commit wholly on disk? ------------------------------------------------------------- */
 
 static int ignore(void *ctx, struct rmt_run run, const struct rmt_disk_node *node)
 {
@@ -171,7 +183,8 @@ static int verify_tree(struct ramet_store *store, struct rmt_ref root, bool maps
     return rc;
 }
 
-static int verify_versions(struct ramet_store *store, const struct rmt_tree *catalog, uint64_t horizon)
+static int verify_versions(struct ramet_store *store, const struct rmt_tree *catalog,
+                           uint64_t horizon)
 {
     struct rmt_key prefix = {.bytes = {'v'}, .size = 1};
     rmt_auto(rmt_scan_fini) struct rmt_scan scan;
@@ -198,8 +211,8 @@ static int verify(struct ramet_store *store, const struct rmt_disk_slot *slot)
     struct rmt_tree catalog = {.root = state.catalog};
     int rc = 0;
     if (!rmt_ref_none(state.catalog) && !rmt_ref_plausible(&store->pages, state.catalog, state.id))
-        return rmt_fail(RAMET_ECORRUPT, "store '%s': a slot refers to page %" PRIu64, store->io->path,
-                        state.catalog.addr);
+        return rmt_fail(RAMET_ECORRUPT, "store '%s': a slot refers to page %" PRIu64,
+                        store->io->path, state.catalog.addr);
     if (state.catalog.birth > state.durable)
         rc = verify_tree(store, state.catalog, false, state.durable);
     if (rc == 0)
@@ -210,7 +223,7 @@ static int verify(struct ramet_store *store, const struct rmt_disk_slot *slot)
     return rc;
 }
 
-/* ---- choosing ------------------------------------------------------------------------------------------- */
+/* ---- choosing -------------------------------------------------------------------------------- */
 
 static void adopt(struct ramet_store *store, const struct meta *meta, uint32_t index, uint64_t lost)
 {
@@ -245,8 +258,10 @@ static int long_enough(struct ramet_store *store, const struct rmt_disk_slot *sl
     uint64_t size, pages = rmt_get64(slot->pages);
     int rc = store->io->ops->size(store->io, &size);
     if (rc == 0 && size >> store->pages.page_shift < pages)
-        return rmt_fail(RAMET_ECORRUPT, "store '%s' has %" PRIu64 " bytes, and must have %" PRIu64
-                        ": it was cut short", store->io->path, size, pages << store->pages.page_shift);
+        return rmt_fail(RAMET_ECORRUPT,
+                        "store '%s' has %" PRIu64 " bytes, and must have %" PRIu64
+                        ": it was cut short",
+                        store->io->path, size, pages << store->pages.page_shift);
     return rc;
 }
 
@@ -258,7 +273,8 @@ static int choose(struct ramet_store *store, const struct meta *meta, bool trust
         const struct rmt_disk_slot *slot = &meta->slots[candidates[i]];
         uint64_t id = rmt_get64(slot->id);
         if (id < meta->sealed)
-            return rmt_fail(RAMET_ECORRUPT, "store '%s': commit %" PRIu64 " was on disk and its slot is damaged",
+            return rmt_fail(RAMET_ECORRUPT,
+                            "store '%s': commit %" PRIu64 " was on disk and its slot is damaged",
                             store->io->path, meta->sealed);
         int rc = long_enough(store, slot);
         if (rc == 0 && !trusted && id != meta->sealed)
@@ -269,7 +285,8 @@ static int choose(struct ramet_store *store, const struct meta *meta, bool trust
             adopt(store, meta, candidates[i], lost);
             return 0;
         }
-        if (rc != RAMET_ECORRUPT && rc != -EIO && rc != -ENODATA)
+        /* What the device cannot read now may have been acknowledged: that decides nothing. */
+        if (rc != RAMET_ECORRUPT && rc != -ENODATA)
             return rc;
         lost = id;
         if (i + 1 == n)
@@ -295,7 +312,8 @@ int rmt_recover(struct ramet_store *store)
     if (store->created)
         atomic_store(&bytes->last_id, 1);
     if (!trusted) {
-        atomic_store(&bytes->last_id, rmt_max(atomic_load(&bytes->last_id), meta.ceiling + EPOCH_STEP));
+        atomic_store(&bytes->last_id,
+                     rmt_max(atomic_load(&bytes->last_id), meta.ceiling + EPOCH_STEP));
         bytes->new_epoch = 1;
     }
     rc = choose(store, &meta, trusted);

@@ -17,7 +17,9 @@ void crash_choose(struct config *config, uint64_t seed)
         .backend = ON_SIM,
         .profile = SMALL_COMMITS,
         .page_size = model_random(&r, 8) ? 4096 : 16384,
-        .durability = model_random(&r, 2) ? RAMET_FULL : model_random(&r, 3) ? RAMET_NONE : RAMET_LAZY,
+        .durability = model_random(&r, 2)   ? RAMET_FULL
+                      : model_random(&r, 3) ? RAMET_NONE
+                                            : RAMET_LAZY,
         .key_style = (unsigned)model_random(&r, KEY_STYLES),
         .keys = model_random(&r, 2) ? 40 : 400,
         .value_max = model_random(&r, 4) ? 6000 : 300000,
@@ -83,7 +85,8 @@ static bool go_on(struct aftermath *a, struct rmt_sim *sim, struct ramet_store *
         next->random = model_random(&a->random, UINT64_MAX);
         next->depth = DEPTH_MAX;
         if (cut_then)
-            rmt_sim_cut_at(sim, rmt_sim_ops(sim), (enum rmt_sim_fate)model_random(&a->random, RMT_SIM_FATES));
+            rmt_sim_cut_at(sim, rmt_sim_ops(sim),
+                           (enum rmt_sim_fate)model_random(&a->random, RMT_SIM_FATES));
         run_close(&run);
         rmt_sim_boot(sim);
         (void)pthread_mutex_lock(&run.lock);
@@ -118,10 +121,18 @@ bool aftermath_verify(struct aftermath *a, struct rmt_sim *sim)
     struct ramet_store *store = NULL;
     bool cut_again = a->depth < DEPTH_MAX && model_random(&a->random, 3) == 0;
     if (cut_again)
-        rmt_sim_cut_at(sim, rmt_sim_ops(sim) + model_random(&a->random, model_random(&a->random, 2) ? 4 : 30),
-                       (enum rmt_sim_fate)model_random(&a->random, RMT_SIM_FATES));
+        rmt_sim_cut_at(
+            sim, rmt_sim_ops(sim) + model_random(&a->random, model_random(&a->random, 2) ? 4 : 30),
+            (enum rmt_sim_fate)model_random(&a->random, RMT_SIM_FATES));
+    if (a->read_fails)
+        rmt_sim_fail_at(sim, RMT_SIM_READ, a->read_fails - 1, -EIO);
     rmt_assert(rmt_sim_open(sim, 0, &io) == 0);
     int rc = rmt_store_open_io(io, &options, &store);
+    rmt_sim_fail_at(sim, RMT_SIM_READ, UINT64_MAX, -EIO);
+    if (rc == -EIO && a->read_fails) { /* it is told, and another try is no worse off */
+        a->read_fails = 0;
+        return aftermath_verify(a, sim);
+    }
     if (rc < 0 && rmt_sim_is_cut(sim))
         return again(a, sim);
     if (rc < 0)

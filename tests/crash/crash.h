@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * crash.h - what the crash tests share: one program on a simulated machine, and what may be found after
- * it lost power.
+ * crash.h - what the crash tests share: one program on a simulated machine, and what may be found
+ * after it lost power.
  */
 #ifndef CRASH_H
 #define CRASH_H
@@ -25,13 +25,14 @@ struct aftermath {
     bool killed;     /* there was none: what was not flushed is there, and may yet be lost */
     uint64_t max_id; /* ids go on above it */
     uint64_t random;
-    unsigned depth;  /* of cuts within cuts */
-    unsigned steps;  /* to go on for, afterwards */
+    unsigned depth;      /* of cuts within cuts */
+    unsigned steps;      /* to go on for, afterwards */
+    uint64_t read_fails; /* 0, or 1 + the number of the read that fails, at first */
     char message[2048];
 };
 
-/* Opens the store on a machine that has just come up, finds one of the candidates there, and goes on with
- * it; cuts again on the way. False: message says what is wrong. */
+/* Opens the store on a machine that has just come up, finds one of the candidates there, and goes
+ * on with it; cuts again on the way. False: message says what is wrong. */
 bool aftermath_verify(struct aftermath *a, struct rmt_sim *sim);
 
 #endif

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fault-test.c - programs on a simulated disk of which one operation fails: the 1st write, the 2nd, until
- * none is left; then flushes, growths and reads.
+ * fault-test.c - programs on a simulated disk of which one operation fails: the 1st write, the 2nd,
+ * until none is left; then flushes, growths and reads.
  *
- * The call that meets the fault says so and changes nothing; all else goes on, the other transactions too. After
- * a flush that failed nothing is written any more until the store is opened anew, and reading goes on. Then
- * all that was acknowledged is there.
+ * The call that meets the fault says so and changes nothing; all else goes on, the other
+ * transactions too. After a flush that failed nothing is written any more until the store is opened
+ * anew, and reading goes on. Then all that was acknowledged is there.
  *
  *   --seed=N --programs=N --steps=N --seconds=N --only=I,J.. --no-fork --long   as in model-test
  *   --kind=N      only faults of reads (0), writes (1), flushes (2) or growths (3)
@@ -21,6 +21,7 @@
 
 #define TIMEOUT_S 600
 #define SHRINK_S 240
+#define LONG_S 3600
 #define ANY UINT64_MAX
 
 static const char *const kind_names[RMT_SIM_KINDS] = {"read", "write", "flush", "growth"};
@@ -29,7 +30,7 @@ struct options {
     uint64_t seed, programs, seconds, kind, at;
     size_t steps;
     const char *only;
-    bool no_fork, endless;
+    bool no_fork;
 };
 
 struct program {
@@ -42,7 +43,7 @@ struct program {
     uint64_t tried;
 };
 
-/* ---- one fault --------------------------------------------------------------------------------- */
+/* ---- one fault ------------------------------------------------------------------------------- */
 
 struct fault {
     enum rmt_sim_kind kind;
@@ -85,8 +86,10 @@ static bool reads_on(struct run *run)
     int rc = run_matches_any(run->store, candidates, count, &found, why, sizeof(why));
     if (rc < 0)
         return run_fail(run, "a flush failed, and reading gives %d: %s", rc, ramet_errmsg());
-    return found < count || run_fail(run, "a flush failed, and what is read then is none of %zu "
-                                          "states: %s", count, why);
+    return found < count || run_fail(run,
+                                     "a flush failed, and what is read then is none of %zu "
+                                     "states: %s",
+                                     count, why);
 }
 
 /* Opens the store anew, without or with a power cut before, and looks for what was acknowledged. */
@@ -99,7 +102,7 @@ static bool reopens(struct run *run, uint64_t *random)
     a->random = model_random(random, UINT64_MAX);
     a->depth = 100; /* no further cuts */
     a->steps = 12;
-    a->killed = false;
+    a->read_fails = model_random(random, 2) ? 1 + model_random(random, 40) : 0;
     run_close(run);
     rmt_sim_cut_at(run->sim, UINT64_MAX, (enum rmt_sim_fate)model_random(random, RMT_SIM_FATES));
     if (model_random(random, 2))
@@ -118,8 +121,8 @@ static bool after_fault(struct run *run, const struct fault *f, bool *out_stop)
     *out_stop = false;
     if (f->kind != RMT_SIM_SYNC) {
         if (run->hurt_code != f->code)
-            return run_fail(run, "a failed %s gave %d, not %d", kind_names[f->kind],
-                            run->hurt_code, f->code);
+            return run_fail(run, "a failed %s gave %d, not %d", kind_names[f->kind], run->hurt_code,
+                            f->code);
         run_heal(run);
         return run_verify(run) && run_check(run);
     }
@@ -163,8 +166,8 @@ static bool run_program(struct run *run, const struct program *p, const struct f
 }
 
 /* False: failed. *out_fired: there was such an operation. */
-static bool try_fault(const struct program *p, const struct fault *f, bool *out_fired, char *message,
-                      size_t size)
+static bool try_fault(const struct program *p, const struct fault *f, bool *out_fired,
+                      char *message, size_t size)
 {
     struct rmt_sim *sim = rmt_sim_new(p->config.seed, UINT64_C(1) << 30);
     uint64_t random = p->config.seed ^ f->at << 4 ^ f->kind;
@@ -174,15 +177,16 @@ static bool try_fault(const struct program *p, const struct fault *f, bool *out_
     bool good = run_program(&run, p, f, &random);
     *out_fired = rmt_sim_faults_fired(sim) > 0;
     if (!good)
-        (void)snprintf(message, size, "%s %" PRIu64 "%s failed with %d (--kind=%d --at=%" PRIu64 "): %s",
-                       kind_names[f->kind], f->at, f->while_opening ? " while opening" : "", f->code,
-                       f->kind, f->at, run.message);
+        (void)snprintf(message, size,
+                       "%s %" PRIu64 "%s failed with %d (--kind=%d --at=%" PRIu64 "): %s",
+                       kind_names[f->kind], f->at, f->while_opening ? " while opening" : "",
+                       f->code, f->kind, f->at, run.message);
     run_fini(&run);
     rmt_sim_free(sim);
     return good;
 }
 
-/* ---- programs ---------------------------------------------------------------------------------- */
+/* ---- programs -------------------------------------------------------------------------------- */
 
 static bool run_one(void *ctx, char *message, size_t size)
 {
@@ -194,7 +198,8 @@ static bool run_one(void *ctx, char *message, size_t size)
             bool fired = true;
             for (uint64_t at = p->at == ANY ? 0 : p->at; fired && time(NULL) < p->end; at++) {
                 bool full = at % 2 && (kind == RMT_SIM_WRITE || kind == RMT_SIM_GROW);
-                struct fault f = {(enum rmt_sim_kind)kind, at, full ? -ENOSPC : -EIO, while_opening};
+                struct fault f = {(enum rmt_sim_kind)kind, at, full ? -ENOSPC : -EIO,
+                                  while_opening};
                 if (while_opening && at > 12)
                     break;
                 if (!try_fault(p, &f, &fired, message, size))
@@ -270,7 +275,7 @@ static bool parse(int argc, char **argv, struct options *o)
         else if (strcmp(a, "--no-fork") == 0)
             o->no_fork = true;
         else if (strcmp(a, "--long") == 0)
-            o->endless = true;
+            o->programs = UINT64_MAX, o->seconds = LONG_S;
         else
             return false;
     }
@@ -282,8 +287,10 @@ int main(int argc, char **argv)
     struct options o = {
         .seed = 1, .programs = 20, .seconds = 40, .steps = 100, .kind = ANY, .at = ANY};
     if (!parse(argc, argv, &o)) {
-        (void)fprintf(stderr, "usage: %s [--seed=N] [--programs=N] [--steps=N] [--seconds=N] "
-                              "[--kind=N] [--at=N] [--only=I,J] [--no-fork] [--long]\n", argv[0]);
+        (void)fprintf(stderr,
+                      "usage: %s [--seed=N] [--programs=N] [--steps=N] [--seconds=N] "
+                      "[--kind=N] [--at=N] [--only=I,J] [--no-fork] [--long]\n",
+                      argv[0]);
         return 2;
     }
     if (o.seed == 0)
@@ -293,8 +300,8 @@ int main(int argc, char **argv)
     printf("seed %" PRIu64 "\n", o.seed);
     time_t end = time(NULL) + (time_t)o.seconds;
     uint64_t done = 0;
-    for (; o.endless || (done < o.programs && time(NULL) < end); done++) {
-        if (!try_seed(&o, o.seed + done, o.endless ? time(NULL) + 3600 : end))
+    for (; done < o.programs && time(NULL) < end; done++) {
+        if (!try_seed(&o, o.seed + done, end))
             return 1;
     }
     printf("%" PRIu64 " programs of %zu steps\n", done, o.steps);

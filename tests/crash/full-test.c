@@ -43,11 +43,11 @@ static int teardown(void **state)
     return 0;
 }
 
-#define assert_ok(call)                                                                           \
-    do {                                                                                          \
-        int rc_ = (call);                                                                         \
-        if (rc_ != 0)                                                                             \
-            fail_msg("%s: %d: %s", #call, rc_, ramet_errmsg());                                   \
+#define assert_ok(call)                                         \
+    do {                                                        \
+        int rc_ = (call);                                       \
+        if (rc_ != 0)                                           \
+            fail_msg("%s: %d: %s", #call, rc_, ramet_errmsg()); \
     } while (0)
 
 static struct ramet_slice key_of(unsigned n, char buf[16])

@@ -4,9 +4,9 @@
  * operation of its disk.
  *
  * The program runs once. Before each write, flush and growth the machine is copied; each copy loses
- * power and keeps, drops, tears or scatters what was not flushed, or loses only its processes. Then it
- * comes up and must hold what was acknowledged, the one call under way whole or not at all, no page lost
- * or owned twice; and must go on from there, with ids above all that were ever seen.
+ * power and keeps, drops, tears or scatters what was not flushed, or loses only its processes. Then
+ * it comes up and must hold what was acknowledged, the one call under way whole or not at all, no
+ * page lost or owned twice; and must go on from there, with ids above all that were ever seen.
  *
  *   --seed=N --programs=N --steps=N --seconds=N --only=I,J.. --no-fork --long   as in model-test
  *   --cut=N       only the cut before operation N of the disk
@@ -22,6 +22,7 @@
 
 #define TIMEOUT_S 900
 #define SHRINK_S 300
+#define LONG_S 3600
 #define ANY UINT64_MAX
 
 static const char *const fate_names[FATES] = {"kept", "dropped", "torn", "scattered", "killed"};
@@ -30,7 +31,7 @@ struct options {
     uint64_t seed, programs, seconds, cut, fate;
     size_t steps;
     const char *only;
-    bool no_fork, endless;
+    bool no_fork;
 };
 
 struct program {
@@ -41,13 +42,13 @@ struct program {
     uint64_t cut, fate; /* ANY: all */
 };
 
-/* ---- an io that is watched --------------------------------------------------------------------- */
+/* ---- an io that is watched ------------------------------------------------------------------- */
 
 struct watch {
     const struct program *program;
     struct run *run;
-    uint64_t cuts;      /* tried */
-    bool failed;        /* guarded by run->lock */
+    uint64_t cuts; /* tried */
+    bool failed;   /* guarded by run->lock */
     char message[4096];
 };
 
@@ -86,8 +87,8 @@ static bool try_fate(struct watch *w, uint64_t at, uint64_t fate)
     bool good = aftermath_verify(a, sim);
     if (!good)
         (void)snprintf(w->message, sizeof(w->message),
-                       "after step %u, power cut before operation %" PRIu64 " of the disk (--cut=%" PRIu64
-                       " --fate=%" PRIu64 ", %s): %s",
+                       "after step %u, power cut before operation %" PRIu64
+                       " of the disk (--cut=%" PRIu64 " --fate=%" PRIu64 ", %s): %s",
                        w->run->step, at, at, fate, fate_names[fate], a->message);
     rmt_sim_free(sim);
     free(a);
@@ -243,7 +244,7 @@ static struct rmt_io *watch_io(struct run *run, struct rmt_io *inner)
     return &w->io;
 }
 
-/* ---- programs ---------------------------------------------------------------------------------- */
+/* ---- programs -------------------------------------------------------------------------------- */
 
 static bool has_failed(struct watch *w)
 {
@@ -283,7 +284,8 @@ static bool run_one(void *ctx, char *message, size_t size)
     if (w.failed)
         (void)snprintf(message, size, "%s", w.message);
     good = good && !w.failed;
-    printf("seed %" PRIu64 ", durability %d: %" PRIu64 " operations of the disk, %" PRIu64 " cuts\n",
+    printf("seed %" PRIu64 ", durability %d: %" PRIu64 " operations of the disk, %" PRIu64
+           " cuts\n",
            p->config.seed, p->config.durability, rmt_sim_ops(sim), w.cuts);
     run_fini(&run);
     rmt_sim_free(sim);
@@ -349,7 +351,7 @@ static bool parse(int argc, char **argv, struct options *o)
         else if (strcmp(a, "--no-fork") == 0)
             o->no_fork = true;
         else if (strcmp(a, "--long") == 0)
-            o->endless = true;
+            o->programs = UINT64_MAX, o->seconds = LONG_S;
         else
             return false;
     }
@@ -361,8 +363,10 @@ int main(int argc, char **argv)
     struct options o = {
         .seed = 1, .programs = 30, .seconds = 40, .steps = 60, .cut = ANY, .fate = ANY};
     if (!parse(argc, argv, &o)) {
-        (void)fprintf(stderr, "usage: %s [--seed=N] [--programs=N] [--steps=N] [--seconds=N] "
-                              "[--cut=N] [--fate=N] [--only=I,J] [--no-fork] [--long]\n", argv[0]);
+        (void)fprintf(stderr,
+                      "usage: %s [--seed=N] [--programs=N] [--steps=N] [--seconds=N] "
+                      "[--cut=N] [--fate=N] [--only=I,J] [--no-fork] [--long]\n",
+                      argv[0]);
         return 2;
     }
     if (o.seed == 0)
@@ -372,7 +376,7 @@ int main(int argc, char **argv)
     printf("seed %" PRIu64 "\n", o.seed);
     time_t end = time(NULL) + (time_t)o.seconds;
     uint64_t done = 0;
-    for (; o.endless || (done < o.programs && time(NULL) < end); done++) {
+    for (; done < o.programs && time(NULL) < end; done++) {
         if (!try_seed(&o, o.seed + done))
             return 1;
     }
