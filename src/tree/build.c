@@ -87,7 +87,8 @@ static uint32_t pick_bytes(const struct rmt_seq *seq, struct pick pick, uint32_t
            rmt_node_cell_size(seq->inner, key_size - prefix_size, value_size);
 }
 
-static bool fits_with(const struct rmt_seq *seq, uint32_t first, uint32_t count, uint32_t prefix_size)
+static bool fits_with(const struct rmt_seq *seq, uint32_t first, uint32_t count,
+                      uint32_t prefix_size)
 {
     uint32_t bytes = rmt_node_fixed_size(seq->inner, 0) + prefix_size;
     for (uint32_t i = first; i < first + count && bytes <= seq->page_size; i++)
@@ -110,8 +111,8 @@ bool rmt_seq_fits(const struct rmt_seq *seq, uint32_t first, uint32_t count,
     uint8_t low_buf[RMT_NODE_KEY_BUF], high_buf[RMT_NODE_KEY_BUF];
     uint32_t prefix_size = 0, fallback = 0;
     if (count > 0) {
-        /* All keys between share what the outer ones share. A lone key is expected to get company like
-         * that of the node it comes from. */
+        /* All keys between share what the outer ones share. A lone key is expected to get company
+         * like that of the node it comes from. */
         struct ramet_slice low = rmt_seq_key(seq, first, low_buf);
         struct ramet_slice old = {rmt_node_prefix(seq->a, seq->page_size),
                                   rmt_node_prefix_size(seq->a)};
@@ -133,7 +134,7 @@ bool rmt_seq_fits(const struct rmt_seq *seq, uint32_t first, uint32_t count,
     return fits;
 }
 
-/* ---- writing --------------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 /* Where the next cell goes: packed from the prefix down. */
 struct output {
@@ -249,7 +250,8 @@ uint32_t rmt_seq_split(const struct rmt_seq *seq)
     if (seq->inner) /* what goes up is on neither side */
         return cut < count ? cut : count - 1;
     uint32_t after = left + bytes;
-    uint32_t worst_before = rmt_max(left, total - left), worst_after = rmt_max(after, total - after);
+    uint32_t worst_before = rmt_max(left, total - left),
+             worst_after = rmt_max(after, total - after);
     if (cut == 0 || (worst_after < worst_before && cut < count - 1))
         cut++;
     return cut;

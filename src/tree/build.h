@@ -2,13 +2,14 @@
 /*
  * build.h - nodes written anew: packing, prefixes, splitting and merging.
  *
- * A sequence is what a node would hold if pages had no end: the keys of node a up to some index, then
- * perhaps one item of its own, then the keys of node b from some index on. With it
+ * A sequence is what a node would hold if pages had no end: the keys of node a up to some index,
+ * then perhaps one item of its own, then the keys of node b from some index on. With it
  *   packing             is a whole
  *   inserting at i      is a up to i, the item, the same node from i on
  *   replacing at i      is a up to i, the item, the same node from i + 1 on
  *   merging two leaves  is one, then the other
- *   merging inner nodes is one, the separator between them as item (its ref: the other's child 0), the other
+ *   merging inner nodes is one, the separator between them as item (its ref: the other's child 0),
+ *   the other
  */
 #ifndef RMT_BUILD_H
 #define RMT_BUILD_H
@@ -45,16 +46,16 @@ struct rmt_ref rmt_seq_ref(const struct rmt_seq *seq, uint32_t i);
 /* True if keys [first, first + count) fit one node. out_prefix_size: with this prefix. */
 bool rmt_seq_fits(const struct rmt_seq *seq, uint32_t first, uint32_t count,
                   uint32_t *out_prefix_size);
-/* Writes keys [first, first + count), which fit, to page, which is no part of the sequence. Free bytes are left
- * as they are. */
+/* Writes keys [first, first + count), which fit, to page, which is no part of the sequence. Free
+ * bytes are left as they are. */
 void rmt_seq_build(const struct rmt_seq *seq, uint32_t first, uint32_t count, uint32_t prefix_size,
                    struct rmt_disk_node *page);
 
 /*
  * rmt_seq_split() - where to cut a sequence that does not fit one node, so that both sides do.
  *
- * A leaf's right side begins with the key at the cut. An inner node's key at the cut goes up, and its
- * children go to both sides. The cut is where both sides are about as large.
+ * A leaf's right side begins with the key at the cut. An inner node's key at the cut goes up, and
+ * its children go to both sides. The cut is where both sides are about as large.
  */
 uint32_t rmt_seq_split(const struct rmt_seq *seq);
 

@@ -2,9 +2,9 @@
 /*
  * cursor.c - a position in a tree.
  *
- * While the tree is not written, a position is the path to the entry. Before a write, every cursor that has
- * moved since the last one notes its key; afterwards its path is of no use, and is found again from the key
- * when it is asked for.
+ * While the tree is not written, a position is the path to the entry. Before a write, every cursor
+ * that has moved since the last one notes its key; afterwards its path is of no use, and is found
+ * again from the key when it is asked for.
  */
 #include "tree/edit.h"
 
@@ -34,15 +34,15 @@ void rmt_cursor_fini(struct rmt_cursor *c)
     rmt_cursor_reset(c);
 }
 
-/* ---- keys ------------------------------------------------------------------------------------------ */
+/* ---- keys ------------------------------------------------------------------------------------ */
 
 static inline struct rmt_cursor_step *leaf_of(struct rmt_cursor *c)
 {
     return &c->path[c->depth - 1];
 }
 
-/* Puts the key of the position together. Short tails are copied with their surroundings: a copy of a known
- * size is a few instructions. */
+/* Puts the key of the position together. Short tails are copied with their surroundings: a copy of
+ * a known size is a few instructions. */
 static inline void key_note(struct rmt_cursor *c)
 {
     const struct rmt_cursor_step *step = leaf_of(c);
@@ -73,7 +73,7 @@ void rmt_cursors_note(struct rmt_tree *tree)
     }
 }
 
-/* ---- moving ---------------------------------------------------------------------------------------- */
+/* ---- moving ---------------------------------------------------------------------------------- */
 
 /* There is no position at the ends, and none where the way cannot be read. */
 static int lost(struct rmt_cursor *c, int rc)
@@ -83,7 +83,8 @@ static int lost(struct rmt_cursor *c, int rc)
 }
 
 /* Where the scan will go when it is done with this leaf. */
-static inline void look_ahead(struct rmt_cursor *c, const struct rmt_disk_node *parent, uint32_t index)
+static inline void look_ahead(struct rmt_cursor *c, const struct rmt_disk_node *parent,
+                              uint32_t index)
 {
     c->ahead_bytes = 0;
     if (index > rmt_node_count(parent))
@@ -100,7 +101,8 @@ static inline void look_ahead(struct rmt_cursor *c, const struct rmt_disk_node *
     __builtin_prefetch(c->ahead + 64);
 }
 
-/* From the child that the last step of the path takes down to a leaf, always to the first or last child. */
+/* From the child that the last step of the path takes down to a leaf, always to the first or last
+ * child. */
 static int go_down(struct rmt_cursor *c, bool last)
 {
     for (;;) {
@@ -149,9 +151,23 @@ int rmt_cursor_last(struct rmt_cursor *c)
     return go_end(c, true);
 }
 
+/* In a forged file many parents can have one child: a scan ends because its keys ascend. */
+static int leaves_check(struct rmt_cursor *c, const struct rmt_disk_node *below,
+                        const struct rmt_disk_node *above)
+{
+    if (rmt_likely(
+            rmt_node_key_cmp(below, rmt_node_count(below) - 1, above, 0, c->pages->page_size) < 0))
+        return 0;
+    rmt_cursor_reset(c);
+    return rmt_fail(RAMET_ECORRUPT, "page %llu: its keys are not above those of page %llu",
+                    (unsigned long long)rmt_get64(above->addr),
+                    (unsigned long long)rmt_get64(below->addr));
+}
+
 /* To the first entry of the leaf behind this one. Without one the path stays. */
 static int leaf_next(struct rmt_cursor *c)
 {
+    const struct rmt_disk_node *leaf = leaf_of(c)->node;
     uint32_t depth = c->depth - 1;
     while (depth > 0 && c->path[depth - 1].index >= rmt_node_count(c->path[depth - 1].node))
         depth--;
@@ -159,12 +175,14 @@ static int leaf_next(struct rmt_cursor *c)
         return RAMET_ENOTFOUND;
     c->path[depth - 1].index++;
     c->depth = depth;
-    return go_down(c, false);
+    int rc = go_down(c, false);
+    return rc < 0 ? rc : leaves_check(c, leaf, leaf_of(c)->node);
 }
 
 /* To the last entry of the leaf before this one. Without one the path stays. */
 static int leaf_prev(struct rmt_cursor *c)
 {
+    const struct rmt_disk_node *leaf = leaf_of(c)->node;
     uint32_t depth = c->depth - 1;
     while (depth > 0 && c->path[depth - 1].index == 0)
         depth--;
@@ -172,7 +190,8 @@ static int leaf_prev(struct rmt_cursor *c)
         return RAMET_ENOTFOUND;
     c->path[depth - 1].index--;
     c->depth = depth;
-    return go_down(c, true);
+    int rc = go_down(c, true);
+    return rc < 0 ? rc : leaves_check(c, leaf_of(c)->node, leaf);
 }
 
 /* To the first entry that is not below key, or behind the last of all. */

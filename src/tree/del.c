@@ -2,9 +2,9 @@
 /*
  * del.c - taking out: one key, a range, a tree.
  *
- * A range goes in two steps. The first reads: it puts all that will not be reachable any more on edit->gone,
- * and on a list of its own what is private; it can fail, and is then taken back. The second cuts the range out
- * of the nodes at its two ends, and cannot fail.
+ * A range goes in two steps. The first reads: it puts all that will not be reachable any more on
+ * edit->gone, and on a list of its own what is private; it can fail, and is then taken back. The
+ * second cuts the range out of the nodes at its two ends, and cannot fail.
  */
 #include "tree/edit.h"
 
@@ -21,10 +21,11 @@ int rmt_tree_del(struct rmt_edit *edit, struct rmt_tree *tree, struct ramet_slic
 
     struct rmt_step *step = &path.steps[path.depth - 1];
     struct rmt_value value = rmt_node_value_at(step->node, step->index);
-    struct rmt_private *private = rmt_extents_value(&value);
+    struct rmt_private *own = rmt_extents_value(&value);
     struct rmt_gone_mark mark = rmt_gone_mark(edit);
-    if (value.extents && !private)
-        rc = rmt_value_gone(edit, &value);
+    uint64_t seen = 0;
+    if (value.extents && !own)
+        rc = rmt_value_gone(edit, &value, &seen);
     if (rc == 0)
         rc = rmt_edit_ensure(edit, rmt_path_nr_fixed(edit, &path), 0, path.depth);
     if (rc < 0) {
@@ -37,21 +38,23 @@ int rmt_tree_del(struct rmt_edit *edit, struct rmt_tree *tree, struct ramet_slic
     struct rmt_private *page = rmt_private_of(step->node);
     page->garbage += rmt_node_remove(step->node, edit->pages->page_size, step->index, false);
     page->last = UINT32_MAX - 1;
-    if (private)
-        rmt_edit_value_drop(edit, private);
+    if (own)
+        rmt_edit_value_drop(edit, own);
     rmt_path_settle(edit, tree, &path);
     tree->count--;
     tree->changes++;
     return 0;
 }
 
-/* ---- ranges ---------------------------------------------------------------------------------------- */
+/* ---- ranges ---------------------------------------------------------------------------------- */
 
 struct range {
     struct rmt_edit *edit; /* NULL: only counts */
     struct rmt_pages *pages;
-    uint64_t count;               /* entries seen in it */
-    RMT_VEC(const void *) pages_; /* private pages to drop */
+    uint64_t count;                   /* entries seen in it */
+    uint64_t value_pages;             /* that are gone */
+    const struct rmt_disk_node *leaf; /* seen last */
+    RMT_VEC(const void *) pages_;     /* private pages to drop */
     RMT_VEC(struct rmt_private *) values;
 };
 
@@ -96,10 +99,10 @@ static void span_entries(struct span span, const struct rmt_disk_node *leaf, uin
 static int doom_value(struct range *range, const struct rmt_disk_node *leaf, uint32_t i)
 {
     struct rmt_value value = rmt_node_value_at(leaf, i);
-    struct rmt_private *private = rmt_extents_value(&value);
-    if (!private)
-        return rmt_value_gone(range->edit, &value);
-    if (!rmt_vec_push(&range->values, private))
+    struct rmt_private *own = rmt_extents_value(&value);
+    if (!own)
+        return rmt_value_gone(range->edit, &value, &range->value_pages);
+    if (!rmt_vec_push(&range->values, own))
         return rmt_fail(-ENOMEM, "no memory for what a range drops");
     return 0;
 }
@@ -111,6 +114,19 @@ static int doom_page(struct range *range, struct rmt_ref ref)
         return rmt_edit_gone_grow(range->edit, run);
     if (!rmt_vec_push(&range->pages_, rmt_private_node(ref)))
         return rmt_fail(-ENOMEM, "no memory for what a range drops");
+    return 0;
+}
+
+/* In a forged file many parents can have one child. Keys that ascend from leaf to leaf bound what
+ * going over a range can cost by what there is. */
+static int leaf_ascends(struct range *range, struct rmt_ref ref, const struct rmt_disk_node *leaf)
+{
+    const struct rmt_disk_node *before = range->leaf;
+    range->leaf = leaf;
+    if (before &&
+        rmt_node_key_cmp(before, rmt_node_count(before) - 1, leaf, 0, range->pages->page_size) >= 0)
+        return rmt_fail(RAMET_ECORRUPT, "page %llu: its keys are not above those before it",
+                        (unsigned long long)ref.addr);
     return 0;
 }
 
@@ -136,8 +152,8 @@ static int doom_children(struct range *range, const struct rmt_disk_node *node, 
     return 0;
 }
 
-/* Counts what lies in the span below node, and puts on the lists what will not be reachable. The depth
- * of this recursion is that of the tree. */
+/* Counts what lies in the span below node, and puts on the lists what will not be reachable. The
+ * depth of this recursion is that of the tree. */
 static int doom(struct range *range, struct rmt_ref ref, const struct rmt_disk_node *node,
                 struct span span, struct rmt_bound low, struct rmt_bound high)
 {
@@ -147,7 +163,7 @@ static int doom(struct range *range, struct rmt_ref ref, const struct rmt_disk_n
         rc = rmt_bounds_check(range->pages->page_size, ref, node, low, high);
     if (rc == 0 && node->level > 0) {
         rc = doom_children(range, node, span, low, high);
-    } else if (rc == 0) {
+    } else if (rc == 0 && (rc = leaf_ascends(range, ref, node)) == 0) {
         uint32_t from, to;
         span_entries(span, node, range->pages->page_size, &from, &to);
         range->count += to - from;
@@ -183,7 +199,7 @@ int rmt_tree_count_range(struct rmt_pages *pages, const struct rmt_tree *tree,
     return rc;
 }
 
-/* ---- cutting --------------------------------------------------------------------------------------- */
+/* ---- cutting --------------------------------------------------------------------------------- */
 
 /* Takes children [from, to) of a writable inner node out, but not all. */
 static void children_remove(struct rmt_disk_node *node, uint32_t page_size, uint32_t from,
@@ -194,8 +210,8 @@ static void children_remove(struct rmt_disk_node *node, uint32_t page_size, uint
             rmt_node_remove(node, page_size, i > 0 ? i - 1 : 0, i == 0);
 }
 
-/* Takes a span that is not the whole out of the subtree at *ref. True if nothing is left; then the page
- * is dropped. */
+/* Takes a span that is not the whole out of the subtree at *ref. True if nothing is left; then the
+ * page is dropped. */
 static bool cut(struct rmt_edit *edit, struct rmt_ref *ref, struct span span)
 {
     uint32_t page_size = edit->pages->page_size, from, to;

@@ -4,9 +4,9 @@
 #define CHUNK_BYTES_MIN ((size_t)64 << 10)
 #define CHUNK_BYTES_MAX ((size_t)2 << 20)
 #define POOL_KEEP_BYTES ((size_t)16 << 20)
-#define RESERVE_AHEAD 32u                  /* pages asked for at once, beyond what is needed */
+#define RESERVE_AHEAD 32u /* pages asked for at once, beyond what is needed */
 
-/* ---- memory ---------------------------------------------------------------------------------------- */
+/* ---- memory ---------------------------------------------------------------------------------- */
 
 struct rmt_pool_chunk {
     struct rmt_pool_chunk *next;
@@ -116,7 +116,7 @@ void rmt_page_pool_fini(struct rmt_page_pool *pool)
     pool->page_size = 0;
 }
 
-/* ---- the edit -------------------------------------------------------------------------------------- */
+/* ---- the edit -------------------------------------------------------------------------------- */
 
 void rmt_edit_init(struct rmt_edit *edit, struct rmt_pages *pages,
                    int (*reserve)(void *ctx, uint64_t pages), void *reserve_ctx)
@@ -134,28 +134,28 @@ static struct rmt_page_pool *pool_of(struct rmt_edit *edit)
 }
 
 /* Takes a page or value off the list and frees it. */
-static void private_free(struct rmt_edit *edit, struct rmt_private *private)
+static void private_free(struct rmt_edit *edit, struct rmt_private *own)
 {
-    if (private->prev)
-        private->prev->next = private->next;
+    if (own->prev)
+        own->prev->next = own->next;
     else
-        edit->all = private->next;
-    if (private->next)
-        private->next->prev = private->prev;
-    if (private->value_size)
-        free(private);
+        edit->all = own->next;
+    if (own->next)
+        own->next->prev = own->prev;
+    if (own->value_size)
+        free(own);
     else
-        pool_give(pool_of(edit), private);
+        pool_give(pool_of(edit), own);
 }
 
-static void private_add(struct rmt_edit *edit, struct rmt_private *private)
+static void private_add(struct rmt_edit *edit, struct rmt_private *own)
 {
-    private->savepoint = edit->savepoint;
-    private->prev = NULL;
-    private->next = edit->all;
+    own->savepoint = edit->savepoint;
+    own->prev = NULL;
+    own->next = edit->all;
     if (edit->all)
-        edit->all->prev = private;
-    edit->all = private;
+        edit->all->prev = own;
+    edit->all = own;
 }
 
 void rmt_edit_fini(struct rmt_edit *edit)
@@ -258,7 +258,7 @@ void rmt_edit_value_drop(struct rmt_edit *edit, struct rmt_private *value)
         private_free(edit, value);
 }
 
-/* ---- replaced pages -------------------------------------------------------------------------------- */
+/* ---- replaced pages -------------------------------------------------------------------------- */
 
 void rmt_edit_gone(struct rmt_edit *edit, struct rmt_run run)
 {
@@ -296,7 +296,7 @@ void rmt_gone_undo(struct rmt_edit *edit, struct rmt_gone_mark mark)
         edit->gone.items[mark.count - 1] = mark.last;
 }
 
-/* ---- savepoints ------------------------------------------------------------------------------------ */
+/* ---- savepoints ------------------------------------------------------------------------------ */
 
 void rmt_edit_mark(struct rmt_edit *edit, struct rmt_edit_mark *out)
 {
@@ -319,7 +319,7 @@ void rmt_edit_rollback(struct rmt_edit *edit, const struct rmt_edit_mark *mark)
     edit->savepoint = mark->savepoint;
 }
 
-/* ---- pages of a tree ------------------------------------------------------------------------------- */
+/* ---- pages of a tree ------------------------------------------------------------------------- */
 
 static void node_copy(void *to, const struct rmt_disk_node *node, uint32_t page_size)
 {
@@ -362,7 +362,8 @@ static void scratch_move(const struct rmt_edit *edit, const struct rmt_disk_node
         *data = edit->scratch + (at - from);
 }
 
-const struct rmt_disk_node *rmt_edit_scratch(struct rmt_edit *edit, const struct rmt_disk_node *node,
+const struct rmt_disk_node *rmt_edit_scratch(struct rmt_edit *edit,
+                                             const struct rmt_disk_node *node,
                                              struct rmt_item *item)
 {
     node_copy(edit->scratch, node, edit->pages->page_size);

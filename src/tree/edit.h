@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * edit.h - private pages and values of one edit, and the way of a key through a tree that is written.
+ * edit.h - private pages and values of one edit, and the way of a key through a tree that is
+ * written.
  *
- * A private page is writable if it was made since the innermost savepoint; else it is copied first, as a page
- * of the file is, so that rolling back finds it as it was. A page can only be made writable together with its path,
- * so above a writable page all are writable.
+ * A private page is writable if it was made since the innermost savepoint; else it is copied first,
+ * as a page of the file is, so that rolling back finds it as it was. A page can only be made
+ * writable together with its path, so above a writable page all are writable.
  *
- * A page of the file is judged once more when it becomes private: its keys must lie between the separators
- * above it. With that, separators that splits and merges put into private nodes ascend whatever a forged file
- * holds, and what node.h and build.h rely on cannot fail.
+ * A page of the file is judged once more when it becomes private: its keys must lie between the
+ * separators above it. With that, separators that splits and merges put into private nodes ascend
+ * whatever a forged file holds, and what node.h and build.h rely on cannot fail.
  */
 #ifndef RMT_EDIT_H
 #define RMT_EDIT_H
@@ -21,7 +22,8 @@ struct rmt_private {
     uint32_t savepoint;              /* that was innermost when it was made */
     uint32_t garbage;                /* of a page: bytes of cells that no slot points to */
     uint32_t last;                   /* of a page: where the last key was put in */
-    uint32_t ascending, descending;  /* how many in a row went just behind, or just before, the last */
+    uint32_t ascending;              /* how many in a row went just behind the last */
+    uint32_t descending;             /* or just before it */
     uint8_t zero[20];
     uint8_t bytes[]; /* the page or the value */
 };
@@ -45,8 +47,7 @@ static inline struct rmt_disk_node *rmt_private_node(struct rmt_ref ref)
 
 static inline bool rmt_edit_writable(const struct rmt_edit *edit, struct rmt_ref ref)
 {
-    return ref.birth == 0 &&
-           rmt_private_of(rmt_private_node(ref))->savepoint == edit->savepoint;
+    return ref.birth == 0 && rmt_private_of(rmt_private_node(ref))->savepoint == edit->savepoint;
 }
 
 /*
@@ -55,7 +56,8 @@ static inline bool rmt_edit_writable(const struct rmt_edit *edit, struct rmt_ref
  * @pages   at most so many private pages will be made,
  * @values  and private values that take so many pages;
  * @runs    at most so many runs will go on edit->gone.
- * Returns 0, -ENOMEM, or what reserve() gave. Afterwards rmt_edit_page() and rmt_edit_gone() cannot fail.
+ * Returns 0, -ENOMEM, or what reserve() gave. Afterwards rmt_edit_page() and rmt_edit_gone() cannot
+ * fail.
  */
 int rmt_edit_ensure(struct rmt_edit *edit, uint32_t pages, uint64_t values, uint32_t runs);
 
@@ -86,10 +88,11 @@ void rmt_gone_undo(struct rmt_edit *edit, struct rmt_gone_mark mark);
 /* Makes *ref, of a page of its tree, one of a writable page with the same contents. */
 struct rmt_disk_node *rmt_edit_touch(struct rmt_edit *edit, struct rmt_ref *ref);
 /* Copies a private node to the scratch page, and moves what an item has of it there. */
-const struct rmt_disk_node *rmt_edit_scratch(struct rmt_edit *edit, const struct rmt_disk_node *node,
+const struct rmt_disk_node *rmt_edit_scratch(struct rmt_edit *edit,
+                                             const struct rmt_disk_node *node,
                                              struct rmt_item *item);
 
-/* ---- the way down ---------------------------------------------------------------------------------- */
+/* ---- the way down ---------------------------------------------------------------------------- */
 
 /* The page of a reference that is not none. */
 static inline int rmt_ref_open(struct rmt_pages *pages, struct rmt_ref ref,
@@ -176,17 +179,19 @@ uint32_t rmt_path_nr_fixed(const struct rmt_edit *edit, const struct rmt_path *p
 /* Makes them writable. So many pages and runs were ensured. */
 void rmt_path_touch(struct rmt_edit *edit, struct rmt_tree *tree, struct rmt_path *path);
 /*
- * rmt_path_settle() - after entries were taken out of the path's leaf, or children out of its nodes.
+ * rmt_path_settle() - after entries were taken out of the path's leaf, or children out of its
+ * nodes.
  *
- * Takes empty nodes out, merges those that are less than a quarter full with a sibling where one has room, takes roots
- * with one child away. The path is writable, and invalid afterwards. What it would like to read and cannot, it leaves alone.
+ * Takes empty nodes out, merges those that are less than a quarter full with a sibling where one
+ * has room, takes roots with one child away. The path is writable, and invalid afterwards. What it
+ * would like to read and cannot, it leaves alone.
  */
 void rmt_path_settle(struct rmt_edit *edit, struct rmt_tree *tree, struct rmt_path *path);
 
 /* Before a tree is written: its cursors note their keys. */
 void rmt_cursors_note(struct rmt_tree *tree);
 
-/* ---- values (value.c) ------------------------------------------------------------------------------ */
+/* ---- values (value.c) ------------------------------------------------------------------------ */
 
 /* Pages that a value takes in the file at most: its data and lists of runs. */
 uint64_t rmt_value_pages(uint32_t page_size, uint64_t size);
@@ -194,8 +199,9 @@ uint64_t rmt_value_pages(uint32_t page_size, uint64_t size);
 void rmt_extents_private(struct rmt_disk_extents *out, const struct rmt_private *value);
 /* The private value of a record, or NULL. */
 struct rmt_private *rmt_extents_value(const struct rmt_value *value);
-/* Puts all runs of a value in the file on edit->gone. On failure some of them are. */
-int rmt_value_gone(struct rmt_edit *edit, const struct rmt_value *value);
+/* Puts all runs of a value in the file on edit->gone. On failure some of them are. seen: pages of
+ * values that went before in the same operation; they cannot be more than the file has. */
+int rmt_value_gone(struct rmt_edit *edit, const struct rmt_value *value, uint64_t *seen);
 /* Writes a private value; its record then has its runs. */
 int rmt_value_seal(struct rmt_edit *edit, struct rmt_disk_extents *record, struct rmt_writer *w);
 

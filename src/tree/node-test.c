@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * node-test.c - the order of keys in a node, and the gate: one case per invariant of node.h, and a loop that
- * flips bytes and then reads everything of what still passes.
+ * node-test.c - the order of keys in a node, and the gate: one case per invariant of node.h, and a
+ * loop that flips bytes and then reads everything of what still passes.
  */
 #include "tree/fake.h"
 
@@ -23,7 +23,7 @@ static int cmp_slices(const void *a, const void *b)
     return rmt_slice_cmp(*(const struct ramet_slice *)a, *(const struct ramet_slice *)b);
 }
 
-/* ---- making pages ---------------------------------------------------------------------------------- */
+/* ---- making pages ---------------------------------------------------------------------------- */
 
 struct page {
     uint32_t size;
@@ -119,7 +119,7 @@ static void refused(struct page *page, const char *what)
     assert_non_null(strstr(ramet_errmsg(), "page 77"));
 }
 
-/* ---- order ----------------------------------------------------------------------------------------- */
+/* ---- order ----------------------------------------------------------------------------------- */
 
 /* All keys of up to 6 bytes out of 0, 1 and 255, in nodes with and without a prefix. */
 static void orders_as_memcmp(void **state)
@@ -132,7 +132,8 @@ static void orders_as_memcmp(void **state)
     static const uint8_t letters[3] = {0, 1, 255};
     for (uint32_t prefix = 0; prefix < 2; prefix++) {
         size_t n = 0, begin = 0, end = 0;
-        for (size_t size = 1; size <= DEPTH; size++) { /* each is one of the last round and a letter */
+        for (size_t size = 1; size <= DEPTH;
+             size++) { /* each is one of the last round and a letter */
             for (size_t i = begin; i < end || (size == 1 && i == 0); i++) {
                 for (size_t letter = 0; letter < 3; letter++) {
                     texts[n][0] = 'p';
@@ -246,8 +247,7 @@ static void splits_always_fit(void **state)
                 rmt_node_insert(node_of(&page), page_size, pos.index, &item);
                 continue;
             }
-            struct rmt_seq seq =
-                rmt_seq_insert(node_of(&page), page_size, pos.index, &item, false);
+            struct rmt_seq seq = rmt_seq_insert(node_of(&page), page_size, pos.index, &item, false);
             uint32_t count = rmt_seq_count(&seq), cut = rmt_seq_split(&seq), from = cut + inner;
             if (rmt_seq_fits(&seq, 0, count, &prefix_size))
                 break;
@@ -262,7 +262,7 @@ static void splits_always_fit(void **state)
     }
 }
 
-/* ---- the gate -------------------------------------------------------------------------------------- */
+/* ---- the gate -------------------------------------------------------------------------------- */
 
 static void accepts_what_is_right(void **state)
 {
@@ -424,7 +424,7 @@ static void refuses_N6_extents(void **state)
     static struct page page;
     static const struct rmt_ref good = {500, BIRTH, 1};
     static const struct rmt_ref wrong[] = {
-        {500, BIRTH + 1, 1}, {31, BIRTH, 1}, {1 << 20, BIRTH, 1}, {500, 0, 1},
+        {500, BIRTH + 1, 1},         {31, BIRTH, 1}, {1 << 20, BIRTH, 1}, {500, 0, 1},
         {500, (uint64_t)1 << 32, 1},
     };
     for (uint32_t i = 0; i < 13; i++) {
@@ -460,7 +460,7 @@ static void refuses_N6_extents(void **state)
         page_add(&page, rmt_slice("key", 3), value);
         refused(&page, "extents");
     }
-    struct rmt_disk_extents list = extents_make((uint64_t)1 << 40, 1);
+    struct rmt_disk_extents list = extents_make(pages_of(4096).reserved << 12, 1);
     struct rmt_value value = {&list, sizeof(list), true};
     list.level = 2; /* how much it lists is seen when it is read */
     rmt_ref_store(&list.runs[0].ref, good);
@@ -485,7 +485,7 @@ static void refuses_N7_children(void **state)
     }
 }
 
-/* ---- forged pages ---------------------------------------------------------------------------------- */
+/* ---- forged pages ---------------------------------------------------------------------------- */
 
 static uint64_t sink;
 
@@ -543,8 +543,8 @@ static void forged_pages_stay_in_bounds(void **state)
         else
             inner_sample(&good, page_size);
         memcpy(&page, &good, offsetof(struct page, bytes) + page_size);
-        uint32_t fixed = rmt_node_fixed_size(node_of(&page)->level > 0,
-                                             rmt_node_count(node_of(&page)));
+        uint32_t fixed =
+            rmt_node_fixed_size(node_of(&page)->level > 0, rmt_node_count(node_of(&page)));
         uint32_t cells = rmt_get16(node_of(&page)->cells_size);
         for (uint64_t flips = 1 + chance(3); flips > 0; flips--) {
             uint64_t where = chance(3), at;

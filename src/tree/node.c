@@ -22,7 +22,8 @@ struct rmt_node_pos rmt_node_find_tied(const struct rmt_disk_node *node, uint32_
     return pos;
 }
 
-size_t rmt_node_key_at(const struct rmt_disk_node *node, uint32_t page_size, uint32_t i, uint8_t *buf)
+size_t rmt_node_key_at(const struct rmt_disk_node *node, uint32_t page_size, uint32_t i,
+                       uint8_t *buf)
 {
     uint32_t prefix_size = rmt_node_prefix_size(node);
     struct rmt_node_suffix suffix = rmt_node_suffix_at(node, i);
@@ -35,7 +36,16 @@ size_t rmt_node_key_at(const struct rmt_disk_node *node, uint32_t page_size, uin
     return prefix_size + suffix.size;
 }
 
-/* ---- for those who walk pages ---------------------------------------------------------------------- */
+int rmt_node_key_cmp(const struct rmt_disk_node *a, uint32_t i, const struct rmt_disk_node *b,
+                     uint32_t j, uint32_t page_size)
+{
+    uint8_t a_buf[RMT_NODE_KEY_BUF], b_buf[RMT_NODE_KEY_BUF];
+    struct ramet_slice x = {a_buf, rmt_node_key_at(a, page_size, i, a_buf)};
+    struct ramet_slice y = {b_buf, rmt_node_key_at(b, page_size, j, b_buf)};
+    return rmt_slice_cmp(x, y);
+}
+
+/* ---- for those who walk pages ---------------------------------------------------------------- */
 
 uint32_t rmt_node_size(const struct rmt_disk_node *node)
 {
@@ -63,7 +73,7 @@ size_t rmt_node_key(const struct rmt_disk_node *node, uint32_t page_size, uint32
     return size;
 }
 
-/* ---- changing -------------------------------------------------------------------------------------- */
+/* ---- changing -------------------------------------------------------------------------------- */
 
 uint32_t rmt_node_need(const struct rmt_disk_node *node, const struct rmt_item *item)
 {
@@ -124,8 +134,8 @@ void rmt_node_insert(struct rmt_disk_node *node, uint32_t page_size, uint32_t i,
     uint32_t head = rmt_head(suffix, suffix_size);
     memcpy(heads + (size_t)4 * i, &head, sizeof(head));
     node->count = rmt_put16((uint16_t)(count + 1));
-    uint16_t slot = (uint16_t)cell_put(node, page_size, suffix + RMT_NODE_HEAD, suffix_size,
-                                       &item->value);
+    uint16_t slot =
+        (uint16_t)cell_put(node, page_size, suffix + RMT_NODE_HEAD, suffix_size, &item->value);
     memcpy(slots + 4 + (size_t)2 * i, &slot, sizeof(slot));
 }
 
@@ -170,7 +180,8 @@ static uint32_t cell_drop(struct rmt_disk_node *node, uint32_t page_size, uint32
     return 0;
 }
 
-uint32_t rmt_node_remove(struct rmt_disk_node *node, uint32_t page_size, uint32_t i, bool left_child)
+uint32_t rmt_node_remove(struct rmt_disk_node *node, uint32_t page_size, uint32_t i,
+                         bool left_child)
 {
     uint32_t count = rmt_node_count(node);
     rmt_assert(i < count);
@@ -210,7 +221,7 @@ uint32_t rmt_node_remove_entries(struct rmt_disk_node *node, uint32_t page_size,
     return garbage;
 }
 
-/* ---- the gate -------------------------------------------------------------------------------------- */
+/* ---- the gate -------------------------------------------------------------------------------- */
 
 static int corrupt(const struct rmt_disk_node *node, const char *what)
 {
@@ -241,14 +252,16 @@ static bool cover(uint64_t *bits, uint32_t from, uint32_t size)
 }
 
 /* N6 */
-static bool extents_valid(const struct rmt_pages *pages, const struct rmt_value *value, uint64_t birth)
+static bool extents_valid(const struct rmt_pages *pages, const struct rmt_value *value,
+                          uint64_t birth)
 {
     const struct rmt_disk_extents *extents = value->data;
     if (value->size != sizeof(*extents))
         return false;
     uint64_t size = rmt_get64(extents->size), nr_pages = 0;
-    if (size < 1 || size > RAMET_VALUE_MAX || extents->level > RMT_EXTENTS_LEVEL_MAX ||
-        !all_zero(extents->zero, sizeof(extents->zero)))
+    if (size < 1 || size > RAMET_VALUE_MAX ||
+        rmt_div_up(size, pages->page_size) > pages->reserved ||
+        extents->level > RMT_EXTENTS_LEVEL_MAX || !all_zero(extents->zero, sizeof(extents->zero)))
         return false;
     uint32_t i = 0;
     for (; i < RMT_EXTENT_RUNS && !all_zero(&extents->runs[i], sizeof(extents->runs[i])); i++) {

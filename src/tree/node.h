@@ -2,40 +2,47 @@
 /*
  * node.h - one B+tree node in one page: its layout, search, insert, remove, check.
  *
- * Knows a page's bytes; not where pages come from (edit.h) nor what to do with a full one (build.h).
+ * Knows a page's bytes; not where pages come from (edit.h) nor what to do with a full one
+ * (build.h).
  *
- *   leaf   | header | heads[count] u32 | slots[count] u16 |                       | free | cells | prefix |
- *   inner  | header | heads[count] u32 | slots[count] u16 | refs[count + 1] 16 B  | free | cells | prefix |
- *          0        32                                                            ^fixed ^gap_end         page_size
+ *   leaf   | header | heads[n] u32 | slots[n] u16 |                     | free | cells | prefix |
+ *   inner  | header | heads[n] u32 | slots[n] u16 | refs[n + 1] 16 B    | free | cells | prefix |
+ *          0        32                                            fixed ^      ^ gap_end        ^
+ *                                                                                      page_size
  *
- * A leaf has count entries; an inner node has count separators and count + 1 children, and child i holds
- * the keys from separator i - 1 on and below separator i. The prefix begins all keys of the node and is
- * stored once. What follows it in a key is the key's suffix. The suffix's first four bytes, filled up
- * with zeros, are its head, a number that orders as the bytes do; heads stand side by side, to be searched
- * without touching the keys. What follows the head is the tail. So that
+ * A leaf has n = count entries; an inner node has n separators and n + 1 children, and child i
+ * holds the keys from separator i - 1 on and below separator i. The prefix begins all keys of the
+ * node and is stored once. What follows it in a key is the key's suffix. The suffix's first four
+ * bytes, filled up with zeros, are its head, a number that orders as the bytes do; heads stand side
+ * by side, to be searched without touching the keys. What follows the head is the tail. So that
  *
  *   key   = prefix + suffix             suffix = first suffix_size bytes of (head + tail)
- *   order = heads, as numbers; if equal and both suffixes fit in the head: sizes; if one does: that one is
- *           less; else tails by memcmp, then sizes.                       This is memcmp order of the keys.
+ *   order = heads, as numbers; if equal and both suffixes fit in the head: sizes; if one does: that
+ *           one is less; else tails by memcmp, then sizes. This is memcmp order of the keys.
  *
- * A leaf's slot is the offset of a cell: struct rmt_disk_cell, tail, value. An inner node's slot is the
- * suffix's size if that is 4 or less (then there is no cell), else the offset of a cell: le16 suffix_size, tail.
+ * A leaf's slot is the offset of a cell: struct rmt_disk_cell, tail, value. An inner node's slot is
+ * the suffix's size if that is 4 or less (then there is no cell), else the offset of a cell: le16
+ * suffix_size, tail.
  *
- * Invariants (n = count; fixed = 32 + 6n, of an inner node 32 + 6n + 16(n + 1); gap_end = page_size - cells_size):
- *   N1  kind is leaf and level 0, or kind is inner and level 1 to RMT_LEVEL_MAX; a leaf has an entry
- *   N2  fixed <= gap_end; prefix_size <= cells_size; every cell lies inside [gap_end, page_size - prefix_size)
- *       and no two overlap
+ * Invariants (fixed = 32 + 6n, of an inner node 32 + 6n + 16(n + 1);
+ *             gap_end = page_size - cells_size):
+ *   N1  kind is leaf and level 0, or kind is inner and level 1 to RMT_LEVEL_MAX; a leaf has an
+ *       entry
+ *   N2  fixed <= gap_end; prefix_size <= cells_size; every cell lies inside
+ *       [gap_end, page_size - prefix_size) and no two overlap
  *   N3  keys strictly ascend; a head is zero behind its suffix's end
- *   N4  the bytes [fixed, gap_end) are zero, and cells and prefix leave no byte behind it unused: equal
- *       contents can differ in the cells' order only, and no heap bytes leak to disk
- *   N5  a key has 1 to RAMET_KEY_MAX bytes, and an entry is no larger than rmt_node_entry_max(): any node
- *       that overflows by one entry can be split in two
- *   N6  a value that is an extents record has 96 bytes, size 1 to RAMET_VALUE_MAX, a level of at most
- *       RMT_EXTENTS_LEVEL_MAX, 1 to 4 plausible runs of 1 to RMT_RUN_PAGES_MAX pages, then zeros; of level 0
- *       the runs have just the pages that the size takes
+ *   N4  the bytes [fixed, gap_end) are zero, and cells and prefix leave no byte behind it unused:
+ *       equal contents can differ in the cells' order only, and no heap bytes leak to disk
+ *   N5  a key has 1 to RAMET_KEY_MAX bytes, and an entry is no larger than rmt_node_entry_max():
+ *       any node that overflows by one entry can be split in two
+ *   N6  a value that is an extents record has 96 bytes, size 1 to RAMET_VALUE_MAX that the file can
+ *       hold, a level of at most RMT_EXTENTS_LEVEL_MAX, 1 to 4 plausible runs of 1 to
+ *       RMT_RUN_PAGES_MAX pages, then zeros; of level 0 the runs have just the pages that the size
+ *       takes
  *   N7  references to children are plausible (rmt_ref_plausible), so none is private
- * rmt_node_check() refuses a page that breaks one; node-test.c has a case for each number. A private node keeps
- * them but for N4 (garbage waits to be packed), N6 (RMT_EXTENTS_PRIVATE) and N7 (private children).
+ * rmt_node_check() refuses a page that breaks one; node-test.c has a case for each number. A
+ * private node keeps them but for N4 (garbage waits to be packed), N6 (RMT_EXTENTS_PRIVATE) and N7
+ * (private children).
  */
 #ifndef RMT_NODE_H
 #define RMT_NODE_H
@@ -43,10 +50,11 @@
 #include "tree/tree.h"
 
 #define RMT_NODE_HEADER ((uint32_t)sizeof(struct rmt_disk_node))
-#define RMT_NODE_HEAD 4u       /* bytes of a suffix that stand in its head */
+#define RMT_NODE_HEAD 4u /* bytes of a suffix that stand in its head */
 #define RMT_EXTENTS_LEVEL_MAX 8
 
-/* Largest entry: its part of heads and slots, its cell, and the prefix. Two and their split always fit. */
+/* Largest entry: its part of heads and slots, its cell, and the prefix. Two and their split always
+ * fit. */
 static inline uint32_t rmt_node_entry_max(uint32_t page_size)
 {
     return (page_size - RMT_NODE_HEADER) / 2 - 16;
@@ -56,10 +64,11 @@ static inline uint32_t rmt_node_entry_max(uint32_t page_size)
 static inline bool rmt_node_inline(uint32_t page_size, size_t key_size, size_t value_size)
 {
     return value_size <= page_size / 4 &&
-           6 + sizeof(struct rmt_disk_cell) + key_size + value_size <= rmt_node_entry_max(page_size);
+           6 + sizeof(struct rmt_disk_cell) + key_size + value_size <=
+               rmt_node_entry_max(page_size);
 }
 
-/* ---- parts ----------------------------------------------------------------------------------------- */
+/* ---- parts ----------------------------------------------------------------------------------- */
 
 static inline const uint8_t *rmt_node_bytes(const struct rmt_disk_node *node)
 {
@@ -128,9 +137,8 @@ static inline struct rmt_ref rmt_node_ref_at(const struct rmt_disk_node *node, u
 /* Of a private inner node. */
 static inline void rmt_node_ref_put(struct rmt_disk_node *node, uint32_t i, struct rmt_ref ref)
 {
-    rmt_ref_store((uint8_t *)node + RMT_NODE_HEADER + (size_t)6 * rmt_node_count(node) +
-                      (size_t)16 * i,
-                  ref);
+    rmt_ref_store(
+        (uint8_t *)node + RMT_NODE_HEADER + (size_t)6 * rmt_node_count(node) + (size_t)16 * i, ref);
 }
 
 /* What a key has behind the prefix: its size, and the bytes behind its head. */
@@ -139,7 +147,8 @@ struct rmt_node_suffix {
     const uint8_t *tail; /* NULL if there is no cell */
 };
 
-static inline struct rmt_node_suffix rmt_node_suffix_at(const struct rmt_disk_node *node, uint32_t i)
+static inline struct rmt_node_suffix rmt_node_suffix_at(const struct rmt_disk_node *node,
+                                                        uint32_t i)
 {
     uint32_t slot = rmt_node_slot_at(node, i);
     const uint8_t *cell = rmt_node_bytes(node) + slot;
@@ -191,14 +200,15 @@ static inline bool rmt_run_plausible(const struct rmt_pages *pages, const struct
            nr <= pages->reserved - ref.addr;
 }
 
-/* ---- search ---------------------------------------------------------------------------------------- */
+/* ---- search ---------------------------------------------------------------------------------- */
 
 struct rmt_node_pos {
     uint32_t index; /* of the first key that is not below the one sought; count if all are */
     bool equal;     /* it is the one sought */
 };
 
-/* How many of count heads are below head. Replaceable by a vector search: nothing else knows how. */
+/* How many of count heads are below head. Replaceable by a vector search: nothing else knows how.
+ * */
 static inline uint32_t rmt_node_heads_below(const uint8_t *heads, uint32_t count, uint32_t head)
 {
     if (rmt_unlikely(count == 0))
@@ -230,8 +240,8 @@ struct rmt_node_pos rmt_node_find_tied(const struct rmt_disk_node *node, uint32_
                                        const uint8_t *suffix, size_t size);
 
 /* key: 1 byte or more. */
-static inline struct rmt_node_pos rmt_node_find(const struct rmt_disk_node *node, uint32_t page_size,
-                                                struct ramet_slice key)
+static inline struct rmt_node_pos rmt_node_find(const struct rmt_disk_node *node,
+                                                uint32_t page_size, struct ramet_slice key)
 {
     struct rmt_node_pos pos = {0, false};
     const uint8_t *suffix = key.data;
@@ -297,9 +307,14 @@ static inline bool rmt_node_extents_at(const struct rmt_disk_node *node, uint32_
 /* Key i (entry of a leaf, separator of an inner node), put together. Returns its size. buf may be
  * overwritten up to RMT_NODE_KEY_BUF bytes. */
 #define RMT_NODE_KEY_BUF (RAMET_KEY_MAX + 32)
-size_t rmt_node_key_at(const struct rmt_disk_node *node, uint32_t page_size, uint32_t i, uint8_t *buf);
+size_t rmt_node_key_at(const struct rmt_disk_node *node, uint32_t page_size, uint32_t i,
+                       uint8_t *buf);
 
-/* ---- changing a private node ----------------------------------------------------------------------- */
+/* Compares key i of node a with key j of node b. */
+int rmt_node_key_cmp(const struct rmt_disk_node *a, uint32_t i, const struct rmt_disk_node *b,
+                     uint32_t j, uint32_t page_size);
+
+/* ---- changing a private node ----------------------------------------------------------------- */
 
 /* One entry of a leaf, or one separator with the child to its right. */
 struct rmt_item {
@@ -317,8 +332,9 @@ void rmt_node_insert(struct rmt_disk_node *node, uint32_t page_size, uint32_t i,
  * nothing points to any more. */
 bool rmt_node_replace(struct rmt_disk_node *node, uint32_t page_size, uint32_t i,
                       const struct rmt_value *value, uint32_t *out_garbage);
-/* Takes key i out, of an inner node with the child to its left or right. Returns the new garbage. */
-uint32_t rmt_node_remove(struct rmt_disk_node *node, uint32_t page_size, uint32_t i, bool left_child);
+/* Takes key i out, of an inner node with the child to its left or right; returns new garbage. */
+uint32_t rmt_node_remove(struct rmt_disk_node *node, uint32_t page_size, uint32_t i,
+                         bool left_child);
 /* Takes keys [from, to) of a leaf out. Returns the new garbage. */
 uint32_t rmt_node_remove_entries(struct rmt_disk_node *node, uint32_t page_size, uint32_t from,
                                  uint32_t to);

@@ -11,15 +11,6 @@ int rmt_level_fail(struct rmt_ref ref)
                     (unsigned long long)ref.addr);
 }
 
-static int key_cmp(const struct rmt_disk_node *a, uint32_t i, const struct rmt_disk_node *b,
-                   uint32_t j, uint32_t page_size)
-{
-    uint8_t a_buf[RMT_NODE_KEY_BUF], b_buf[RMT_NODE_KEY_BUF];
-    struct ramet_slice x = {a_buf, rmt_node_key_at(a, page_size, i, a_buf)};
-    struct ramet_slice y = {b_buf, rmt_node_key_at(b, page_size, j, b_buf)};
-    return rmt_slice_cmp(x, y);
-}
-
 int rmt_bounds_check(uint32_t page_size, struct rmt_ref ref, const struct rmt_disk_node *node,
                      struct rmt_bound low, struct rmt_bound high)
 {
@@ -28,8 +19,8 @@ int rmt_bounds_check(uint32_t page_size, struct rmt_ref ref, const struct rmt_di
         return 0;
     /* A separator may be the first key below it in a leaf, but no separator of an inner node. */
     int least = node->level > 0 ? 1 : 0;
-    if ((low.node && key_cmp(node, 0, low.node, low.index, page_size) < least) ||
-        (high.node && key_cmp(node, count - 1, high.node, high.index, page_size) >= 0))
+    if ((low.node && rmt_node_key_cmp(node, 0, low.node, low.index, page_size) < least) ||
+        (high.node && rmt_node_key_cmp(node, count - 1, high.node, high.index, page_size) >= 0))
         return rmt_fail(RAMET_ECORRUPT, "page %llu: its keys do not lie between its separators",
                         (unsigned long long)ref.addr);
     return 0;
@@ -98,7 +89,7 @@ void rmt_path_touch(struct rmt_edit *edit, struct rmt_tree *tree, struct rmt_pat
     }
 }
 
-/* ---- putting in order ------------------------------------------------------------------------------ */
+/* ---- putting in order ------------------------------------------------------------------------ */
 
 static void sibling_drop(struct rmt_edit *edit, struct rmt_ref ref)
 {
@@ -124,7 +115,8 @@ static void bounds_of(const struct rmt_path *path, uint32_t i, uint32_t index,
     }
 }
 
-/* Takes in child index of the parent of step i, which is beside that of the step, if there is room. */
+/* Takes in child index of the parent of step i, which is beside that of the step, if there is room.
+ */
 static bool merge(struct rmt_edit *edit, struct rmt_path *path, uint32_t i, uint32_t index)
 {
     uint32_t page_size = edit->pages->page_size, own = path->steps[i - 1].index;
@@ -150,10 +142,10 @@ static bool merge(struct rmt_edit *edit, struct rmt_path *path, uint32_t i, uint
     if (!rmt_seq_fits(&seq, 0, rmt_seq_count(&seq), &prefix_size))
         return false;
     rmt_seq_build(&seq, 0, rmt_seq_count(&seq), prefix_size, node);
-    struct rmt_private *private = rmt_private_of(node);
-    private->garbage = 0;
-    private->last = UINT32_MAX;
-    private->ascending = private->descending = 0;
+    struct rmt_private *head = rmt_private_of(node);
+    head->garbage = 0;
+    head->last = UINT32_MAX;
+    head->ascending = head->descending = 0;
     sibling_drop(edit, ref);
     rmt_private_of(parent)->garbage += rmt_node_remove(parent, page_size, left, index < own);
     return true;
@@ -187,8 +179,7 @@ void rmt_path_settle(struct rmt_edit *edit, struct rmt_tree *tree, struct rmt_pa
             empty = child_remove(parent, page_size, own);
             continue;
         }
-        if (!underfull(node, page_size) ||
-            !rmt_vec_reserve(&edit->gone, edit->gone.count + 1))
+        if (!underfull(node, page_size) || !rmt_vec_reserve(&edit->gone, edit->gone.count + 1))
             break;
         if (!(own < rmt_node_count(parent) && merge(edit, path, i, own + 1)) &&
             !(own > 0 && merge(edit, path, i, own - 1)))

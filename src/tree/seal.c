@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * seal.c - private pages on their way to the file: values, children, then the node that refers to them.
+ * seal.c - private pages on their way to the file: values, children, then the node that refers to
+ * them.
  */
 #include "tree/edit.h"
 

@@ -4,7 +4,7 @@
  */
 #include "tree/fake.h"
 
-/* ---- the model ------------------------------------------------------------------------------------- */
+/* ---- the model ------------------------------------------------------------------------------- */
 
 struct pair {
     uint8_t *key, *value;
@@ -31,8 +31,7 @@ static size_t model_find(const struct model *model, struct ramet_slice key, bool
         else
             high = middle;
     }
-    *equal = low < model->pairs.count &&
-             rmt_slice_cmp(key_of(&model->pairs.items[low]), key) == 0;
+    *equal = low < model->pairs.count && rmt_slice_cmp(key_of(&model->pairs.items[low]), key) == 0;
     return low;
 }
 
@@ -94,7 +93,7 @@ static void model_copy(const struct model *from, struct model *to)
 
 RMT_AUTO(rmt_arena_fini, struct rmt_arena)
 
-/* ---- comparing ------------------------------------------------------------------------------------- */
+/* ---- comparing ------------------------------------------------------------------------------- */
 
 static void same_value(struct fake *fake, const struct rmt_value *value, const struct pair *pair)
 {
@@ -154,7 +153,7 @@ static void same_tree(struct fake *fake, struct rmt_tree *tree, const struct mod
     free(values);
 }
 
-/* ---- pages ----------------------------------------------------------------------------------------- */
+/* ---- pages ----------------------------------------------------------------------------------- */
 
 struct census {
     RMT_VEC(struct rmt_run) runs;
@@ -173,7 +172,7 @@ static int census_run(void *ctx, struct rmt_run run)
 /* All pages of the file that a tree reaches. */
 static void census_take(struct fake *fake, struct rmt_ref ref, struct census *census)
 {
-    const struct rmt_disk_node *node;
+    const struct rmt_disk_node *node = NULL;
     if (rmt_ref_none(ref))
         return;
     assert_int_equal(rmt_ref_open(&fake->pages, ref, &node), 0);
@@ -217,9 +216,8 @@ static void gone_exact(struct fake *fake, const struct rmt_edit *edit, struct rm
     /* What is new was written since; what is left of the new census is part of the old one. */
     size_t kept = 0;
     for (size_t i = 0; i < new.runs.count; i++) {
-        if (old.runs.count &&
-            bsearch(&new.runs.items[i], old.runs.items, old.runs.count,
-                    sizeof(struct rmt_run), run_cmp))
+        if (old.runs.count && bsearch(&new.runs.items[i], old.runs.items, old.runs.count,
+                                      sizeof(struct rmt_run), run_cmp))
             new.runs.items[kept++] = new.runs.items[i];
     }
     new.runs.count = kept;
@@ -256,7 +254,7 @@ static uint64_t count_private(struct fake *fake, struct rmt_ref ref)
     return count;
 }
 
-/* ---- programs -------------------------------------------------------------------------------------- */
+/* ---- programs -------------------------------------------------------------------------------- */
 
 enum key_style { KEYS_RANDOM, KEYS_SHORT, KEYS_HUGE, KEYS_PREFIXED, KEYS_ZEROS, KEYS_MIXED };
 
@@ -606,12 +604,12 @@ static void run_program(const struct program *program)
     free(s);
 }
 
-#define PROGRAM(name, ...)                       \
-    static void name(void **state)               \
-    {                                            \
-        struct program program = {__VA_ARGS__};  \
-        (void)state;                             \
-        run_program(&program);                   \
+#define PROGRAM(name, ...)                      \
+    static void name(void **state)              \
+    {                                           \
+        struct program program = {__VA_ARGS__}; \
+        (void)state;                            \
+        run_program(&program);                  \
     }
 
 PROGRAM(agrees_on_random_keys, 4096, KEYS_RANDOM, 300, 64, 0, 12, 400)
@@ -627,14 +625,10 @@ PROGRAM(agrees_on_large_pages, 65536, KEYS_MIXED, 40000, 64, 0, 8, 600)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(agrees_on_random_keys),
-        cmocka_unit_test(agrees_on_short_keys),
-        cmocka_unit_test(agrees_on_huge_keys),
-        cmocka_unit_test(agrees_on_shared_prefixes),
-        cmocka_unit_test(agrees_on_zero_bytes),
-        cmocka_unit_test(agrees_on_mixed_keys),
-        cmocka_unit_test(agrees_on_large_values),
-        cmocka_unit_test(agrees_on_scattered_values),
+        cmocka_unit_test(agrees_on_random_keys),  cmocka_unit_test(agrees_on_short_keys),
+        cmocka_unit_test(agrees_on_huge_keys),    cmocka_unit_test(agrees_on_shared_prefixes),
+        cmocka_unit_test(agrees_on_zero_bytes),   cmocka_unit_test(agrees_on_mixed_keys),
+        cmocka_unit_test(agrees_on_large_values), cmocka_unit_test(agrees_on_scattered_values),
         cmocka_unit_test(agrees_on_large_pages),
     };
     chance_state = chance_seed(argc, argv);

@@ -4,7 +4,7 @@
 #define ASCENDING_MIN 4u /* so many in a row are taken for a pattern */
 #define MANY 16u         /* lookups that rmt_tree_get_many() has under way at once */
 
-/* ---- reading --------------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 int rmt_tree_get(struct rmt_pages *pages, const struct rmt_tree *tree, struct ramet_slice key,
                  struct rmt_value *out)
@@ -108,7 +108,7 @@ void rmt_tree_set(struct rmt_tree *tree, struct rmt_ref root, uint64_t count)
         rmt_cursor_reset(c);
 }
 
-/* ---- putting --------------------------------------------------------------------------------------- */
+/* ---- putting --------------------------------------------------------------------------------- */
 
 /* Notes where a key was put in, to know ascending and descending input when the page is full. */
 static void note(struct rmt_private *page, uint32_t at)
@@ -141,8 +141,8 @@ struct overflow {
     const struct rmt_seq *seq;
     const struct rmt_private *page;
     uint32_t at;
-    bool outside;   /* the item's key has not the page's prefix: it is the first or the last */
-    bool append;    /* it is the last, and nothing is expected to come before it */
+    bool outside; /* the item's key has not the page's prefix: it is the first or the last */
+    bool append;  /* it is the last, and nothing is expected to come before it */
     bool replace;
 };
 
@@ -352,8 +352,7 @@ int rmt_tree_put(struct rmt_edit *edit, struct rmt_tree *tree, struct ramet_slic
     int rc = put_check(key, value);
     if (rc < 0 || (rc = rmt_path_find(edit, tree, key, &path)) < 0 ||
         (rc = flags_check(&path, flags)) < 0 ||
-        (rc = put_prepare(edit, &path,
-                          in_leaf ? 0 : rmt_value_pages(page_size, value.size))) < 0)
+        (rc = put_prepare(edit, &path, in_leaf ? 0 : rmt_value_pages(page_size, value.size))) < 0)
         return rc;
 
     struct rmt_value old = {0};
@@ -362,7 +361,8 @@ int rmt_tree_put(struct rmt_edit *edit, struct rmt_tree *tree, struct ramet_slic
         old = rmt_node_value_at(path.steps[path.depth - 1].node, path.steps[path.depth - 1].index);
     struct rmt_private *old_private = rmt_extents_value(&old);
     if (old.extents && !old_private) {
-        rc = rmt_value_gone(edit, &old);
+        uint64_t seen = 0;
+        rc = rmt_value_gone(edit, &old, &seen);
         if (rc == 0)
             rc = rmt_edit_ensure(edit, 0, 0, path.depth);
         if (rc < 0) {

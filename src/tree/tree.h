@@ -2,9 +2,10 @@
 /*
  * tree.h - the copy-on-write B+tree: ordered byte-string keys to values, with cursors.
  *
- * A tree is a root reference and a count. Reading needs the page store alone. Writing happens in an edit: nodes
- * are copied into private pages, whose references hold a memory address (birth 0); nobody else sees
- * them until rmt_tree_seal() gives every private page an address in the file, children first and in key order.
+ * A tree is a root reference and a count. Reading needs the page store alone. Writing happens in an
+ * edit: nodes are copied into private pages, whose references hold a memory address (birth 0);
+ * nobody else sees them until rmt_tree_seal() gives every private page an address in the file,
+ * children first and in key order.
  *
  * Threads: any number read one tree at once if nobody writes it; an edit has one user at a time.
  */
@@ -14,14 +15,14 @@
 #include "base/arena.h"
 #include "page/page.h"
 
-/* ---- the private side of a write ------------------------------------------------------------------- */
+/* ---- the private side of a write ------------------------------------------------------------- */
 
-/* Memory for private pages, kept from one edit to the next: the first touch of fresh memory costs more than
- * all else that a write does. One user at a time. A zeroed pool is empty, and takes the page size
- * of the first edit that uses it. */
+/* Memory for private pages, kept from one edit to the next: the first touch of fresh memory costs
+ * more than all else that a write does. One user at a time. A zeroed pool is empty, and takes the
+ * page size of the first edit that uses it. */
 struct rmt_page_pool {
-    /* Where large pieces of memory come from (populated at once, in huge pages: see src/io), aligned to 64 at
-     * least, and where they go. NULL: malloc, which is fine for small edits. */
+    /* Where large pieces of memory come from (populated at once, in huge pages: see src/io),
+     * aligned to 64 at least, and where they go. NULL: malloc, which is fine for small edits. */
     void *(*grab)(size_t size);
     void (*give)(void *memory, size_t size);
     uint32_t page_size;
@@ -36,17 +37,18 @@ void rmt_page_pool_fini(struct rmt_page_pool *pool);
 struct rmt_edit {
     struct rmt_pages *pages;    /* borrowed */
     struct rmt_page_pool *pool; /* borrowed; the caller may set it right after init. NULL: .own */
-    /* Called before private pages are made, so that a commit will find room for them; may be NULL. Asks for
-     * pages more than all that was asked for before. Returns 0 or -ENOSPC and kin; then the operation
-     * fails and the tree is as it was. What was granted is never given back: nr_private can be less. */
+    /* Called before private pages are made, so that a commit will find room for them; may be NULL.
+     * Asks for pages more than all that was asked for before. Returns 0 or -ENOSPC and kin; then
+     * the operation fails and the tree is as it was. What was granted is never given back:
+     * nr_private can be less. */
     int (*reserve)(void *ctx, uint64_t pages);
     void *reserve_ctx;
-    struct rmt_runs gone; /* pages of the file that were replaced or dropped, in order */
-    size_t gone_floor;            /* runs below it are older than the innermost savepoint */
-    uint64_t nr_private;          /* private pages alive; with the pages that private values will take */
-    uint64_t nr_reserved;         /* granted by reserve(); nr_private never exceeds it */
-    uint32_t savepoint;           /* 0, or the innermost open savepoint */
-    struct rmt_private *all;      /* every private page and value of this edit, newest first */
+    struct rmt_runs gone;    /* pages of the file that were replaced or dropped, in order */
+    size_t gone_floor;       /* runs below it are older than the innermost savepoint */
+    uint64_t nr_private;     /* private pages alive; with the pages that private values will take */
+    uint64_t nr_reserved;    /* granted by reserve(); nr_private never exceeds it */
+    uint32_t savepoint;      /* 0, or the innermost open savepoint */
+    struct rmt_private *all; /* every private page and value of this edit, newest first */
     struct rmt_page_pool own;
     uint8_t *scratch; /* one page; a node that is written anew is read from here */
 };
@@ -65,11 +67,11 @@ struct rmt_edit_mark {
 };
 /* Begins a savepoint: private pages made before are copied before they are changed. */
 void rmt_edit_mark(struct rmt_edit *edit, struct rmt_edit_mark *out);
-/* Takes the edit back to the mark, which stays valid; marks made since do not. Trees changed since must be
- * given their old roots, by rmt_tree_set(). */
+/* Takes the edit back to the mark, which stays valid; marks made since do not. Trees changed since
+ * must be given their old roots, by rmt_tree_set(). */
 void rmt_edit_rollback(struct rmt_edit *edit, const struct rmt_edit_mark *mark);
 
-/* ---- trees ----------------------------------------------------------------------------------------------- */
+/* ---- trees ----------------------------------------------------------------------------------- */
 
 struct rmt_cursor;
 
@@ -78,10 +80,11 @@ struct rmt_tree {
     uint64_t count;             /* entries */
     uint64_t changes;           /* counts writes, for cursors */
     struct rmt_cursor *cursors; /* open on this tree, if it can be written */
-    bool fixed;                 /* never written: cursors are not listed, any number of threads may have some */
+    bool fixed; /* never written: cursors are not listed, any number of threads may have some */
 };
 
-/* Gives the tree another root (after a rollback, or for another version); cursors lose their position. */
+/* Gives the tree another root (after a rollback, or for another version); cursors lose their
+ * position. */
 void rmt_tree_set(struct rmt_tree *tree, struct rmt_ref root, uint64_t count);
 
 /* A value as it lies in a leaf. */
@@ -110,37 +113,39 @@ int rmt_tree_del(struct rmt_edit *edit, struct rmt_tree *tree, struct ramet_slic
 /* Keys with from <= key < to; size 0: unbounded. */
 int rmt_tree_del_range(struct rmt_edit *edit, struct rmt_tree *tree, struct ramet_slice from,
                        struct ramet_slice to, uint64_t *out_count);
-int rmt_tree_count_range(struct rmt_pages *pages, const struct rmt_tree *tree, struct ramet_slice from,
-                         struct ramet_slice to, uint64_t *out);
+int rmt_tree_count_range(struct rmt_pages *pages, const struct rmt_tree *tree,
+                         struct ramet_slice from, struct ramet_slice to, uint64_t *out);
 /* Drops all pages and values: the tree is empty. */
 int rmt_tree_drop(struct rmt_edit *edit, struct rmt_tree *tree);
 
 /*
  * rmt_tree_seal() - gives every private page and value of the tree its place in the file.
  *
- * Children first, in key order, each leaf's values before it, so that neighbours in key order are neighbours in the file. The tree's
- * root is then a reference of the file. A root that is not private is left alone. The private pages stay in memory, borrowed by
- * the writer, until rmt_edit_fini().
+ * Children first, in key order, each leaf's values before it, so that neighbours in key order are
+ * neighbours in the file. The tree's root is then a reference of the file. A root that is not
+ * private is left alone. The private pages stay in memory, borrowed by the writer, until
+ * rmt_edit_fini().
  */
 int rmt_tree_seal(struct rmt_edit *edit, struct rmt_tree *tree, struct rmt_writer *w);
 
-/* ---- values ------------------------------------------------------------------------------------------ */
+/* ---- values ---------------------------------------------------------------------------------- */
 
 uint64_t rmt_value_size(const struct rmt_value *value);
-/* The whole value as one slice: in place where it lies side by side in the file, else put together in the arena.
- * -EFBIG above RAMET_SLICE_MAX. */
+/* The whole value as one slice: in place where it lies side by side in the file, else put together
+ * in the arena. -EFBIG above RAMET_SLICE_MAX. */
 int rmt_value_slice(struct rmt_pages *pages, const struct rmt_value *value, struct rmt_arena *arena,
                     struct ramet_slice *out);
-/* Copies up to len bytes from off on; verifies only the runs it touches. Returns the bytes copied. */
-int64_t rmt_value_read(struct rmt_pages *pages, const struct rmt_value *value, uint64_t off, void *buf,
-                       size_t len);
-/* Calls fn for every run of pages the value has in the file, lists of runs included. For an extents value that is not private. 
- * A list is read before its own run is handed over; verify: also verifies the data. fn's nonzero answer stops and is returned. */
+/* Copies up to len bytes from off on, and returns how many. Verifies only the runs it touches. */
+int64_t rmt_value_read(struct rmt_pages *pages, const struct rmt_value *value, uint64_t off,
+                       void *buf, size_t len);
+/* Calls fn for every run of pages the value has in the file, lists of runs included. For an extents
+ * value that is not private. A list is read before its own run is handed over; verify: also
+ * verifies the data. fn's nonzero answer stops and is returned. */
 typedef int (*rmt_run_fn)(void *ctx, struct rmt_run run);
-int rmt_value_runs(struct rmt_pages *pages, const struct rmt_value *value, bool verify, rmt_run_fn fn,
-                   void *ctx);
+int rmt_value_runs(struct rmt_pages *pages, const struct rmt_value *value, bool verify,
+                   rmt_run_fn fn, void *ctx);
 
-/* ---- cursors ------------------------------------------------------------------------------------------ */
+/* ---- cursors --------------------------------------------------------------------------------- */
 
 struct rmt_cursor_step {
     const struct rmt_disk_node *node;
@@ -150,15 +155,15 @@ struct rmt_cursor_step {
 struct rmt_cursor {
     struct rmt_pages *pages;
     struct rmt_tree *tree;
-    struct rmt_cursor *next;   /* in tree->cursors */
+    struct rmt_cursor *next;                        /* in tree->cursors */
     struct rmt_cursor_step path[RMT_LEVEL_MAX + 1]; /* [0] is the root */
-    uint32_t depth;            /* of path; 0: no position */
-    bool gone;                 /* the entry it stood on was deleted: path is at its successor, or past the last */
-    uint64_t changes;          /* of the tree when path was right */
-    const uint8_t *ahead;      /* leaf that next will come to, as far as known: to be fetched bit by bit */
-    uint32_t ahead_bytes;      /* of its front that are not yet asked for */
-    uint32_t prefix_size;      /* bytes of key that are this leaf's prefix already */
-    size_t key_size;           /* of key; 0: it was not put together yet */
+    uint32_t depth;                                 /* of path; 0: no position */
+    bool gone; /* the entry it stood on was deleted: path is at its successor, or past the last */
+    uint64_t changes;                /* of the tree when path was right */
+    const uint8_t *ahead;            /* leaf that next will come to, to be fetched bit by bit */
+    uint32_t ahead_bytes;            /* of its front that are not yet asked for */
+    uint32_t prefix_size;            /* bytes of key that are this leaf's prefix already */
+    size_t key_size;                 /* of key; 0: it was not put together yet */
     uint8_t key[RAMET_KEY_MAX + 32]; /* put together here, with room to copy generously */
 };
 
@@ -183,15 +188,18 @@ int rmt_cursor_prev(struct rmt_cursor *c);
 /* key: in c->key, until the cursor moves. value: until the cursor moves or the tree is written. */
 int rmt_cursor_get(struct rmt_cursor *c, struct ramet_slice *key, struct rmt_value *value);
 
-/* ---- nodes, for those who walk pages: reclaiming and checking ----------------------------------------- */
+/* ---- nodes, for those who walk pages: reclaiming and checking -------------------------------- */
 
-/* The gate: judges an untrusted leaf or inner page (header, checksum and address are right already). */
+/* The gate: judges an untrusted leaf or inner page (header, checksum and address are right
+ * already). */
 int rmt_node_check(const struct rmt_pages *pages, const struct rmt_disk_node *node);
 /* Children of an inner node, entries of a leaf. */
 uint32_t rmt_node_size(const struct rmt_disk_node *node);
 struct rmt_ref rmt_node_child(const struct rmt_disk_node *node, uint32_t index);
-void rmt_node_value(const struct rmt_disk_node *node, uint32_t page_size, uint32_t index, struct rmt_value *out);
-/* The key of an entry of a leaf, or separator before child index (1 on) of an inner node, put together in buf. */
+void rmt_node_value(const struct rmt_disk_node *node, uint32_t page_size, uint32_t index,
+                    struct rmt_value *out);
+/* The key of an entry of a leaf, or separator before child index (1 on) of an inner node, put
+ * together in buf. */
 size_t rmt_node_key(const struct rmt_disk_node *node, uint32_t page_size, uint32_t index,
                     uint8_t buf[RAMET_KEY_MAX]);
 

@@ -2,10 +2,10 @@
 /*
  * value.c - values too large for a leaf: runs of pages, and lists of runs where there are many.
  *
- * A value's record in the leaf has room for 4 runs. If the value takes more, its runs are written to pages of
- * their own, as many whole runs to a page as fit and zeros behind them, and the record has the runs of these pages;
- * and so on, level by level. All pages of a list but the last are full: that bounds, for forged files, what reading
- * a value can cost by what its size says.
+ * A value's record in the leaf has room for 4 runs. If the value takes more, its runs are written
+ * to pages of their own, as many whole runs to a page as fit and zeros behind them, and the record
+ * has the runs of these pages; and so on, level by level. All pages of a list but the last are
+ * full: that bounds, for forged files, what reading a value can cost by what its size says.
  */
 #include "tree/edit.h"
 
@@ -26,7 +26,7 @@ uint64_t rmt_value_pages(uint32_t page_size, uint64_t size)
     return total;
 }
 
-/* ---- private values -------------------------------------------------------------------------------- */
+/* ---- private values -------------------------------------------------------------------------- */
 
 void rmt_extents_private(struct rmt_disk_extents *out, const struct rmt_private *value)
 {
@@ -48,14 +48,16 @@ struct rmt_private *rmt_extents_value(const struct rmt_value *value)
     return (struct rmt_private *)(uintptr_t)at;
 }
 
-/* ---- going over the runs --------------------------------------------------------------------------- */
+/* ---- going over the runs --------------------------------------------------------------------- */
 
-/* What is called for every run, in the order of the value; level 0: data. A list comes behind what it lists. */
+/* What is called for every run, in the order of the value; level 0: data. A list comes behind what
+ * it lists. */
 struct walk {
     struct rmt_pages *pages;
     int (*fn)(void *ctx, const struct rmt_disk_run *run, uint32_t level);
     void *ctx;
     uint64_t pages_max; /* of data still to come */
+    uint64_t *seen;     /* pages of data so far, of other values too */
     uint32_t ended;     /* bit n: the runs of level n have ended */
 };
 
@@ -92,6 +94,21 @@ static int walk_page(struct walk *walk, const struct rmt_disk_run *list, const u
     return 0;
 }
 
+/* Values of a forged file can have pages in common, and seem to be larger than the file. Reading a
+ * run that is thought to lie behind its end makes the page store look how long it is now. */
+static int room_check(struct walk *walk, const struct rmt_disk_run *run)
+{
+    struct rmt_pages *pages = walk->pages;
+    const uint8_t *data;
+    uint64_t end = rmt_ref_load(&run->ref).addr + rmt_get32(run->pages);
+    int rc = 0;
+    if (end > atomic_load_explicit(&pages->nr_pages, memory_order_relaxed))
+        rc = rmt_page_data(pages, run, &data);
+    if (rc == 0 && *walk->seen > atomic_load_explicit(&pages->nr_pages, memory_order_relaxed))
+        rc = walk_fail(run, "its value is larger than the file");
+    return rc;
+}
+
 /* A plausible run. Level 0: of data; n: of pages that list runs of level n - 1. */
 static int walk_run(struct walk *walk, const struct rmt_disk_run *run, uint32_t level)
 {
@@ -100,7 +117,9 @@ static int walk_run(struct walk *walk, const struct rmt_disk_run *run, uint32_t 
         if (nr > walk->pages_max)
             return walk_fail(run, "a value has more pages than its size says");
         walk->pages_max -= nr;
-        return walk->fn(walk->ctx, run, 0);
+        *walk->seen += nr;
+        int rc = room_check(walk, run);
+        return rc ? rc : walk->fn(walk->ctx, run, 0);
     }
     const uint8_t *data;
     int rc = rmt_page_data(walk->pages, run, &data);
@@ -114,9 +133,11 @@ static int walk_run(struct walk *walk, const struct rmt_disk_run *run, uint32_t 
 
 /* Over all runs of a record of the file. */
 static int walk_record(struct rmt_pages *pages, const struct rmt_disk_extents *extents,
-                       int (*fn)(void *, const struct rmt_disk_run *, uint32_t), void *ctx)
+                       uint64_t *seen, int (*fn)(void *, const struct rmt_disk_run *, uint32_t),
+                       void *ctx)
 {
     struct walk walk = {
+        .seen = seen,
         .pages = pages,
         .fn = fn,
         .ctx = ctx,
@@ -145,9 +166,9 @@ static int gone_fn(void *ctx, const struct rmt_disk_run *run, uint32_t level)
     return rmt_edit_gone_grow(ctx, run_of(run));
 }
 
-int rmt_value_gone(struct rmt_edit *edit, const struct rmt_value *value)
+int rmt_value_gone(struct rmt_edit *edit, const struct rmt_value *value, uint64_t *seen)
 {
-    return walk_record(edit->pages, value->data, gone_fn, edit);
+    return walk_record(edit->pages, value->data, seen, gone_fn, edit);
 }
 
 struct runs_call {
@@ -169,16 +190,17 @@ static int runs_fn(void *ctx, const struct rmt_disk_run *run, uint32_t level)
     return call->fn(call->ctx, run_of(run));
 }
 
-int rmt_value_runs(struct rmt_pages *pages, const struct rmt_value *value, bool verify, rmt_run_fn fn,
-                   void *ctx)
+int rmt_value_runs(struct rmt_pages *pages, const struct rmt_value *value, bool verify,
+                   rmt_run_fn fn, void *ctx)
 {
     struct runs_call call = {pages, fn, ctx, verify};
     if (!value->extents || rmt_extents_value(value))
         return 0;
-    return walk_record(pages, value->data, runs_fn, &call);
+    uint64_t seen = 0;
+    return walk_record(pages, value->data, &seen, runs_fn, &call);
 }
 
-/* ---- reading --------------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 uint64_t rmt_value_size(const struct rmt_value *value)
 {
@@ -186,7 +208,8 @@ uint64_t rmt_value_size(const struct rmt_value *value)
     return value->extents ? rmt_get64(extents->size) : value->size;
 }
 
-/* Copies [off, off + len) of a value to buf; without buf, finds out whether it lies side by side. */
+/* Copies [off, off + len) of a value to buf; without buf, finds out whether it lies side by side.
+ */
 struct copy {
     struct rmt_pages *pages;
     uint8_t *buf;
@@ -225,21 +248,27 @@ static int copy_fn(void *ctx, const struct rmt_disk_run *run, uint32_t level)
     return copy->buf && to >= copy->off + copy->len ? COPY_DONE : 0;
 }
 
-int64_t rmt_value_read(struct rmt_pages *pages, const struct rmt_value *value, uint64_t off, void *buf,
-                       size_t len)
+static int copy_run(struct copy *copy, const struct rmt_value *value)
+{
+    uint64_t seen = 0;
+    return walk_record(copy->pages, value->data, &seen, copy_fn, copy);
+}
+
+int64_t rmt_value_read(struct rmt_pages *pages, const struct rmt_value *value, uint64_t off,
+                       void *buf, size_t len)
 {
     uint64_t size = rmt_value_size(value);
     if (off >= size || len == 0)
         return 0;
     len = rmt_min(len, size - off);
-    const struct rmt_private *private = rmt_extents_value(value);
-    if (!value->extents || private) {
-        const uint8_t *bytes = private ? private->bytes : value->data;
+    const struct rmt_private *own = rmt_extents_value(value);
+    if (!value->extents || own) {
+        const uint8_t *bytes = own ? own->bytes : value->data;
         memcpy(buf, bytes + off, len);
         return (int64_t)len;
     }
     struct copy copy = {.pages = pages, .buf = buf, .off = off, .len = len};
-    int rc = walk_record(pages, value->data, copy_fn, &copy);
+    int rc = copy_run(&copy, value);
     return rc < 0 ? rc : (int64_t)len;
 }
 
@@ -254,14 +283,14 @@ int rmt_value_slice(struct rmt_pages *pages, const struct rmt_value *value, stru
     if (size > RAMET_SLICE_MAX)
         return rmt_fail(-EFBIG, "a value of %llu bytes is too large to be had in one piece",
                         (unsigned long long)size);
-    const struct rmt_private *private = rmt_extents_value(value);
-    if (private) {
-        *out = rmt_slice(private->bytes, size);
+    const struct rmt_private *own = rmt_extents_value(value);
+    if (own) {
+        *out = rmt_slice(own->bytes, size);
         return 0;
     }
 
     struct copy copy = {.pages = pages, .off = 0, .len = size};
-    int rc = walk_record(pages, value->data, copy_fn, &copy);
+    int rc = copy_run(&copy, value);
     if (rc < 0)
         return rc;
     if (!copy.apart) {
@@ -272,14 +301,14 @@ int rmt_value_slice(struct rmt_pages *pages, const struct rmt_value *value, stru
     copy.buf = rmt_arena_alloc(arena, size);
     if (!copy.buf)
         return rmt_fail(-ENOMEM, "no memory for a value of %llu bytes", (unsigned long long)size);
-    rc = walk_record(pages, value->data, copy_fn, &copy);
+    rc = copy_run(&copy, value);
     if (rc < 0)
         return rc;
     *out = rmt_slice(copy.buf, size);
     return 0;
 }
 
-/* ---- sealing --------------------------------------------------------------------------------------- */
+/* ---- sealing --------------------------------------------------------------------------------- */
 
 struct run_list {
     RMT_VEC(struct rmt_disk_run) runs;
@@ -329,12 +358,12 @@ static struct rmt_private *list_new(struct rmt_edit *edit, const struct run_list
 int rmt_value_seal(struct rmt_edit *edit, struct rmt_disk_extents *record, struct rmt_writer *w)
 {
     struct rmt_value value = {record, sizeof(*record), true};
-    struct rmt_private *private = rmt_extents_value(&value);
-    rmt_assert(private != NULL);
+    struct rmt_private *own = rmt_extents_value(&value);
+    rmt_assert(own != NULL);
 
     struct rmt_disk_extents sealed = {.size = record->size};
     rmt_auto(run_list_fini) struct run_list *runs = &(struct run_list){0};
-    int rc = write_runs(w, private->bytes, private->value_size, runs);
+    int rc = write_runs(w, own->bytes, own->value_size, runs);
     while (rc == 0 && runs->runs.count > RMT_EXTENT_RUNS) {
         rmt_assert(sealed.level < RMT_EXTENTS_LEVEL_MAX);
         sealed.level++;
