@@ -189,7 +189,7 @@ struct ramet_stat {
     int poisoned;     /* 1: a flush failed; writing is refused until the store is opened anew */
 };
 
-/* ---- the library --------------------------------------------------------------------------- */
+/* ---- the library ----------------------------------------------------------------------------- */
 
 /*
  * ramet_version() - the version of the library that is running.
@@ -244,7 +244,7 @@ RAMET_API const char *ramet_strerror(int code);
  */
 RAMET_API int ramet_errno(int code);
 
-/* ---- stores -------------------------------------------------------------------------------- */
+/* ---- stores ---------------------------------------------------------------------------------- */
 
 /*
  * ramet_open() - open a store, or create it with an empty branch `main`.
@@ -256,7 +256,7 @@ RAMET_API int ramet_errno(int code);
  * @out      the handle, owned: ramet_close().
  *
  * Returns 0, or
- *   RAMET_ENOTSTORE  the file is something else, or empty and opened with RAMET_READONLY
+ *   RAMET_ENOTSTORE  the file is something else; or it is empty, and flags forbid to create
  *   RAMET_EFORMAT    a newer format, or features that this version does not know
  *   RAMET_ECORRUPT   the front of the file is damaged, the file was cut short, or a commit that
  *                    was durable is not whole any more. It is never passed over in silence
@@ -408,7 +408,7 @@ typedef int (*ramet_progress_fn)(void *ctx, uint64_t done, uint64_t total);
 RAMET_API int ramet_check(struct ramet_store *store, unsigned flags, ramet_report_fn report,
                           ramet_progress_fn progress, void *ctx);
 
-/* ---- transactions -------------------------------------------------------------------------- */
+/* ---- transactions ---------------------------------------------------------------------------- */
 
 /*
  * ramet_begin() - begin a transaction.
@@ -437,7 +437,7 @@ RAMET_API int ramet_check(struct ramet_store *store, unsigned flags, ramet_repor
  *           transaction by one at a time.
  * Blocks:   RAMET_READ: on device reads alone; never waits for a writer. (It takes one short
  *           lock, of this handle's list of transactions.) RAMET_WRITE: until the branch's writer
- *           has ended (not with RAMET_NOWAIT), and in any case for a commit under way.
+ *           has ended (not with RAMET_NOWAIT). The first one waits for a commit under way, too.
  * Cost:     O(log branches). The first RAMET_WRITE after opening loads the map of free pages.
  */
 RAMET_API int ramet_begin(struct ramet_store *store, const char *ref, unsigned flags,
@@ -571,7 +571,7 @@ RAMET_API int ramet_savepoint(struct ramet_txn *txn, uint32_t *out);
  */
 RAMET_API int ramet_rollback(struct ramet_txn *txn, uint32_t savepoint);
 
-/* ---- maps ---------------------------------------------------------------------------------- */
+/* ---- maps ------------------------------------------------------------------------------------ */
 
 /*
  * ramet_map_open() - a handle for a map of a transaction's version.
@@ -825,7 +825,7 @@ RAMET_API int ramet_del_range(struct ramet_map *map, struct ramet_slice from, st
 RAMET_API int ramet_count_range(struct ramet_map *map, struct ramet_slice from,
                                 struct ramet_slice to, uint64_t *out);
 
-/* ---- cursors ------------------------------------------------------------------------------- */
+/* ---- cursors --------------------------------------------------------------------------------- */
 
 /*
  * ramet_cursor_open() - a cursor on a map.
@@ -964,7 +964,7 @@ RAMET_API int ramet_cursor_get(struct ramet_cursor *c, struct ramet_slice *key,
  */
 RAMET_API void ramet_cursor_close(struct ramet_cursor *c);
 
-/* ---- versions ------------------------------------------------------------------------------ */
+/* ---- versions -------------------------------------------------------------------------------- */
 
 /*
  * ramet_branch_create() - a branch that starts as a ref is.

@@ -15,13 +15,13 @@
 
 #include "ramet.h"
 
-/* ---- failing ------------------------------------------------------------------------------------ */
+/* ---- failing --------------------------------------------------------------------------------- */
 
-/* Keeps the message for this thread (ramet_errmsg()) and returns code. Called once, where the fault is
- * found; callers forward the code unchanged. */
+/* Keeps the message for this thread (ramet_errmsg()) and returns code. Called once, where the fault
+ * is found; callers forward the code unchanged. */
 int rmt_fail(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3), cold));
 
-/* ---- asserting our own mistakes -------------------------------------------------------------------- */
+/* ---- asserting our own mistakes -------------------------------------------------------------- */
 
 _Noreturn void rmt_assert_failed(const char *what, const char *file, int line);
 
@@ -43,7 +43,7 @@ _Noreturn void rmt_assert_failed(const char *what, const char *file, int line);
 #define rmt_assert_slow(x) ((void)sizeof(x))
 #endif
 
-/* ---- cleanup by scope ------------------------------------------------------------------------------ */
+/* ---- cleanup by scope ------------------------------------------------------------------------ */
 
 /* rmt_auto(f) T *x = ...: calls f(x) when x goes out of scope; f must take NULL. */
 #define rmt_auto(f) __attribute__((cleanup(rmt_auto_##f)))
@@ -63,11 +63,11 @@ _Noreturn void rmt_assert_failed(const char *what, const char *file, int line);
     }
 
 /* Takes the pointer out of an rmt_auto variable: the caller of the function owns it now. */
-#define rmt_take(x)             \
-    ({                          \
+#define rmt_take(x)               \
+    ({                            \
         __auto_type taken_ = (x); \
-        (x) = NULL;             \
-        taken_;                 \
+        (x) = NULL;               \
+        taken_;                   \
     })
 
 /* rmt_auto(free): of any pointer. */
@@ -76,7 +76,7 @@ static inline void rmt_auto_free(void *p)
     free(*(void **)p);
 }
 
-/* ---- numbers ------------------------------------------------------------------------------------ */
+/* ---- numbers --------------------------------------------------------------------------------- */
 
 /* False on overflow. */
 #define rmt_add(a, b, out) (!__builtin_add_overflow((a), (b), (out)))
@@ -97,7 +97,7 @@ static inline uint64_t rmt_div_up(uint64_t a, uint64_t b)
     return a / b + (a % b != 0);
 }
 
-/* ---- slices --------------------------------------------------------------------------------------- */
+/* ---- slices ---------------------------------------------------------------------------------- */
 
 static inline struct ramet_slice rmt_slice(const void *data, size_t size)
 {

@@ -35,11 +35,9 @@ const char *ramet_errmsg(void)
 const char *ramet_strerror(int code)
 {
     switch (code) {
-    case 0:
-        return "success";
+    case 0: return "success";
 #define TEXT(name, code_, errno_, text_) \
-    case name:                           \
-        return text_;
+    case name: return text_;
         RAMET_ERRORS(TEXT)
 #undef TEXT
     default:
@@ -53,12 +51,10 @@ int ramet_errno(int code)
 {
     switch (code) {
 #define ERRNO(name, code_, errno_, text_) \
-    case name:                            \
-        return errno_;
+    case name: return errno_;
         RAMET_ERRORS(ERRNO)
 #undef ERRNO
-    default:
-        return code < 0 && code > -4096 ? -code : code == 0 ? 0 : EIO;
+    default: return code < 0 && code > -4096 ? -code : code == 0 ? 0 : EIO;
     }
 }
 

@@ -19,18 +19,18 @@ typedef struct { uint8_t b[6]; } rmt_le48;
 typedef struct { uint8_t b[8]; } rmt_le64;
 /* clang-format on */
 
-#define RMT_LE(bits)                                            \
-    static inline uint##bits##_t rmt_get##bits(rmt_le##bits x)  \
-    {                                                           \
-        uint##bits##_t v;                                       \
-        memcpy(&v, x.b, sizeof(v));                             \
-        return v;                                               \
-    }                                                           \
-    static inline rmt_le##bits rmt_put##bits(uint##bits##_t v)  \
-    {                                                           \
-        rmt_le##bits x;                                         \
-        memcpy(x.b, &v, sizeof(v));                             \
-        return x;                                               \
+#define RMT_LE(bits)                                           \
+    static inline uint##bits##_t rmt_get##bits(rmt_le##bits x) \
+    {                                                          \
+        uint##bits##_t v;                                      \
+        memcpy(&v, x.b, sizeof(v));                            \
+        return v;                                              \
+    }                                                          \
+    static inline rmt_le##bits rmt_put##bits(uint##bits##_t v) \
+    {                                                          \
+        rmt_le##bits x;                                        \
+        memcpy(x.b, &v, sizeof(v));                            \
+        return x;                                              \
     }
 RMT_LE(16)
 RMT_LE(32)

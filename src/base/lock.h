@@ -43,7 +43,7 @@ RMT_AUTO(rmt_lock_give, struct rmt_lock)
 /* Holds a lock until the end of the scope. */
 #define RMT_CAT_(a, b) a##b
 #define RMT_CAT(a, b) RMT_CAT_(a, b)
-#define rmt_lock_scope(l)                                                                   \
+#define rmt_lock_scope(l)                                                                        \
     rmt_auto(rmt_lock_give) struct rmt_lock *RMT_CAT(scope_, __LINE__) __attribute__((unused)) = \
         rmt_lock_taken(l)
 

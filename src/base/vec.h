@@ -21,21 +21,22 @@
         size_t capacity; \
     }
 
-/* Grows *items to hold at least want elements of elem_size bytes. False: no memory, nothing changed. */
+/* Grows *items to hold at least want elements of elem_size bytes. False: no memory, nothing
+ * changed. */
 bool rmt_vec_grow(void **items, size_t *capacity, size_t want, size_t elem_size);
 
-#define rmt_vec_reserve(v, want)                                                                 \
-    ((v)->capacity >= (want) ||                                                                  \
+#define rmt_vec_reserve(v, want) \
+    ((v)->capacity >= (want) ||  \
      rmt_vec_grow((void **)&(v)->items, &(v)->capacity, (want), sizeof(*(v)->items)))
 
 #define rmt_vec_push(v, x) \
     (rmt_vec_reserve((v), (v)->count + 1) && (((v)->items[(v)->count++] = (x)), true))
 
-#define rmt_vec_fini(v)                      \
-    do {                                     \
-        free((v)->items);                    \
-        (v)->items = NULL;                   \
-        (v)->count = (v)->capacity = 0;      \
+#define rmt_vec_fini(v)                 \
+    do {                                \
+        free((v)->items);               \
+        (v)->items = NULL;              \
+        (v)->count = (v)->capacity = 0; \
     } while (0)
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * catalog.h - the records of the catalog, a B+tree that knows all branches, versions, deadlists, limbo
- * and sweeps. FORMAT.md 6.
+ * catalog.h - the records of the catalog, a B+tree that knows all branches, versions, deadlists,
+ * limbo and sweeps. FORMAT.md 6.
  *
  * A key is one letter, then big-endian numbers or a name:
  *   b NAME                    branch            struct rmt_disk_branch
@@ -32,21 +32,21 @@ static_assert(sizeof(struct rmt_disk_branch) == 32, "FORMAT.md 6.1");
 
 #define RMT_VERSION_HEAD 1u
 
-struct rmt_disk_version { /* FORMAT.md 6.2 */
-    rmt_le64 id;          /* of the commit that last moved it */
+struct rmt_disk_version {     /* FORMAT.md 6.2 */
+    rmt_le64 id;              /* of the commit that last moved it */
     struct rmt_disk_ref root; /* of the tree of its maps; none: it has no map */
-    rmt_le64 prev;        /* number of the snapshot it stands on; 0: none */
-    rmt_le64 generation;  /* 1 + that of prev */
-    rmt_le64 skip;        /* number of an ancestor further up, for jumps; it may be gone */
-    rmt_le64 parents[2];  /* ids, as history has it */
+    rmt_le64 prev;            /* number of the snapshot it stands on; 0: none */
+    rmt_le64 generation;      /* 1 + that of prev */
+    rmt_le64 skip;            /* number of an ancestor further up, for jumps; it may be gone */
+    rmt_le64 parents[2];      /* ids, as history has it */
     rmt_le64 time_us;
     rmt_le64 total_pages; /* that it reaches */
     rmt_le64 owned_pages; /* of these born after prev */
     rmt_le64 dead;        /* its deadlist: owner in keys d */
     rmt_le64 child;       /* all its children's numbers, xored */
     rmt_le32 children;
-    rmt_le32 kept;        /* keys k that name it */
-    rmt_le32 flags;       /* RMT_VERSION_HEAD */
+    rmt_le32 kept;  /* keys k that name it */
+    rmt_le32 flags; /* RMT_VERSION_HEAD */
     rmt_le32 zero;
 };
 static_assert(sizeof(struct rmt_disk_version) == 120, "FORMAT.md 6.2");
@@ -61,11 +61,11 @@ struct rmt_disk_keep { /* FORMAT.md 6.3; behind it the author, and what fits of 
 };
 static_assert(sizeof(struct rmt_disk_keep) == 24, "FORMAT.md 6.3");
 
-struct rmt_disk_list { /* FORMAT.md 6.4; behind it the newest runs */
+struct rmt_disk_list {             /* FORMAT.md 6.4; behind it the newest runs */
     rmt_le64 birth_min, birth_max; /* of its pages */
     rmt_le64 pages;
-    rmt_le32 chunks;   /* keys l with more of it, numbered from 0 */
-    rmt_le32 nr_runs;  /* in this record */
+    rmt_le32 chunks;  /* keys l with more of it, numbered from 0 */
+    rmt_le32 nr_runs; /* in this record */
 };
 static_assert(sizeof(struct rmt_disk_list) == 32, "FORMAT.md 6.4");
 
@@ -80,10 +80,11 @@ static_assert(sizeof(struct rmt_disk_list_run) == 16, "FORMAT.md 6.4");
 #define RMT_SWEEP_DEPTH_MAX 52
 struct rmt_disk_sweep { /* FORMAT.md 6.5 */
     struct rmt_disk_ref root;
-    rmt_le64 horizon; /* pages born after it are to be freed */
-    rmt_le64 left;    /* pages still to be freed */
-    rmt_le32 depth;   /* of path; 0: not begun */
-    rmt_le16 path[RMT_SWEEP_DEPTH_MAX]; /* the child under way in each page from the root on; in the last, the next */
+    rmt_le64 horizon;                   /* pages born after it are to be freed */
+    rmt_le64 left;                      /* pages still to be freed */
+    rmt_le32 depth;                     /* of path; 0: not begun */
+    rmt_le16 path[RMT_SWEEP_DEPTH_MAX]; /* the child under way in each page from the root on; in the
+                                           last, the next */
     uint8_t zero[4];
 };
 static_assert(sizeof(struct rmt_disk_sweep) == 144, "FORMAT.md 6.5");

@@ -3,7 +3,8 @@
  * disk.h - the bytes of a store file: FORMAT.md is the law, this is its proof.
  *
  * No policy: sizes, offsets, and the limits of the format. Addresses and births have 48 bits. An id
- * (commit, birth) is legal if it is not 0 and its low 32 bits are not 0: these mean "none" elsewhere.
+ * (commit, birth) is legal if it is not 0 and its low 32 bits are not 0: these mean "none"
+ * elsewhere.
  */
 #ifndef RMT_DISK_H
 #define RMT_DISK_H
@@ -18,13 +19,13 @@
 #define RMT_ADDR_MAX (((uint64_t)1 << 48) - 1)
 #define RMT_LEVEL_MAX 24 /* of a node; a leaf has level 0 */
 
-/* FORMAT.md 2: the front of the file. Two blocks of 64 KiB; in each a slot and, in the next sector, a
- * seal. Pages that hold data begin behind them. */
+/* FORMAT.md 2: the front of the file. Two blocks of 64 KiB; in each a slot and, in the next sector,
+ * a seal. Pages that hold data begin behind them. */
 #define RMT_BLOCK_SIZE 65536u
 #define RMT_META_SIZE (2 * RMT_BLOCK_SIZE)
 #define RMT_SECTOR_SIZE 512u
 
-/* ---- 1. references ---------------------------------------------------------------------------------- */
+/* ---- 1. references --------------------------------------------------------------------------- */
 
 struct rmt_disk_ref { /* FORMAT.md 1.1; all zero: none */
     rmt_le48 addr;    /* in pages */
@@ -43,7 +44,7 @@ static_assert(sizeof(struct rmt_disk_run) == 20, "FORMAT.md 1.2");
 static_assert(offsetof(struct rmt_disk_run, pages) == 16, "FORMAT.md 1.2");
 #define RMT_RUN_PAGES_MAX 64u
 
-/* ---- 3. slots and seals ------------------------------------------------------------------------------ */
+/* ---- 3. slots and seals ---------------------------------------------------------------------- */
 
 #define RMT_SLOT_MAGIC "ramet\r\n\x1a"
 #define RMT_SEAL_MAGIC "rametsea"
@@ -54,16 +55,16 @@ struct rmt_disk_slot { /* FORMAT.md 3.1 */
     uint8_t magic[8];
     rmt_le32 format;
     rmt_le32 page_size;
-    rmt_le32 refuse;    /* feature bits: unknown ones: do not open */
-    rmt_le32 readonly;  /* unknown ones: open read-only */
-    rmt_le32 ignore;    /* unknown ones do not matter */
-    rmt_le32 flags;     /* RMT_SLOT_* */
+    rmt_le32 refuse;   /* feature bits: unknown ones: do not open */
+    rmt_le32 readonly; /* unknown ones: open read-only */
+    rmt_le32 ignore;   /* unknown ones do not matter */
+    rmt_le32 flags;    /* RMT_SLOT_* */
     uint8_t store_id[16];
-    rmt_le64 id;        /* of the commit */
-    rmt_le64 durable;   /* newest id known to be durable when this was written */
-    rmt_le64 ceiling;   /* no page was stamped above it while this slot was the newest durable one */
-    rmt_le64 pages;     /* the file is at least so long */
-    rmt_le64 number;    /* last number given to a version, branch, list or sweep */
+    rmt_le64 id;      /* of the commit */
+    rmt_le64 durable; /* newest id known to be durable when this was written */
+    rmt_le64 ceiling; /* no page was stamped above it while this slot was the newest durable one */
+    rmt_le64 pages;   /* the file is at least so long */
+    rmt_le64 number;  /* last number given to a version, branch, list or sweep */
     struct rmt_disk_ref catalog;
     struct rmt_disk_ref log; /* newest page of the space log */
     rmt_le64 data_pages;     /* accounts: the five add up with the meta pages to .pages */
@@ -94,9 +95,10 @@ struct rmt_disk_seal { /* FORMAT.md 3.2 */
 };
 static_assert(sizeof(struct rmt_disk_seal) == RMT_SECTOR_SIZE, "FORMAT.md 3.2");
 
-/* ---- 4. nodes ----------------------------------------------------------------------------------------- */
+/* ---- 4. nodes -------------------------------------------------------------------------------- */
 
-enum rmt_node_kind { /* 0 is never valid */
+/* 0 is never valid. */
+enum rmt_node_kind {
     RMT_NODE_LEAF = 1,
     RMT_NODE_INNER = 2,
     RMT_NODE_LOG = 3,
@@ -117,8 +119,8 @@ static_assert(sizeof(struct rmt_disk_node) == 32, "FORMAT.md 4.1");
 static_assert(offsetof(struct rmt_disk_node, count) == 24, "FORMAT.md 4.1");
 static_assert(offsetof(struct rmt_disk_node, kind) == 28, "FORMAT.md 4.1");
 
-struct rmt_disk_cell {   /* FORMAT.md 4.3: of a leaf; behind it the key's tail, then the value */
-    rmt_le16 suffix_size; /* bytes of the key after the prefix; bit 15: the value is an extent record */
+struct rmt_disk_cell {    /* FORMAT.md 4.3: of a leaf; behind it the key's tail, then the value */
+    rmt_le16 suffix_size; /* bytes of the key after the prefix; bit 15: value is extent record */
     rmt_le16 value_size;
 };
 static_assert(sizeof(struct rmt_disk_cell) == 4, "FORMAT.md 4.3");
@@ -127,14 +129,14 @@ static_assert(sizeof(struct rmt_disk_cell) == 4, "FORMAT.md 4.3");
 #define RMT_EXTENT_RUNS 4
 struct rmt_disk_extents { /* FORMAT.md 4.4: a value too large for its leaf */
     rmt_le64 size;        /* of the value, bytes */
-    uint8_t level;        /* 0: the runs hold the value; n: they hold runs (20 bytes each) of level n-1 */
+    uint8_t level; /* 0: the runs hold the value; n: they hold runs (20 bytes each) of level n-1 */
     uint8_t zero[7];
     struct rmt_disk_run runs[RMT_EXTENT_RUNS]; /* unused ones are zero, and last */
 };
 static_assert(sizeof(struct rmt_disk_extents) == 96, "FORMAT.md 4.4");
 #define RMT_EXTENTS_PRIVATE 0xff /* .level in memory only: the value is not yet in the file */
 
-/* ---- 5. the space map --------------------------------------------------------------------------------- */
+/* ---- 5. the space map ------------------------------------------------------------------------ */
 
 struct rmt_disk_region { /* FORMAT.md 5.1; behind it a bit a page: 1: not free */
     struct rmt_disk_node node;
@@ -147,12 +149,13 @@ struct rmt_disk_log { /* FORMAT.md 5.2; behind it chunks, oldest first */
     struct rmt_disk_node node;
     struct rmt_disk_ref prev; /* the page before; none: the log begins here */
     rmt_le32 used;            /* bytes of chunks */
-    rmt_le32 length;          /* pages of the log that were needed when this one was written, itself too */
+    rmt_le32 length; /* pages of the log that were needed when this one was written, itself too */
     uint8_t zero[8];
 };
 static_assert(sizeof(struct rmt_disk_log) == 64, "FORMAT.md 5.2");
 
-struct rmt_disk_chunk { /* FORMAT.md 5.3; behind it the regions, then the spans freed, then those taken */
+struct rmt_disk_chunk { /* FORMAT.md 5.3; behind it the regions, then the spans freed, then those
+                           taken */
     rmt_le64 id;        /* of the commit */
     rmt_le32 nr_regions;
     rmt_le32 nr_freed;
@@ -173,7 +176,7 @@ struct rmt_disk_span { /* pages side by side */
 };
 static_assert(sizeof(struct rmt_disk_span) == 12, "FORMAT.md 5.3");
 
-/* ---- in memory ---------------------------------------------------------------------------------------- */
+/* ---- in memory ------------------------------------------------------------------------------- */
 
 struct rmt_ref {
     uint64_t addr, birth;

@@ -77,10 +77,10 @@ struct rmt_io_ops {
 
 struct rmt_io {
     const struct rmt_io_ops *ops;
-    const char *path;  /* for messages; "memory" if there is none. Owned by the back end */
-    bool readonly;     /* set once in open */
-    bool created;      /* set once in open: the file is new, or was empty, and may be written */
-    bool durable;      /* set once in open: false for memory: flushes and recovery mean nothing */
+    const char *path; /* for messages; "memory" if there is none. Owned by the back end */
+    bool readonly;    /* set once in open */
+    bool created;     /* set once in open: the file is new, or was empty, and may be written */
+    bool durable;     /* set once in open: false for memory: flushes and recovery mean nothing */
 };
 
 enum rmt_io_open_flags {

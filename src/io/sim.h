@@ -14,13 +14,14 @@
 
 struct rmt_sim;
 
-enum rmt_sim_fate {   /* of every sector written since the last sync, at a cut */
-    RMT_SIM_KEEP,     /* all of it reached the disk */
-    RMT_SIM_DROP,     /* nothing did */
-    RMT_SIM_TEAR,     /* each write: kept, dropped or torn between two sectors, at random */
-    RMT_SIM_SCATTER,  /* each sector of each write: kept or dropped at random; the older of two
-                       * writes of one sector may be what is kept */
-    RMT_SIM_FATES
+enum rmt_sim_fate {                  /* of every sector written since the last sync, at a cut */
+                    RMT_SIM_KEEP,    /* all of it reached the disk */
+                    RMT_SIM_DROP,    /* nothing did */
+                    RMT_SIM_TEAR,    /* each write: kept, dropped or torn between two sectors, at
+                                        random */
+                    RMT_SIM_SCATTER, /* each sector of each write: kept or dropped at random; the
+                                      * older of two writes of one sector may be what is kept */
+                    RMT_SIM_FATES
 };
 
 /* capacity_bytes: of the disk; growing past it is -ENOSPC. */

@@ -29,7 +29,8 @@ int rmt_pages_init(struct rmt_pages *pages, struct rmt_io *io, uint32_t page_siz
     pages->node_check = node_check;
     atomic_init(&pages->nr_pages, size >> pages->page_shift);
     if (size > reserve)
-        return rmt_fail(-EFBIG, "store '%s' is larger than the %" PRIu64 " bytes that can be mapped here",
+        return rmt_fail(-EFBIG,
+                        "store '%s' is larger than the %" PRIu64 " bytes that can be mapped here",
                         io->path, reserve);
     pages->verified = rmt_reserve_new(2 * pages->reserved * sizeof(*pages->verified));
     if (!pages->verified)
@@ -39,20 +40,23 @@ int rmt_pages_init(struct rmt_pages *pages, struct rmt_io *io, uint32_t page_siz
 
 void rmt_pages_fini(struct rmt_pages *pages)
 {
-    rmt_reserve_free((void *)(uintptr_t)pages->verified, 2 * pages->reserved * sizeof(*pages->verified));
+    rmt_reserve_free((void *)(uintptr_t)pages->verified,
+                     2 * pages->reserved * sizeof(*pages->verified));
     pages->verified = NULL;
 }
 
 void rmt_pages_forget(struct rmt_pages *pages)
 {
-    rmt_reserve_clear((void *)(uintptr_t)pages->verified, 2 * pages->reserved * sizeof(*pages->verified));
+    rmt_reserve_clear((void *)(uintptr_t)pages->verified,
+                      2 * pages->reserved * sizeof(*pages->verified));
 }
 
 /* The pages [addr, addr + len) are in the file, as it is now. */
 static int within_file(struct rmt_pages *pages, uint64_t addr, uint64_t len)
 {
     if (addr < pages->first || addr >= pages->reserved || len > pages->reserved - addr)
-        return rmt_fail(RAMET_ECORRUPT, "store '%s': a reference to page %" PRIu64 ", which cannot be",
+        return rmt_fail(RAMET_ECORRUPT,
+                        "store '%s': a reference to page %" PRIu64 ", which cannot be",
                         pages->io->path, addr);
     if (addr + len <= atomic_load_explicit(&pages->nr_pages, memory_order_relaxed))
         return 0;
@@ -63,7 +67,8 @@ static int within_file(struct rmt_pages *pages, uint64_t addr, uint64_t len)
     atomic_store_explicit(&pages->nr_pages, size >> pages->page_shift, memory_order_relaxed);
     if (addr + len > size >> pages->page_shift)
         return rmt_fail(RAMET_ECORRUPT,
-                        "store '%s': page %" PRIu64 " lies behind the end of the file: it was cut short",
+                        "store '%s': page %" PRIu64
+                        " lies behind the end of the file: it was cut short",
                         pages->io->path, addr);
     return 0;
 }
@@ -71,8 +76,10 @@ static int within_file(struct rmt_pages *pages, uint64_t addr, uint64_t len)
 int rmt_page_load(struct rmt_pages *pages, struct rmt_ref ref, enum rmt_node_kind kind, void *buf)
 {
     if (!rmt_ref_plausible(pages, ref, RMT_ID_MAX))
-        return rmt_fail(RAMET_ECORRUPT, "store '%s': a reference to page %" PRIu64 ", birth %" PRIu64
-                        ", which cannot be", pages->io->path, ref.addr, ref.birth);
+        return rmt_fail(RAMET_ECORRUPT,
+                        "store '%s': a reference to page %" PRIu64 ", birth %" PRIu64
+                        ", which cannot be",
+                        pages->io->path, ref.addr, ref.birth);
     int rc = within_file(pages, ref.addr, 1);
     if (rc < 0)
         return rc;
@@ -88,7 +95,8 @@ int rmt_page_load(struct rmt_pages *pages, struct rmt_ref ref, enum rmt_node_kin
         wrong = "it belongs elsewhere";
     else if (rmt_get64(node->birth) != ref.birth)
         wrong = "it is of another commit";
-    else if (kind ? node->kind != kind : node->kind != RMT_NODE_LEAF && node->kind != RMT_NODE_INNER)
+    else if (kind ? node->kind != kind
+                  : node->kind != RMT_NODE_LEAF && node->kind != RMT_NODE_INNER)
         wrong = "it is of another kind";
     if (wrong)
         return rmt_fail(RAMET_ECORRUPT, "store '%s': page %" PRIu64 " (birth %" PRIu64 "): %s",
@@ -122,8 +130,10 @@ int rmt_page_data(struct rmt_pages *pages, const struct rmt_disk_run *run, const
     struct rmt_ref ref = rmt_ref_load(&run->ref);
     uint64_t len = rmt_get32(run->pages);
     if (!rmt_ref_plausible(pages, ref, RMT_ID_MAX) || len == 0 || len > RMT_RUN_PAGES_MAX)
-        return rmt_fail(RAMET_ECORRUPT, "store '%s': a run of %" PRIu64 " pages at page %" PRIu64
-                        ", which cannot be", pages->io->path, len, ref.addr);
+        return rmt_fail(RAMET_ECORRUPT,
+                        "store '%s': a run of %" PRIu64 " pages at page %" PRIu64
+                        ", which cannot be",
+                        pages->io->path, len, ref.addr);
     if (!data_known(pages, ref, len)) {
         int rc = within_file(pages, ref.addr, len);
         if (rc < 0)
@@ -136,9 +146,10 @@ int rmt_page_data(struct rmt_pages *pages, const struct rmt_disk_run *run, const
         if (rc < 0)
             return rc;
         if (rmt_data_sum(buf, size, pages->seed, ref.addr, ref.birth) != ref.sum)
-            return rmt_fail(RAMET_ECORRUPT, "store '%s': %" PRIu64 " pages of a value at page %" PRIu64
-                            " (birth %" PRIu64 "): the checksum is wrong", pages->io->path, len, ref.addr,
-                            ref.birth);
+            return rmt_fail(RAMET_ECORRUPT,
+                            "store '%s': %" PRIu64 " pages of a value at page %" PRIu64
+                            " (birth %" PRIu64 "): the checksum is wrong",
+                            pages->io->path, len, ref.addr, ref.birth);
         rmt_data_known(pages, ref.addr, len, ref.birth);
     }
     *out = (const uint8_t *)rmt_page_at(pages, ref.addr);

@@ -2,12 +2,12 @@
 /*
  * page.h - the page store: pages of one file, read through a mapping, verified on first touch.
  *
- * Knows where pages are and whether they are what their reference says; not which are in use (space.h),
- * nor what they mean, except through node_check, which the tree puts here.
+ * Knows where pages are and whether they are what their reference says; not which are in use
+ * (space.h), nor what they mean, except through node_check, which the tree puts here.
  *
  * A page is verified by the first thread of a process that reads it: a pread, its checksum, its
- * structure. What is remembered is the low half of its birth, so that an address used again is verified
- * anew. 0 is "not verified"; the low half of a legal birth is never 0.
+ * structure. What is remembered is the low half of its birth, so that an address used again is
+ * verified anew. 0 is "not verified"; the low half of a legal birth is never 0.
  */
 #ifndef RMT_PAGE_H
 #define RMT_PAGE_H
@@ -19,16 +19,19 @@
 #include "io/io.h"
 
 struct rmt_pages {
-    struct rmt_io *io;     /* set once in open, as all below but nr_pages */
-    const uint8_t *base;   /* the mapping */
+    struct rmt_io *io;   /* set once in open, as all below but nr_pages */
+    const uint8_t *base; /* the mapping */
     uint32_t page_size;
     uint32_t page_shift;
-    uint64_t seed;         /* of checksums: from the store id */
-    uint64_t first;        /* first page that may hold data */
-    uint64_t reserved;     /* pages of the mapping: no address is at or above it */
-    _Atomic uint32_t *verified; /* [2 * reserved]: as nodes, then as data; atomic: relaxed, for pages do not change */
-    _Atomic uint64_t nr_pages;  /* of the file, as far as this process knows; atomic: relaxed, only grows */
-    /* Judges an untrusted node page whose header and checksum are right; pages is for sizes and limits. */
+    uint64_t seed;              /* of checksums: from the store id */
+    uint64_t first;             /* first page that may hold data */
+    uint64_t reserved;          /* pages of the mapping: no address is at or above it */
+    _Atomic uint32_t *verified; /* [2 * reserved]: as nodes, then as data; atomic: relaxed, for
+                                   pages do not change */
+    _Atomic uint64_t nr_pages;  /* of the file, as far as this process knows; atomic: relaxed, only
+                                   grows */
+    /* Judges an untrusted node page whose header and checksum are right; pages is for sizes and
+     * limits. */
     int (*node_check)(const struct rmt_pages *pages, const struct rmt_disk_node *node);
 };
 
@@ -70,7 +73,8 @@ static inline int rmt_page_read(struct rmt_pages *pages, struct rmt_ref ref,
 }
 
 /* Remembers that len pages of raw data are verified, or were written by us. */
-static inline void rmt_data_known(struct rmt_pages *pages, uint64_t addr, uint64_t len, uint64_t birth)
+static inline void rmt_data_known(struct rmt_pages *pages, uint64_t addr, uint64_t len,
+                                  uint64_t birth)
 {
     for (uint64_t i = pages->reserved + addr; len; i++, len--)
         atomic_store_explicit(&pages->verified[i], (uint32_t)birth, memory_order_relaxed);
@@ -82,15 +86,17 @@ static inline void rmt_page_known(struct rmt_pages *pages, uint64_t addr, uint64
     atomic_store_explicit(&pages->verified[addr], (uint32_t)birth, memory_order_relaxed);
 }
 
-/* Reads a page into the caller's page_size bytes and judges it, remembering nothing. kind 0: a leaf or an
- * inner node, judged by node_check too; else that kind, whose contents are the caller's to judge. */
+/* Reads a page into the caller's page_size bytes and judges it, remembering nothing. kind 0: a leaf
+ * or an inner node, judged by node_check too; else that kind, whose contents are the caller's to
+ * judge. */
 int rmt_page_load(struct rmt_pages *pages, struct rmt_ref ref, enum rmt_node_kind kind, void *buf);
 
 /* As rmt_page_read(), of a run of raw data. The bytes are pages << page_shift long. */
 int rmt_page_data(struct rmt_pages *pages, const struct rmt_disk_run *run, const uint8_t **out);
 
 /* True if a reference that was read from a file can be of a page written at or before birth. */
-static inline bool rmt_ref_plausible(const struct rmt_pages *pages, struct rmt_ref ref, uint64_t birth)
+static inline bool rmt_ref_plausible(const struct rmt_pages *pages, struct rmt_ref ref,
+                                     uint64_t birth)
 {
     return ref.addr >= pages->first && ref.addr < pages->reserved && rmt_id_legal(ref.birth) &&
            ref.birth <= birth;
@@ -102,7 +108,7 @@ struct rmt_runs {
     size_t count, capacity;
 };
 
-/* Adds pages; joins them to the last run where they follow it. False: no memory, nothing changed. */
+/* Adds pages; joins them to the last run where they follow it. False: no memory, none added. */
 static inline bool rmt_runs_push(struct rmt_runs *runs, uint64_t addr, uint64_t len, uint64_t birth)
 {
     struct rmt_run *last = runs->count ? &runs->items[runs->count - 1] : NULL;
@@ -114,18 +120,19 @@ static inline bool rmt_runs_push(struct rmt_runs *runs, uint64_t addr, uint64_t 
     return rmt_vec_push(runs, run);
 }
 
-/* ---- writing: one commit's pages on their way to the file ------------------------------------------ */
+/* ---- writing: one commit's pages on their way to the file ------------------------------------ */
 
 /*
- * Pages are given addresses in the order they come, from as few runs of free pages as there are, and
- * written in large pieces by rmt_writer_flush(). Private pages and data are borrowed until then.
+ * Pages are given addresses in the order they come, from as few runs of free pages as there are,
+ * and written in large pieces by rmt_writer_flush(). Private pages and data are borrowed until
+ * then.
  */
 struct rmt_writer;
 
 /*
  * rmt_writer_node() - gives a finished node page its address and checksum, and queues it.
  *
- * @page  page_size bytes, in its final form but for checksum, addr and birth, which are filled here.
+ * @page  page_size bytes, in its final form but for checksum, addr and birth: these are filled.
  * @out   the reference that its parent must hold.
  * Returns 0, -ENOSPC, -ENOMEM, or what writing gave.
  */
@@ -134,8 +141,8 @@ int rmt_writer_node(struct rmt_writer *w, void *page, struct rmt_ref *out);
 /*
  * rmt_writer_data() - queues the beginning of len bytes of raw data as one run.
  *
- * At most RMT_RUN_PAGES_MAX pages, fewer if free pages are scattered, at least one. The last page is filled up
- * with zeros. Call again with the rest until all is taken.
+ * At most RMT_RUN_PAGES_MAX pages, fewer if free pages are scattered, at least one. The last page
+ * is filled up with zeros. Call again with the rest until all is taken.
  */
 int rmt_writer_data(struct rmt_writer *w, const void *data, size_t len, struct rmt_disk_run *out,
                     size_t *out_taken);

@@ -29,7 +29,8 @@ static int claim_process(struct rmt_shared *shared)
         if (atomic_load(&bytes->processes[i].used) &&
             shared->io->ops->locked(shared->io, RMT_BYTE_PROCESS + i) == 1)
             continue;
-        int rc = shared->io->ops->lock(shared->io, RMT_BYTE_PROCESS + i, RMT_IO_LOCK_EXCLUSIVE, false);
+        int rc =
+            shared->io->ops->lock(shared->io, RMT_BYTE_PROCESS + i, RMT_IO_LOCK_EXCLUSIVE, false);
         if (rc == -EAGAIN)
             continue;
         if (rc < 0)
@@ -62,7 +63,8 @@ static int open_locked(struct rmt_shared *shared, const uint8_t store_id[16])
     if (shared->alone && atomic_load(&shared->bytes->poisoned))
         shared->known = false; /* what is in the machine's caches is not to be trusted */
     if (!shared->alone && !shared->known)
-        return rmt_fail(-EBUSY, "store '%s' is open in a process whose lock file this version cannot share",
+        return rmt_fail(-EBUSY,
+                        "store '%s' is open in a process whose lock file this version cannot share",
                         io->path);
     if (shared->alone && shared->known) {
         memset(shared->bytes->processes, 0, sizeof(shared->bytes->processes));
@@ -141,7 +143,7 @@ uint64_t rmt_shared_newest(struct rmt_shared *shared, struct rmt_disk_slot *out)
     }
 }
 
-/* ---- readers ------------------------------------------------------------------------------------- */
+/* ---- readers --------------------------------------------------------------------------------- */
 
 int rmt_reader_claim(struct rmt_shared *shared, struct rmt_reader_slot **out)
 {
@@ -226,15 +228,16 @@ bool rmt_readers_need(const struct rmt_readers *readers, uint64_t birth, uint64_
     return lo < readers->count && readers->v[lo] < freed;
 }
 
-int rmt_readers_list(struct rmt_shared *shared, const struct rmt_reader_slot *own, rmt_readers_fn fn,
-                     void *ctx)
+int rmt_readers_list(struct rmt_shared *shared, const struct rmt_reader_slot *own,
+                     rmt_readers_fn fn, void *ctx)
 {
     int8_t asked[RMT_PROCESSES] = {0};
     uint32_t high = atomic_load(&shared->bytes->readers_high);
     for (uint32_t i = 0; i < high; i++) {
         struct rmt_reader_slot *slot = &shared->bytes->readers[i];
         uint64_t owner = atomic_load(&slot->owner), v = atomic_load(&slot->v);
-        if (slot == own || owner == 0 || owner > RMT_PROCESSES || v == 0 || is_dead(shared, owner, asked))
+        if (slot == own || owner == 0 || owner > RMT_PROCESSES || v == 0 ||
+            is_dead(shared, owner, asked))
             continue;
         int rc = fn(ctx, shared->bytes->processes[owner - 1].pid, v & ~RMT_ENTERING,
                     atomic_load(&slot->since_ms));

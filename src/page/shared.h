@@ -1,16 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * shared.h - what the processes that have one store open share: the lock file's bytes and byte locks.
+ * shared.h - what the processes that have one store open share: the lock file's bytes and byte
+ * locks.
  *
  * Three things live here: the newest published version, from which every transaction starts; the
  * highest id given out; a slot for every open read transaction. All are only worth something during
- * one boot of the machine: the first to open the store decides whether they are (rmt_shared_open()).
+ * one boot of the machine: the first to open the store decides whether they are
+ * (rmt_shared_open()).
  *
- * The interval rule: a page born at b, unreachable since commit f, is needed by a reader of version v if
- * b <= v < f. A reader first stores "entering, newest published id", then looks for its version, then stores that version's id;
- * while it is entering it may need any page with f above what it stored.
- * Ordering: the reader's store and its next load of `published` are sequentially consistent, as are the writer's
- * publishing and its later look at the slots. A reader that the writer does not see sees what the writer published.
+ * The interval rule: a page born at b, unreachable since commit f, is needed by a reader of version
+ * v if b <= v < f. A reader first stores "entering, newest published id", then looks for its
+ * version, then stores that version's id; while it is entering it may need any page with f above
+ * what it stored.
+ *
+ * Ordering: the reader's store and its next load of `published` are sequentially
+ * consistent, as are the writer's publishing and its later look at the slots. A reader that the
+ * writer does not see sees what the writer published.
  */
 #ifndef RMT_SHARED_H
 #define RMT_SHARED_H
@@ -27,7 +32,8 @@ enum {
     RMT_BYTE_COMMIT = 3,  /* the commit lock */
     RMT_BYTE_PROCESS = 1 << 16,
 };
-#define RMT_BYTE_BRANCH ((uint64_t)1 << 32) /* + number of the branch: its writer lock; below 2^61 */
+/* + number of the branch: its writer lock; below 2^61 */
+#define RMT_BYTE_BRANCH ((uint64_t)1 << 32)
 
 #define RMT_PROCESSES 256
 #define RMT_READERS 4096
@@ -35,10 +41,10 @@ enum {
 #define RMT_ENTERING ((uint64_t)1 << 63)
 
 struct rmt_reader_slot {
-    _Atomic uint64_t v;       /* 0: not reading; a version's id; or RMT_ENTERING | id */
-    _Atomic uint64_t owner;   /* 0: free; 1 + index of the process */
+    _Atomic uint64_t v;        /* 0: not reading; a version's id; or RMT_ENTERING | id */
+    _Atomic uint64_t owner;    /* 0: free; 1 + index of the process */
     _Atomic uint64_t since_ms; /* io clock */
-    uint64_t pad[5];          /* a cache line each */
+    uint64_t pad[5];           /* a cache line each */
 };
 static_assert(sizeof(struct rmt_reader_slot) == 64, "one cache line");
 
@@ -59,18 +65,18 @@ struct rmt_shared_bytes {
     uint8_t boot_id[16];
     uint8_t store_id[16];
     /* guarded by the commit lock */
-    _Atomic uint64_t last_id;  /* highest id given out */
-    uint64_t durable_ceiling;  /* ceiling of the newest durable slot */
-    uint64_t durable_id;
-    uint64_t slot_ids[2];      /* what the two slots on disk hold; 0: nothing */
-    uint32_t durable_index;    /* the slot that holds durable_id */
-    uint32_t new_epoch;        /* ids may have been used that nobody knows of: see rmt_commit_begin() */
-    uint64_t lost_id;          /* opening fell back past this commit; 0: it did not */
-    struct rmt_disk_slot durable; /* the newest durable slot */
-    _Atomic uint32_t poisoned; /* a flush failed */
+    _Atomic uint64_t last_id;    /* highest id given out */
+    uint64_t durable_ceiling;    /* ceiling of the newest durable slot */
+    _Atomic uint64_t durable_id; /* atomic: ramet_stat() reads it without the lock */
+    uint64_t slot_ids[2];        /* what the two slots on disk hold; 0: nothing */
+    uint32_t durable_index;      /* the slot that holds durable_id */
+    uint32_t new_epoch; /* ids may have been used that nobody knows of: see rmt_commit_begin() */
+    uint64_t lost_id;   /* opening fell back past this commit; 0: it did not */
+    struct rmt_disk_slot durable;  /* the newest durable slot */
+    _Atomic uint32_t poisoned;     /* a flush failed */
     _Atomic uint32_t readers_high; /* no reader slot at or above it was ever claimed */
     /* atomic: seq_cst, pairs with rmt_reader_enter() */
-    _Alignas(64) _Atomic uint64_t published; /* number of the newest publication */
+    _Alignas(64) _Atomic uint64_t published;               /* number of the newest publication */
     _Alignas(64) struct rmt_published ring[RMT_PUBLISHED]; /* number % RMT_PUBLISHED */
     struct rmt_process_slot processes[RMT_PROCESSES];
     _Alignas(64) struct rmt_reader_slot readers[RMT_READERS];
@@ -81,13 +87,15 @@ struct rmt_shared {
     struct rmt_shared_bytes *bytes;
     uint32_t process; /* our index */
     bool alone;       /* set once in open: nobody else had the store open: recover */
-    bool known;       /* set once in open: the bytes are of this boot: ids and caches are to be trusted */
+    bool known; /* set once in open: the bytes are of this boot: ids and caches are to be trusted */
 };
 
 /*
- * Opens the shared bytes and takes RMT_BYTE_OPEN, which the caller gives back with rmt_shared_ready()
- * when the store is recovered. If alone, readers and processes are cleared, and if the bytes
- * are not known to be of this boot and of this store, everything is.
+ * Opens the shared bytes and takes RMT_BYTE_OPEN, which the caller gives back with
+ * rmt_shared_ready() when the store is recovered. If alone, readers and processes are cleared, and
+ * if the bytes are not known to be of this boot and of this store, everything is.
+ *
+ * Returns 0, or
  *   -EBUSY  more than RMT_PROCESSES processes have the store open
  */
 int rmt_shared_open(struct rmt_shared *shared, struct rmt_io *io, const uint8_t store_id[16]);
@@ -99,7 +107,7 @@ void rmt_shared_publish(struct rmt_shared *shared, const struct rmt_disk_slot *s
 /* The newest version. Returns its publication number. Never waits: tries again only if lapped. */
 uint64_t rmt_shared_newest(struct rmt_shared *shared, struct rmt_disk_slot *out);
 
-/* ---- readers ------------------------------------------------------------------------------------- */
+/* ---- readers --------------------------------------------------------------------------------- */
 
 /* A free reader slot. -EBUSY: all RMT_READERS are taken. */
 int rmt_reader_claim(struct rmt_shared *shared, struct rmt_reader_slot **out);
@@ -129,8 +137,9 @@ void rmt_readers_look(struct rmt_shared *shared, struct rmt_readers *out);
 bool rmt_readers_need(const struct rmt_readers *readers, uint64_t birth, uint64_t freed);
 
 typedef int (*rmt_readers_fn)(void *ctx, uint32_t pid, uint64_t v, uint64_t since_ms);
-/* Calls fn for every slot in use but that of the caller (may be NULL). Nonzero stops and is returned. */
-int rmt_readers_list(struct rmt_shared *shared, const struct rmt_reader_slot *own, rmt_readers_fn fn,
-                     void *ctx);
+/* Calls fn for every slot in use but that of the caller (may be NULL). Nonzero stops and is
+ * returned. */
+int rmt_readers_list(struct rmt_shared *shared, const struct rmt_reader_slot *own,
+                     rmt_readers_fn fn, void *ctx);
 
 #endif

@@ -11,7 +11,8 @@
 #define GROW_MAX 16384
 /* Runs shorter than this are passed over while there is enough else. */
 #define RUN_MIN 16
-/* A region is written for so many bytes of log: bounds the log to this times the number of regions. */
+/* A region is written for so many bytes of log: bounds the log to this times the number of regions.
+ */
 #define REGION_DEBT 2048
 
 #define WORD(page) ((page) / 64)
@@ -59,7 +60,7 @@ void rmt_space_unload(struct rmt_space *space)
     clear(space);
 }
 
-/* ---- bits ----------------------------------------------------------------------------------------- */
+/* ---- bits ------------------------------------------------------------------------------------ */
 
 static int add_region(struct rmt_space *space, uint64_t since)
 {
@@ -76,7 +77,8 @@ static int add_region(struct rmt_space *space, uint64_t since)
     return 0;
 }
 
-/* Regions for all pages of the file. */
+/* Regions for all pages of the file. With the commit lock too: growing for a reserve leaves it to
+ * those who take and free, so that regions stay where they are while others look at them. */
 static int cover(struct rmt_space *space, uint64_t since)
 {
     while (space->regions.count * space->region_pages < space->nr_pages) {
@@ -94,9 +96,18 @@ static bool taken(const struct rmt_space *space, uint64_t addr)
     return region->bits[WORD(i)] & BIT(i);
 }
 
-bool rmt_space_is_free(const struct rmt_space *space, uint64_t addr)
+bool rmt_space_is_free(struct rmt_space *space, uint64_t addr)
 {
-    return addr < space->nr_pages && !taken(space, addr);
+    rmt_lock_scope(&space->lock);
+    return addr < space->nr_pages &&
+           (addr >= space->regions.count * space->region_pages || !taken(space, addr));
+}
+
+void rmt_space_count(struct rmt_space *space, uint64_t *out_pages, uint64_t *out_free)
+{
+    rmt_lock_scope(&space->lock);
+    *out_pages = space->nr_pages;
+    *out_free = space->nr_free;
 }
 
 static void set(struct rmt_space *space, uint64_t addr, uint64_t len, bool value)
@@ -142,9 +153,10 @@ static uint64_t find(const struct rmt_space *space, uint64_t addr, uint64_t end,
     return end;
 }
 
-/* ---- taking and freeing --------------------------------------------------------------------------- */
+/* ---- taking and freeing ---------------------------------------------------------------------- */
 
-/* Grows the file so that at least want pages are free beyond what is promised. Called with the lock. */
+/* Grows the file so that at least want pages are free beyond what is promised. Called with the
+ * lock. */
 static int grow_locked(struct rmt_space *space, uint64_t want)
 {
     uint64_t step = rmt_min(rmt_max(space->nr_pages / 8, GROW_MIN), GROW_MAX);
@@ -157,13 +169,7 @@ static int grow_locked(struct rmt_space *space, uint64_t want)
                             space->pages->io->path);
         rc = space->pages->io->ops->grow(space->pages->io, nr << space->pages->page_shift);
         if (rc == 0) {
-            uint64_t was = space->nr_pages;
             space->nr_pages = nr;
-            rc = cover(space, 0);
-            if (rc < 0) {
-                space->nr_pages = was;
-                return rc;
-            }
             space->nr_free += tries[i];
             atomic_store_explicit(&space->pages->nr_pages, nr, memory_order_relaxed);
             return 0;
@@ -218,7 +224,8 @@ static bool look(struct rmt_space *space, uint64_t want, uint64_t least, struct 
     }
 }
 
-static int note(struct rmt_span **items, size_t *count, size_t *capacity, uint64_t addr, uint64_t len)
+static int note(struct rmt_span **items, size_t *count, size_t *capacity, uint64_t addr,
+                uint64_t len)
 {
     if (*count && (*items)[*count - 1].addr + (*items)[*count - 1].len == addr) {
         (*items)[*count - 1].len += len;
@@ -237,6 +244,9 @@ int rmt_space_take(struct rmt_space *space, uint64_t want, struct rmt_span *out)
     struct rmt_span span;
     uint64_t least = rmt_min(want, RUN_MIN);
     for (;;) {
+        int covered = cover(space, 0);
+        if (covered < 0)
+            return covered;
         if (look(space, want, space->scattered ? 1 : least, &span))
             break;
         /* Holes are filled before the file grows, unless they are few. */
@@ -251,7 +261,8 @@ int rmt_space_take(struct rmt_space *space, uint64_t want, struct rmt_span *out)
             space->scattered = true;
         }
     }
-    int rc = note(&space->taken.items, &space->taken.count, &space->taken.capacity, span.addr, span.len);
+    int rc =
+        note(&space->taken.items, &space->taken.count, &space->taken.capacity, span.addr, span.len);
     if (rc < 0)
         return rc;
     set(space, span.addr, span.len, true);
@@ -276,11 +287,15 @@ void rmt_space_untake(struct rmt_space *space, uint64_t addr, uint64_t len)
 int rmt_space_free(struct rmt_space *space, uint64_t addr, uint64_t len)
 {
     rmt_lock_scope(&space->lock);
+    int rc = cover(space, 0);
+    if (rc < 0)
+        return rc;
     if (addr < space->pages->first || len > space->nr_pages || addr > space->nr_pages - len ||
         find(space, addr, addr + len, false) < addr + len)
-        return rmt_fail(RAMET_ECORRUPT, "store '%s': pages %" PRIu64 " to %" PRIu64 " are freed twice",
+        return rmt_fail(RAMET_ECORRUPT,
+                        "store '%s': pages %" PRIu64 " to %" PRIu64 " are freed twice",
                         space->pages->io->path, addr, addr + len - 1);
-    int rc = note(&space->freed.items, &space->freed.count, &space->freed.capacity, addr, len);
+    rc = note(&space->freed.items, &space->freed.count, &space->freed.capacity, addr, len);
     if (rc < 0)
         return rc;
     set(space, addr, len, false);
@@ -303,9 +318,10 @@ void rmt_space_undo(struct rmt_space *space)
     space->scattered = false;
 }
 
-/* ---- the map on disk -------------------------------------------------------------------------------- */
+/* ---- the map on disk ------------------------------------------------------------------------- */
 
-static int load_region(struct rmt_space *space, struct rmt_region *region, uint64_t number, void *buf)
+static int load_region(struct rmt_space *space, struct rmt_region *region, uint64_t number,
+                       void *buf)
 {
     int rc = rmt_page_load(space->pages, region->ref, RMT_NODE_REGION, buf);
     if (rc < 0)
@@ -348,13 +364,14 @@ static bool next_chunk(const uint8_t **at, const uint8_t *end, struct chunk_view
 }
 
 /* Applies spans that lie in the file to the regions that were written before commit id. */
-static int replay(struct rmt_space *space, const struct rmt_disk_span *spans, uint32_t count, uint64_t id,
-                  bool value)
+static int replay(struct rmt_space *space, const struct rmt_disk_span *spans, uint32_t count,
+                  uint64_t id, bool value)
 {
     for (uint32_t i = 0; i < count; i++) {
         uint64_t addr = rmt_get48(spans[i].addr), len = rmt_get48(spans[i].len);
         if (addr < space->pages->first || len > space->nr_pages || addr > space->nr_pages - len)
-            return rmt_fail(RAMET_ECORRUPT, "store '%s': the space log has pages behind the end of the file",
+            return rmt_fail(RAMET_ECORRUPT,
+                            "store '%s': the space log has pages behind the end of the file",
                             space->pages->io->path);
         for (; len; addr++, len--) {
             if (space->regions.items[addr / space->region_pages].since <= id)
@@ -382,13 +399,15 @@ static int load_log(struct rmt_space *space, struct rmt_ref log, uint8_t **out_b
         if (n == 0)
             want = rmt_get32(disk->length);
         if (rmt_get32(disk->used) > size - sizeof(*disk) || want == 0)
-            return rmt_fail(RAMET_ECORRUPT, "store '%s': page %" PRIu64 " of the space log is malformed",
+            return rmt_fail(RAMET_ECORRUPT,
+                            "store '%s': page %" PRIu64 " of the space log is malformed",
                             space->pages->io->path, log.addr);
         if (!rmt_vec_push(&space->log, page))
             return rmt_fail(-ENOMEM, "the space log");
         struct rmt_ref prev = rmt_ref_load(&disk->prev);
         if (n + 1 < want && (rmt_ref_none(prev) || prev.birth > log.birth))
-            return rmt_fail(RAMET_ECORRUPT, "store '%s': page %" PRIu64 " of the space log has no page before",
+            return rmt_fail(RAMET_ECORRUPT,
+                            "store '%s': page %" PRIu64 " of the space log has no page before",
                             space->pages->io->path, log.addr);
         log = prev;
     }
@@ -411,14 +430,16 @@ static int walk_log(struct rmt_space *space, const uint8_t *bufs, bool regions)
         struct chunk_view chunk;
         while (at < end) {
             if (!next_chunk(&at, end, &chunk))
-                return rmt_fail(RAMET_ECORRUPT, "store '%s': page %" PRIu64 " of the space log is malformed",
+                return rmt_fail(RAMET_ECORRUPT,
+                                "store '%s': page %" PRIu64 " of the space log is malformed",
                                 space->pages->io->path, space->log.items[i].ref.addr);
             space->log.items[i].newest = chunk.id;
             int rc = 0;
             for (uint32_t r = 0; regions && r < chunk.nr_regions; r++) {
                 uint64_t number = rmt_get64(chunk.regions[r].region);
                 if (number >= space->regions.count)
-                    return rmt_fail(RAMET_ECORRUPT, "store '%s': the space log has a region that cannot be",
+                    return rmt_fail(RAMET_ECORRUPT,
+                                    "store '%s': the space log has a region that cannot be",
                                     space->pages->io->path);
                 space->regions.items[number].ref = rmt_ref_load(&chunk.regions[r].ref);
                 space->regions.items[number].since = chunk.id;
@@ -509,7 +530,8 @@ int rmt_space_choose(struct rmt_space *space, uint64_t id, struct rmt_runs *gone
     space->log_debt += sizeof(struct rmt_disk_chunk) +
                        (space->freed.count + space->taken.count + 2) * sizeof(struct rmt_disk_span);
     for (size_t i = 0; i < space->regions.count && space->log_debt >= REGION_DEBT; i++) {
-        struct rmt_region *region = &space->regions.items[space->next_region++ % space->regions.count];
+        struct rmt_region *region =
+            &space->regions.items[space->next_region++ % space->regions.count];
         space->next_region %= (uint32_t)space->regions.count;
         region->chosen = true;
         space->log_debt -= REGION_DEBT;
@@ -538,7 +560,8 @@ int rmt_space_choose(struct rmt_space *space, uint64_t id, struct rmt_runs *gone
 }
 
 /* Takes pages for the log until all items, their own spans among them, have room. */
-static int take_log_pages(struct rmt_space *space, size_t nr_regions, struct rmt_span **out, size_t *out_nr)
+static int take_log_pages(struct rmt_space *space, size_t nr_regions, struct rmt_span **out,
+                          size_t *out_nr)
 {
     size_t room = space->pages->page_size - sizeof(struct rmt_disk_log), n = 0, have = 0;
     rmt_auto(free) struct rmt_span *pages = NULL;
@@ -603,16 +626,18 @@ static uint32_t put_chunk(uint8_t *at, size_t room, uint64_t id, struct logging 
     n = todo->nr_regions ? 0 : put_spans(at + used, room - used, &todo->freed, &todo->nr_freed);
     used += n * sizeof(struct rmt_disk_span);
     chunk.nr_freed = rmt_put32(n);
-    n = todo->nr_regions || todo->nr_freed ? 0
-                                           : put_spans(at + used, room - used, &todo->taken, &todo->nr_taken);
+    n = todo->nr_regions || todo->nr_freed
+            ? 0
+            : put_spans(at + used, room - used, &todo->taken, &todo->nr_taken);
     used += n * sizeof(struct rmt_disk_span);
     chunk.nr_taken = rmt_put32(n);
     memcpy(at, &chunk, sizeof(chunk));
     return (uint32_t)used;
 }
 
-static int write_log(struct rmt_space *space, uint64_t id, struct rmt_writer *w, struct logging *todo,
-                     const struct rmt_span *pages, size_t nr_pages, struct rmt_ref *out)
+static int write_log(struct rmt_space *space, uint64_t id, struct rmt_writer *w,
+                     struct logging *todo, const struct rmt_span *pages, size_t nr_pages,
+                     struct rmt_ref *out)
 {
     /* The old last page goes, what it had is in the first of the new ones. */
     space->log.count -= space->log.count > 0;
@@ -628,8 +653,9 @@ static int write_log(struct rmt_space *space, uint64_t id, struct rmt_writer *w,
         if (i > 0)
             space->tail_used = 0;
         memcpy(chunks, space->tail, space->tail_used);
-        space->tail_used += put_chunk(chunks + space->tail_used,
-                                      space->pages->page_size - sizeof(*disk) - space->tail_used, id, todo);
+        space->tail_used +=
+            put_chunk(chunks + space->tail_used,
+                      space->pages->page_size - sizeof(*disk) - space->tail_used, id, todo);
         memcpy(space->tail, chunks, space->tail_used);
         disk->node.kind = RMT_NODE_LOG;
         rmt_ref_store(&disk->prev, prev);

@@ -2,14 +2,16 @@
 /*
  * space.h - which pages of the file are free: a bitmap in memory, a log-structured map on disk.
  *
- * A page is free, or taken; a page in limbo is taken. Each commit appends to the log the spans it freed and
- * took; a few regions of the bitmap are written with it, in turn, so that only the log since the
- * oldest of them is ever needed (log-structured space maps: ZFS).
+ * A page is free, or taken; a page in limbo is taken. Each commit appends to the log the spans it
+ * freed and took; a few regions of the bitmap are written with it, in turn, so that only the log
+ * since the oldest of them is ever needed (log-structured space maps: ZFS).
  *
- * A commit:  rmt_space_free() what leaves limbo -> rmt_space_take() for its pages -> rmt_space_choose()
- * (which pages the map itself will replace) -> rmt_space_write() -> rmt_space_done(), or rmt_space_unload() if it failed.
+ * A commit:  rmt_space_free() what leaves limbo -> rmt_space_take() for its pages ->
+ * rmt_space_choose() (which pages the map itself will replace) -> rmt_space_write() ->
+ * rmt_space_done(), or rmt_space_unload() if it failed.
  *
- * Threads: all but reserve and release are called with the commit lock held; these two with no lock.
+ * Threads: all but reserve and release are called with the commit lock held; these two with no
+ * lock.
  */
 #ifndef RMT_SPACE_H
 #define RMT_SPACE_H
@@ -39,21 +41,21 @@ struct rmt_space {
     struct rmt_pages *pages;
     _Atomic bool loaded; /* all below is right; atomic: a hint without the commit lock */
     RMT_VEC(struct rmt_region) regions;
-    uint64_t region_pages; /* a region covers so many */
+    uint64_t region_pages;            /* a region covers so many */
     RMT_VEC(struct rmt_log_page) log; /* oldest first */
-    uint8_t *tail;         /* chunks of the log's last page */
+    uint8_t *tail;                    /* chunks of the log's last page */
     uint32_t tail_used;
-    uint64_t rover;        /* where to look next */
-    bool scattered;        /* no long runs left: take any */
-    uint32_t next_region;  /* to be written next */
-    uint64_t log_debt;     /* bytes logged since a region was written */
+    uint64_t rover;                 /* where to look next */
+    bool scattered;                 /* no long runs left: take any */
+    uint32_t next_region;           /* to be written next */
+    uint64_t log_debt;              /* bytes logged since a region was written */
     RMT_VEC(struct rmt_span) freed; /* by the commit under way, as taken */
     RMT_VEC(struct rmt_span) taken;
 
-    struct rmt_lock lock;  /* guards the rest, and growing the file */
-    uint64_t nr_pages;     /* of the file */
+    struct rmt_lock lock; /* guards the rest, and growing the file */
+    uint64_t nr_pages;    /* of the file */
     uint64_t nr_free;
-    uint64_t reserved;     /* promised to running transactions */
+    uint64_t reserved; /* promised to running transactions */
 };
 
 int rmt_space_init(struct rmt_space *space, struct rmt_pages *pages);
@@ -67,8 +69,8 @@ void rmt_space_unload(struct rmt_space *space);
 /* Takes back what a failed commit did, in a store that has no map on disk. */
 void rmt_space_undo(struct rmt_space *space);
 
-/* Promises pages to a transaction; the file grows if need be. -ENOSPC: the disk is full. urgent: may use
- * what is kept so that deleting works on a full disk. */
+/* Promises pages to a transaction; the file grows if need be. -ENOSPC: the disk is full. urgent:
+ * may use what is kept so that deleting works on a full disk. */
 int rmt_space_reserve(struct rmt_space *space, uint64_t pages, bool urgent);
 void rmt_space_release(struct rmt_space *space, uint64_t pages);
 
@@ -79,12 +81,15 @@ void rmt_space_untake(struct rmt_space *space, uint64_t addr, uint64_t len);
 /* Pages leave limbo. RAMET_ECORRUPT if they are free already. */
 int rmt_space_free(struct rmt_space *space, uint64_t addr, uint64_t len);
 /* True if the page is free. */
-bool rmt_space_is_free(const struct rmt_space *space, uint64_t addr);
+bool rmt_space_is_free(struct rmt_space *space, uint64_t addr);
+/* Pages of the file, and how many of them are free, as of one moment. */
+void rmt_space_count(struct rmt_space *space, uint64_t *out_pages, uint64_t *out_free);
 
 /* Chooses what the commit id will rewrite of the map, and adds it to gone. */
 int rmt_space_choose(struct rmt_space *space, uint64_t id, struct rmt_runs *gone);
 /* Queues regions and log. out: the log's new last page. */
-int rmt_space_write(struct rmt_space *space, uint64_t id, struct rmt_writer *w, struct rmt_ref *out);
+int rmt_space_write(struct rmt_space *space, uint64_t id, struct rmt_writer *w,
+                    struct rmt_ref *out);
 /* The commit succeeded. */
 void rmt_space_done(struct rmt_space *space);
 /* Pages of the map itself: for checking. */

@@ -16,10 +16,10 @@ struct rmt_writer_piece {
 struct rmt_writer {
     struct rmt_pages *pages;
     struct rmt_space *space;
-    uint64_t birth;        /* of all its pages */
-    uint64_t expected;     /* pages still to come, as far as known: how long a run to ask for */
-    struct rmt_span run;   /* free pages at hand */
-    uint64_t nr_written;   /* pages queued so far */
+    uint64_t birth;      /* of all its pages */
+    uint64_t expected;   /* pages still to come, as far as known: how long a run to ask for */
+    struct rmt_span run; /* free pages at hand */
+    uint64_t nr_written; /* pages queued so far */
     RMT_VEC(struct rmt_writer_piece) queue;
     RMT_VEC(void *) owned; /* buffers to free */
 };

@@ -21,7 +21,7 @@ static int end(struct rmt_commit *c, int rc)
     return rmt_commit_end(c, rmt_store_flushes(c->store));
 }
 
-/* ---- changing --------------------------------------------------------------------------------------------- */
+/* ---- changing -------------------------------------------------------------------------------- */
 
 static int create(struct rmt_commit *c, const char *name, const char *from_ref)
 {
@@ -80,13 +80,19 @@ static int exclusively(struct ramet_store *store, const char *name, const char *
         return rc;
     struct rmt_commit c;
     rc = rmt_commit_begin(store, &c);
-    if (rc == 0)
-        rc = end(&c, change(&c, name, ref));
+    if (rc == 0) {
+        struct rmt_branch now = {.number = branch};
+        /* change() tells what is wrong. */
+        (void)rmt_catalog_branch(&store->pages, &c.catalog, name, &now);
+        rc = now.number == branch ? change(&c, name, ref)
+                                  : rmt_fail(-EBUSY, "branch '%s' was just made anew", name);
+        rc = end(&c, rc);
+    }
     rmt_branch_unlock(store, branch);
     return rc;
 }
 
-static int delete(struct rmt_commit *c, const char *name, const char *ref)
+static int delete (struct rmt_commit *c, const char *name, const char *ref)
 {
     (void)ref;
     return rmt_version_drop_branch(c, name);
@@ -105,7 +111,8 @@ static int reset(struct rmt_commit *c, const char *name, const char *ref)
     if (rc < 0)
         return rc;
     if (to.branch)
-        return rmt_fail(-EINVAL, "'%s' is a branch: a branch is reset to a snapshot, BRANCH@NAME or @ID", ref);
+        return rmt_fail(
+            -EINVAL, "'%s' is a branch: a branch is reset to a snapshot, BRANCH@NAME or @ID", ref);
     return rmt_version_reset(c, name, to.version.number);
 }
 
@@ -117,7 +124,8 @@ int ramet_branch_reset(struct ramet_store *store, const char *name, const char *
     return rc < 0 ? rc : exclusively(store, name, ref, reset);
 }
 
-static int keep_head(struct rmt_commit *c, const char *name, const struct ramet_keep *keep, uint64_t *out_id)
+static int keep_head(struct rmt_commit *c, const char *name, const struct ramet_keep *keep,
+                     uint64_t *out_id)
 {
     struct rmt_branch branch;
     struct rmt_version head, snapshot;
@@ -135,8 +143,8 @@ static int keep_head(struct rmt_commit *c, const char *name, const struct ramet_
     return rc;
 }
 
-int ramet_snapshot_create(struct ramet_store *store, const char *branch, const struct ramet_keep *keep,
-                          uint64_t *out_id)
+int ramet_snapshot_create(struct ramet_store *store, const char *branch,
+                          const struct ramet_keep *keep, uint64_t *out_id)
 {
     int rc = usable(store, "ramet_snapshot_create");
     if (!branch)
@@ -185,7 +193,7 @@ int ramet_snapshot_delete(struct ramet_store *store, const char *ref)
     return rc < 0 ? rc : end(&c, forget(&c, ref));
 }
 
-/* ---- listing ---------------------------------------------------------------------------------------------- */
+/* ---- listing --------------------------------------------------------------------------------- */
 
 /* A catalog that stays as it is while it is listed. */
 struct view {
@@ -245,10 +253,11 @@ static int compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Pages of the kept snapshots that the head does not reach: what died on the way from the oldest to the head
- * (V3: dead(X) = total(prev) + owned(X) - total(X)); and what those that it does not stand on own. */
-static int snapshot_pages(struct view *view, const struct rmt_version *head, const struct numbers *kept,
-                          uint64_t *out)
+/* Pages of the kept snapshots that the head does not reach: what died on the way from the oldest to
+ * the head (V3: dead(X) = total(prev) + owned(X) - total(X)); and what those that it does not stand
+ * on own. */
+static int snapshot_pages(struct view *view, const struct rmt_version *head,
+                          const struct numbers *kept, uint64_t *out)
 {
     struct rmt_pages *pages = &view->store->pages;
     struct rmt_version v = *head, prev;
@@ -351,8 +360,8 @@ int ramet_branch_list(struct ramet_store *store, ramet_branch_fn fn, void *ctx)
 }
 
 /* Puts a message together. Owned. */
-static int read_message(struct view *view, const struct rmt_disk_keep *keep, struct ramet_slice here,
-                        char **out)
+static int read_message(struct view *view, const struct rmt_disk_keep *keep,
+                        struct ramet_slice here, char **out)
 {
     size_t size = rmt_get32(keep->message_size), at = here.size;
     if (size > RAMET_MESSAGE_MAX || here.size > size)
@@ -365,7 +374,8 @@ static int read_message(struct view *view, const struct rmt_disk_keep *keep, str
         struct rmt_key key = rmt_key_chunk('m', rmt_get64(keep->message), chunk);
         struct rmt_value value;
         int rc = rmt_tree_get(&view->store->pages, &view->catalog, rmt_key_slice(&key), &value);
-        if (rc == RAMET_ENOTFOUND || (rc == 0 && (value.extents || value.size > size - at || !value.size)))
+        if (rc == RAMET_ENOTFOUND ||
+            (rc == 0 && (value.extents || value.size > size - at || !value.size)))
             return malformed(view);
         if (rc < 0)
             return rc;
@@ -383,7 +393,8 @@ static int tell_snapshot(struct view *view, const char *branch, const struct rmt
     struct rmt_disk_keep keep;
     struct rmt_version v;
     char name[RAMET_NAME_MAX + 1], author[RAMET_NAME_MAX + 1];
-    if (scan->key.size < 8 || scan->key.size - 8 > RAMET_NAME_MAX || scan->value.size < sizeof(keep))
+    if (scan->key.size < 8 || scan->key.size - 8 > RAMET_NAME_MAX ||
+        scan->value.size < sizeof(keep))
         return malformed(view);
     memcpy(&keep, scan->value.data, sizeof(keep));
     size_t nr_author = rmt_get32(keep.author_size);
@@ -395,10 +406,12 @@ static int tell_snapshot(struct view *view, const char *branch, const struct rmt
     memcpy(author, rest, nr_author);
     author[nr_author] = 0;
     rmt_auto(free) char *message = NULL;
-    struct ramet_slice here = rmt_slice(rest + nr_author, scan->value.size - sizeof(keep) - nr_author);
+    struct ramet_slice here =
+        rmt_slice(rest + nr_author, scan->value.size - sizeof(keep) - nr_author);
     int rc = read_message(view, &keep, here, &message);
     if (rc == 0)
-        rc = rmt_catalog_version(&view->store->pages, &view->catalog, rmt_get_be64(scan->key.data), &v);
+        rc = rmt_catalog_version(&view->store->pages, &view->catalog, rmt_get_be64(scan->key.data),
+                                 &v);
     if (rc < 0)
         return rc;
     struct ramet_snapshot_info info = {
@@ -448,7 +461,8 @@ static int of_each(void *ctx, const struct ramet_branch_info *info)
     return list_of_branch(l->view, info->name, l->fn, l->ctx);
 }
 
-int ramet_snapshot_list(struct ramet_store *store, const char *branch, ramet_snapshot_fn fn, void *ctx)
+int ramet_snapshot_list(struct ramet_store *store, const char *branch, ramet_snapshot_fn fn,
+                        void *ctx)
 {
     struct view view;
     int rc = usable(store, "ramet_snapshot_list");
@@ -466,7 +480,7 @@ int ramet_snapshot_list(struct ramet_store *store, const char *branch, ramet_sna
     return rc;
 }
 
-/* ---- readers ---------------------------------------------------------------------------------------------- */
+/* ---- readers --------------------------------------------------------------------------------- */
 
 struct telling {
     struct view *view;

@@ -4,7 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-/* ---- keys -------------------------------------------------------------------------------------------- */
+/* ---- keys ------------------------------------------------------------------------------------ */
 
 static void add_number(struct rmt_key *key, uint64_t n)
 {
@@ -75,7 +75,7 @@ struct rmt_key rmt_key2_name(char kind, uint64_t a, uint64_t b, const char *name
     return key;
 }
 
-/* ---- reading ----------------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 static int malformed(const struct rmt_pages *pages, char kind)
 {
@@ -137,8 +137,8 @@ int rmt_version_load(const struct rmt_pages *pages, uint64_t number, struct rame
         .kept = rmt_get32(disk.kept),
         .flags = rmt_get32(disk.flags),
     };
-    if (!rmt_id_legal(out->id) || (!rmt_ref_none(out->root) &&
-                                   !rmt_ref_plausible(pages, out->root, out->id)))
+    if (!rmt_id_legal(out->id) ||
+        (!rmt_ref_none(out->root) && !rmt_ref_plausible(pages, out->root, out->id)))
         return malformed(pages, 'v');
     return 0;
 }
@@ -155,8 +155,8 @@ int rmt_catalog_version(struct rmt_pages *pages, const struct rmt_tree *tree, ui
     return rc < 0 ? rc : rmt_version_load(pages, number, rmt_slice(&disk, sizeof(disk)), out);
 }
 
-int rmt_catalog_number(struct rmt_pages *pages, const struct rmt_tree *tree, const struct rmt_key *key,
-                       uint64_t *out)
+int rmt_catalog_number(struct rmt_pages *pages, const struct rmt_tree *tree,
+                       const struct rmt_key *key, uint64_t *out)
 {
     rmt_le64 disk = {{0}};
     int rc = rmt_catalog_get(pages, tree, key, &disk, sizeof(disk));
@@ -165,7 +165,7 @@ int rmt_catalog_number(struct rmt_pages *pages, const struct rmt_tree *tree, con
     return rc;
 }
 
-/* ---- writing ----------------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 int rmt_catalog_put(struct rmt_commit *c, const struct rmt_key *key, const void *data, size_t size)
 {
@@ -221,12 +221,13 @@ int rmt_catalog_del(struct rmt_commit *c, const struct rmt_key *key)
     return rc;
 }
 
-/* ---- scans ------------------------------------------------------------------------------------------- */
+/* ---- scans ----------------------------------------------------------------------------------- */
 
 void rmt_scan_init(struct rmt_scan *scan, struct rmt_pages *pages, const struct rmt_tree *tree,
                    const struct rmt_key *prefix)
 {
-    /* A tree that is only read is not changed by a cursor on it; one that is written belongs to its commit. */
+    /* A tree that is only read is not changed by a cursor on it; one that is written belongs to its
+     * commit. */
     rmt_cursor_init(&scan->cursor, pages, (struct rmt_tree *)(uintptr_t)tree);
     scan->prefix = *prefix;
     scan->from = 0;
@@ -254,16 +255,18 @@ int rmt_scan_next(struct rmt_scan *scan)
         return 0;
     if (rc < 0)
         return rc;
-    if (key.size < scan->prefix.size || memcmp(key.data, scan->prefix.bytes, scan->prefix.size) != 0)
+    if (key.size < scan->prefix.size ||
+        memcmp(key.data, scan->prefix.bytes, scan->prefix.size) != 0)
         return 0;
     if (value.extents)
         return malformed(scan->cursor.pages, (char)scan->prefix.bytes[0]);
-    scan->key = rmt_slice((const uint8_t *)key.data + scan->prefix.size, key.size - scan->prefix.size);
+    scan->key =
+        rmt_slice((const uint8_t *)key.data + scan->prefix.size, key.size - scan->prefix.size);
     scan->value = rmt_slice(value.data, value.size);
     return 1;
 }
 
-/* ---- names and refs ------------------------------------------------------------------------------------ */
+/* ---- names and refs -------------------------------------------------------------------------- */
 
 int rmt_name_check(const char *what, const char *name, bool at)
 {
@@ -276,7 +279,8 @@ int rmt_name_check(const char *what, const char *name, bool at)
         if ((uint8_t)*p < 0x20 || *p == 0x7f)
             return rmt_fail(-EINVAL, "a %s name must not have control characters", what);
         if (*p == '@' && !at)
-            return rmt_fail(-EINVAL, "%s name '%s': '@' stands between a branch and a snapshot", what, name);
+            return rmt_fail(-EINVAL, "%s name '%s': '@' stands between a branch and a snapshot",
+                            what, name);
     }
     return 0;
 }
@@ -286,7 +290,8 @@ static int no_such(const char *ref, const char *what)
     return rmt_fail(RAMET_ENOTFOUND, "'%s': there is no such %s", ref, what);
 }
 
-static int find_id(struct rmt_pages *pages, const struct rmt_tree *catalog, const char *ref, uint64_t *out)
+static int find_id(struct rmt_pages *pages, const struct rmt_tree *catalog, const char *ref,
+                   uint64_t *out)
 {
     char *end;
     errno = 0;

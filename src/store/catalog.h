@@ -2,8 +2,8 @@
 /*
  * catalog.h - the catalog's records, read and written by key (format/catalog.h has their bytes).
  *
- * Readers pass the page store and a tree; a commit changes its own tree. Lookups return RAMET_ENOTFOUND without a
- * message; whoever knows what it means to the user says it.
+ * Readers pass the page store and a tree; a commit changes its own tree. Lookups return
+ * RAMET_ENOTFOUND without a message; whoever knows what it means to the user says it.
  */
 #ifndef RMT_CATALOG_H
 #define RMT_CATALOG_H
@@ -15,12 +15,12 @@ struct rmt_key {
     size_t size;
 };
 
-struct rmt_key rmt_key_name(char kind, const char *name);                     /* b */
-struct rmt_key rmt_key1(char kind, uint64_t a);                               /* v i s; prefix of others */
-struct rmt_key rmt_key2(char kind, uint64_t a, uint64_t b);                   /* L */
-struct rmt_key rmt_key3(char kind, uint64_t a, uint64_t b, uint64_t c);       /* d */
-struct rmt_key rmt_key_chunk(char kind, uint64_t a, uint32_t chunk);          /* l m */
-struct rmt_key rmt_key1_name(char kind, uint64_t a, const char *name);        /* n */
+struct rmt_key rmt_key_name(char kind, const char *name);   /* b */
+struct rmt_key rmt_key1(char kind, uint64_t a);             /* v i s; prefix of others */
+struct rmt_key rmt_key2(char kind, uint64_t a, uint64_t b); /* L */
+struct rmt_key rmt_key3(char kind, uint64_t a, uint64_t b, uint64_t c);            /* d */
+struct rmt_key rmt_key_chunk(char kind, uint64_t a, uint32_t chunk);               /* l m */
+struct rmt_key rmt_key1_name(char kind, uint64_t a, const char *name);             /* n */
 struct rmt_key rmt_key2_name(char kind, uint64_t a, uint64_t b, const char *name); /* k */
 
 static inline struct ramet_slice rmt_key_slice(const struct rmt_key *key)
@@ -52,8 +52,8 @@ int rmt_catalog_branch(struct rmt_pages *pages, const struct rmt_tree *tree, con
 int rmt_catalog_version(struct rmt_pages *pages, const struct rmt_tree *tree, uint64_t number,
                         struct rmt_version *out);
 /* The number in a record i or n. */
-int rmt_catalog_number(struct rmt_pages *pages, const struct rmt_tree *tree, const struct rmt_key *key,
-                       uint64_t *out);
+int rmt_catalog_number(struct rmt_pages *pages, const struct rmt_tree *tree,
+                       const struct rmt_key *key, uint64_t *out);
 /* Judges and decodes a version record. */
 int rmt_version_load(const struct rmt_pages *pages, uint64_t number, struct ramet_slice record,
                      struct rmt_version *out);
@@ -65,17 +65,18 @@ int rmt_catalog_put_number(struct rmt_commit *c, const struct rmt_key *key, uint
 /* RAMET_ECORRUPT if it is not there. */
 int rmt_catalog_del(struct rmt_commit *c, const struct rmt_key *key);
 
-/* ---- walking over records of one kind ------------------------------------------------------------------ */
+/* ---- walking over records of one kind -------------------------------------------------------- */
 
 struct rmt_scan {
     struct rmt_cursor cursor;
     struct rmt_key prefix;
-    uint64_t from;             /* set after init: the number behind the prefix to begin at */
-    struct ramet_slice key;    /* of the record at hand, without the prefix */
+    uint64_t from;          /* set after init: the number behind the prefix to begin at */
+    struct ramet_slice key; /* of the record at hand, without the prefix */
     struct ramet_slice value;
 };
 
-/* Begins before the first record whose key starts with prefix. The tree may be changed between steps. */
+/* Begins before the first record whose key starts with prefix. The tree may be changed between
+ * steps. */
 void rmt_scan_init(struct rmt_scan *scan, struct rmt_pages *pages, const struct rmt_tree *tree,
                    const struct rmt_key *prefix);
 void rmt_scan_fini(struct rmt_scan *scan);
@@ -83,18 +84,19 @@ RMT_AUTO_VALUE(rmt_scan_fini, struct rmt_scan)
 /* 1: a record is at hand, until the next change of the tree; 0: no more; or a code. */
 int rmt_scan_next(struct rmt_scan *scan);
 
-/* Names of branches, snapshots and maps: 1 to RAMET_NAME_MAX bytes, no control bytes; of branches and
- * snapshots: no '@'. -EINVAL. what: "branch", for the message. */
+/* Names of branches, snapshots and maps: 1 to RAMET_NAME_MAX bytes, no control bytes; of branches
+ * and snapshots: no '@'. -EINVAL. what: "branch", for the message. */
 int rmt_name_check(const char *what, const char *name, bool at);
 
-/* ---- refs -------------------------------------------------------------------------------------------- */
+/* ---- refs ------------------------------------------------------------------------------------ */
 
 struct rmt_found {
     struct rmt_version version;
     uint64_t branch; /* number; 0: the ref names a snapshot */
 };
 
-/* What a ref (`main`, `main@NAME`, `@ID`; NULL: main) names. RAMET_ENOTFOUND, -EINVAL with a message. */
+/* What a ref (`main`, `main@NAME`, `@ID`; NULL: main) names. RAMET_ENOTFOUND, -EINVAL with a
+ * message. */
 int rmt_ref_find(struct rmt_pages *pages, const struct rmt_tree *catalog, const char *ref,
                  struct rmt_found *out);
 

@@ -2,9 +2,10 @@
 /*
  * check.c - is every page of the store what it should be, and exactly one thing?
  *
- * Looks at the newest version as a reader does: writers go on meanwhile. (A memory store has no space
- * map but the one in use: there it holds the commit lock.) Every page of the file is marked with what it was found to be; what is
- * found twice, never, or otherwise than the accounts say, is a problem.
+ * Looks at the newest version as a reader does: writers go on meanwhile. (A memory store has no
+ * space map but the one in use: there it holds the commit lock.) Every page of the file is marked
+ * with what it was found to be; what is found twice, never, or otherwise than the accounts say, is
+ * a problem.
  */
 #include <inttypes.h>
 #include <stdarg.h>
@@ -20,7 +21,7 @@ static const char *const what_names[] = {"nothing", "data", "a record", "in limb
 
 struct checked_version {
     struct rmt_version v;
-    uint64_t owned;      /* as found */
+    uint64_t owned; /* as found */
     uint64_t child, children, kept;
     uint32_t enter, leave; /* of a walk over the tree of versions: who is whose ancestor */
     bool done;
@@ -38,11 +39,11 @@ struct check {
     uint64_t problems, done, total;
     bool unreadable; /* something could not be read: what hangs on it is missing */
 
-    uint8_t *what;      /* [nr] enum what */
-    uint32_t *birth;    /* [nr] low half */
-    uint32_t *owner;    /* [nr] index of the version that owns it */
-    uint32_t *dead;     /* [nr] 1 + index of the version whose deadlist had it last */
-    uint64_t *entries;  /* [nr] below a page of a map */
+    uint8_t *what;     /* [nr] enum what */
+    uint32_t *birth;   /* [nr] low half */
+    uint32_t *owner;   /* [nr] index of the version that owns it */
+    uint32_t *dead;    /* [nr] 1 + index of the version whose deadlist had it last */
+    uint64_t *entries; /* [nr] below a page of a map */
     uint64_t nr;
     RMT_VEC(struct checked_version) versions; /* by number */
 
@@ -83,7 +84,7 @@ static int tick(struct check *k, uint64_t pages)
     return 0;
 }
 
-/* ---- marking pages ---------------------------------------------------------------------------------------- */
+/* ---- marking pages --------------------------------------------------------------------------- */
 
 static int mark(void *ctx, struct rmt_run run)
 {
@@ -106,7 +107,8 @@ static int mark(void *ctx, struct rmt_run run)
 }
 
 /* Adds up the entries below a page of a map; shared pages were counted where they are owned. */
-static void count_entries(struct check *k, const struct rmt_run *run, const struct rmt_disk_node *node)
+static void count_entries(struct check *k, const struct rmt_run *run,
+                          const struct rmt_disk_node *node)
 {
     uint64_t sum = node->level == 0 ? rmt_node_size(node) : 0;
     for (uint32_t i = 0; node->level > 0 && i < rmt_node_size(node); i++) {
@@ -141,8 +143,10 @@ static int mark_shared(void *ctx, struct rmt_ref ref)
 {
     struct check *k = ctx;
     if (!is_inherited(k, ref.addr, ref.birth))
-        problem(k, "version %" PRIu64 " refers to page %" PRIu64 " (birth %" PRIu64
-                "), which no version below it has", k->versions.items[k->version].v.id, ref.addr, ref.birth);
+        problem(k,
+                "version %" PRIu64 " refers to page %" PRIu64 " (birth %" PRIu64
+                "), which no version below it has",
+                k->versions.items[k->version].v.id, ref.addr, ref.birth);
     return 0;
 }
 
@@ -157,7 +161,7 @@ static int walk(struct check *k, struct rmt_ref root, bool maps, uint64_t horizo
     return failed(k, rc);
 }
 
-/* ---- versions --------------------------------------------------------------------------------------------- */
+/* ---- versions -------------------------------------------------------------------------------- */
 
 static struct checked_version *find_version(struct check *k, uint64_t number)
 {
@@ -169,7 +173,9 @@ static struct checked_version *find_version(struct check *k, uint64_t number)
         else
             hi = mid;
     }
-    return lo < k->versions.count && k->versions.items[lo].v.number == number ? &k->versions.items[lo] : NULL;
+    return lo < k->versions.count && k->versions.items[lo].v.number == number
+               ? &k->versions.items[lo]
+               : NULL;
 }
 
 static int load_versions(struct check *k)
@@ -225,7 +231,8 @@ static int check_children(struct check *k)
     return 0;
 }
 
-/* Numbers the tree of versions so that ancestors enclose their descendants. O(n log n): by children lists. */
+/* Numbers the tree of versions so that ancestors enclose their descendants. O(n log n): by children
+ * lists. */
 struct edge {
     uint64_t prev; /* number; 0 first */
     uint32_t index;
@@ -264,7 +271,8 @@ static int order_versions(struct check *k, uint32_t **out_order)
     for (size_t i = 0; i < n; i++)
         edges[i] = (struct edge){k->versions.items[i].v.prev, (uint32_t)i};
     qsort(edges, n, sizeof(*edges), by_prev);
-    /* stack: the next edge to look at, of each version that is open; the lowest is of no version. */
+    /* stack: the next edge to look at, of each version that is open; the lowest is of no version.
+     */
     uint32_t clock = 0;
     size_t depth = 1;
     uint64_t prev = 0;
@@ -310,8 +318,10 @@ static int check_dead_run(void *ctx, struct rmt_run run)
     uint64_t id = k->versions.items[k->version].v.id;
     for (uint64_t i = run.addr; i < run.addr + run.len; i++) {
         if (run.birth > d->horizon || !is_inherited(k, i, run.birth))
-            problem(k, "the deadlist of version %" PRIu64 " has page %" PRIu64 " (birth %" PRIu64
-                    "), which the version below has not", id, i, run.birth);
+            problem(k,
+                    "the deadlist of version %" PRIu64 " has page %" PRIu64 " (birth %" PRIu64
+                    "), which the version below has not",
+                    id, i, run.birth);
         else if (k->dead[i] == k->version + 1)
             problem(k, "the deadlist of version %" PRIu64 " has page %" PRIu64 " twice", id, i);
         else
@@ -320,7 +330,8 @@ static int check_dead_run(void *ctx, struct rmt_run run)
     return 0;
 }
 
-static int check_list(struct check *k, const struct rmt_scan *scan, rmt_run_fn fn, struct dead_check *d)
+static int check_list(struct check *k, const struct rmt_scan *scan, rmt_run_fn fn,
+                      struct dead_check *d)
 {
     struct rmt_key key = scan->prefix;
     struct rmt_list list;
@@ -335,13 +346,17 @@ static int check_list(struct check *k, const struct rmt_scan *scan, rmt_run_fn f
     d->birth_min = UINT64_MAX;
     if (rc == 0)
         rc = rmt_list_each(k->pages, &k->catalog, &list, fn, d);
-    if (rc == 0 && (d->pages != list.pages || d->birth_min != list.birth_min || d->birth_max != list.birth_max))
-        problem(k, "list %" PRIu64 " has %" PRIu64 " pages, and says %" PRIu64 ", or births it does not say",
+    if (rc == 0 && (d->pages != list.pages || d->birth_min != list.birth_min ||
+                    d->birth_max != list.birth_max))
+        problem(k,
+                "list %" PRIu64 " has %" PRIu64 " pages, and says %" PRIu64
+                ", or births it does not say",
                 list.number, d->pages, list.pages);
     return rc < 0 ? failed(k, rc) : 0;
 }
 
-static int check_deadlist(struct check *k, const struct rmt_version *v, uint64_t horizon, uint64_t *out_pages)
+static int check_deadlist(struct check *k, const struct rmt_version *v, uint64_t horizon,
+                          uint64_t *out_pages)
 {
     struct rmt_key prefix = rmt_key1('d', v->dead);
     rmt_auto(rmt_scan_fini) struct rmt_scan scan;
@@ -373,9 +388,11 @@ static int check_map_counts(struct check *k, const struct rmt_version *v)
             rc = rmt_map_load(k->pages, &value, RMT_ID_MAX, &map);
         if (rc < 0)
             break;
-        uint64_t found = rmt_ref_none(map.root) || map.root.addr >= k->nr ? 0 : k->entries[map.root.addr];
+        uint64_t found =
+            rmt_ref_none(map.root) || map.root.addr >= k->nr ? 0 : k->entries[map.root.addr];
         if (found != map.count)
-            problem(k, "map '%.*s' of version %" PRIu64 " has %" PRIu64 " entries, and says %" PRIu64,
+            problem(k,
+                    "map '%.*s' of version %" PRIu64 " has %" PRIu64 " entries, and says %" PRIu64,
                     (int)key.size, (const char *)key.data, v->id, found, map.count);
     }
     rmt_cursor_fini(&cursor);
@@ -405,12 +422,12 @@ static int check_version(struct check *k, uint32_t index)
                 c->v.owned_pages);
     uint64_t total = (prev ? prev->v.total_pages : 0) + owned - dead;
     if (!k->unreadable && total != c->v.total_pages)
-        problem(k, "version %" PRIu64 " reaches %" PRIu64 " pages, and says %" PRIu64, c->v.id, total,
-                c->v.total_pages);
+        problem(k, "version %" PRIu64 " reaches %" PRIu64 " pages, and says %" PRIu64, c->v.id,
+                total, c->v.total_pages);
     return 0;
 }
 
-/* ---- branches and labels ---------------------------------------------------------------------------------- */
+/* ---- branches and labels --------------------------------------------------------------------- */
 
 static int check_branch(struct check *k, const struct rmt_branch *branch, const char *name)
 {
@@ -444,7 +461,8 @@ static int check_branch(struct check *k, const struct rmt_branch *branch, const 
             problem(k, "'%s@%s' does not lead to its snapshot", name, label);
     }
     if (nr != branch->snapshots)
-        problem(k, "branch '%s' keeps %" PRIu64 " snapshots, and says %" PRIu64, name, nr, branch->snapshots);
+        problem(k, "branch '%s' keeps %" PRIu64 " snapshots, and says %" PRIu64, name, nr,
+                branch->snapshots);
     return rc;
 }
 
@@ -478,8 +496,8 @@ static int check_branches(struct check *k)
         bool is_head = c->v.flags & RMT_VERSION_HEAD;
         heads += is_head;
         if (c->kept != c->v.kept)
-            problem(k, "version %" PRIu64 " is kept %" PRIu64 " times, and says %" PRIu32, c->v.id, c->kept,
-                    c->v.kept);
+            problem(k, "version %" PRIu64 " is kept %" PRIu64 " times, and says %" PRIu32, c->v.id,
+                    c->kept, c->v.kept);
         if (!is_head && c->v.kept == 0 && c->v.children < 2)
             problem(k, "version %" PRIu64 " is kept by nobody and should have gone", c->v.id);
         struct rmt_key key = rmt_key1('i', c->v.id);
@@ -489,15 +507,16 @@ static int check_branches(struct check *k)
             problem(k, "@%" PRIu64 " does not lead to its version", c->v.id);
     }
     if (nr != k->state.branches || heads != nr)
-        problem(k, "there are %" PRIu64 " branches and %" PRIu64 " heads, and the slot says %" PRIu64, nr,
-                heads, k->state.branches);
+        problem(k,
+                "there are %" PRIu64 " branches and %" PRIu64 " heads, and the slot says %" PRIu64,
+                nr, heads, k->state.branches);
     if (snapshots != k->state.snapshots)
         problem(k, "there are %" PRIu64 " snapshots, and the slot says %" PRIu64, snapshots,
                 k->state.snapshots);
     return 0;
 }
 
-/* ---- what waits, and what is free ------------------------------------------------------------------------- */
+/* ---- what waits, and what is free ------------------------------------------------------------ */
 
 static int mark_limbo(void *ctx, struct rmt_run run)
 {
@@ -571,21 +590,24 @@ static void check_space(struct check *k, struct rmt_space *space)
         bool is_free = rmt_space_is_free(space, i);
         found[k->what[i]]++;
         if (is_free && k->what[i])
-            problem(k, "page %" PRIu64 " is free in the space map, and %s", i, what_names[k->what[i]]);
+            problem(k, "page %" PRIu64 " is free in the space map, and %s", i,
+                    what_names[k->what[i]]);
         else if (!is_free && !k->what[i])
-            problem(k, "page %" PRIu64 " is lost: not free in the space map, and nothing refers to it", i);
+            problem(k,
+                    "page %" PRIu64 " is lost: not free in the space map, and nothing refers to it",
+                    i);
     }
     const struct rmt_state *s = &k->state;
     const uint64_t said[UNSWEPT + 1] = {s->free_pages, s->data_pages, s->book_pages, s->limbo_pages,
                                         s->unswept_pages};
     for (int i = 0; i <= UNSWEPT; i++) {
         if (found[i] != said[i])
-            problem(k, "%" PRIu64 " pages are %s, and the slot says %" PRIu64, found[i], what_names[i],
-                    said[i]);
+            problem(k, "%" PRIu64 " pages are %s, and the slot says %" PRIu64, found[i],
+                    what_names[i], said[i]);
     }
 }
 
-/* ---- the check -------------------------------------------------------------------------------------------- */
+/* ---- the check ------------------------------------------------------------------------------- */
 
 static int check_with(struct check *k, struct rmt_space *space)
 {
@@ -638,13 +660,17 @@ static int check(struct check *k)
     return rc;
 }
 
-int ramet_check(struct ramet_store *store, unsigned flags, ramet_report_fn report, ramet_progress_fn progress,
-                void *ctx)
+int ramet_check(struct ramet_store *store, unsigned flags, ramet_report_fn report,
+                ramet_progress_fn progress, void *ctx)
 {
     if (!store || flags & ~(unsigned)RAMET_CHECK_QUICK)
         return rmt_fail(-EINVAL, "ramet_check: store or flags");
-    struct check k = {.store = store, .pages = &store->pages, .flags = flags, .report = report,
-                      .progress = progress, .ctx = ctx};
+    struct check k = {.store = store,
+                      .pages = &store->pages,
+                      .flags = flags,
+                      .report = report,
+                      .progress = progress,
+                      .ctx = ctx};
     struct rmt_reader_slot *slot;
     struct rmt_disk_slot disk;
     int rc = rmt_store_usable(store);
@@ -675,6 +701,7 @@ int ramet_check(struct ramet_store *store, unsigned flags, ramet_report_fn repor
     if (rc == 0 && progress && progress(ctx, k.total, k.total) != 0)
         rc = rmt_fail(-ECANCELED, "the check of store '%s'", store->io->path);
     if (rc == 0 && k.problems)
-        rc = rmt_fail(RAMET_ECORRUPT, "store '%s' has %" PRIu64 " problems", store->io->path, k.problems);
+        rc = rmt_fail(RAMET_ECORRUPT, "store '%s' has %" PRIu64 " problems", store->io->path,
+                      k.problems);
     return rc;
 }

@@ -4,13 +4,14 @@
 #include "store/list.h"
 #include "store/versions.h"
 
-/* A commit larger than this flushes its pages before its slot, so that opening has little to verify. */
+/* A commit larger than this flushes its pages before its slot, so that opening has little to
+ * verify. */
 #define PREFLUSH_PAGES 2048
 /* Commits that are not flushed leave what they freed in limbo: past this it is time to flush. */
 #define LIMBO_BYTES ((uint64_t)64 << 20)
 #define SWEEP_PAGES 512
 
-/* ---- state -------------------------------------------------------------------------------------------- */
+/* ---- state ----------------------------------------------------------------------------------- */
 
 void rmt_state_load(struct rmt_state *state, const struct rmt_disk_slot *slot)
 {
@@ -71,7 +72,7 @@ int rmt_store_writable(const struct ramet_store *store)
     return 0;
 }
 
-/* ---- slots, flushes ----------------------------------------------------------------------------------- */
+/* ---- slots, flushes -------------------------------------------------------------------------- */
 
 static int write_sector(struct ramet_store *store, const void *sector, uint64_t off)
 {
@@ -80,7 +81,8 @@ static int write_sector(struct ramet_store *store, const void *sector, uint64_t 
 }
 
 /* Writes a state into the slot that does not hold the newest durable one. */
-static int write_slot(struct ramet_store *store, const struct rmt_state *state, struct rmt_disk_slot *out)
+static int write_slot(struct ramet_store *store, const struct rmt_state *state,
+                      struct rmt_disk_slot *out)
 {
     struct rmt_shared_bytes *bytes = store->shared.bytes;
     uint32_t index = !bytes->durable_index;
@@ -103,10 +105,12 @@ static void now_durable(struct ramet_store *store, const struct rmt_disk_slot *s
     memcpy(seal.magic, RMT_SEAL_MAGIC, sizeof(seal.magic));
     memcpy(seal.store_id, store->store_id, sizeof(seal.store_id));
     rmt_sector_seal(&seal);
-    (void)write_sector(store, &seal, rmt_seal_off(bytes->durable_index)); /* a hint: opening verifies without it */
+    /* A hint: opening verifies without it. */
+    (void)write_sector(store, &seal, rmt_seal_off(bytes->durable_index));
 }
 
-/* Flushes; a flush that fails poisons writing everywhere, and reading goes on from the last durable commit. */
+/* Flushes; a flush that fails poisons writing everywhere, and reading goes on from the last durable
+ * commit. */
 static int flush(struct ramet_store *store)
 {
     struct rmt_shared_bytes *bytes = store->shared.bytes;
@@ -119,11 +123,12 @@ static int flush(struct ramet_store *store)
     return rc;
 }
 
-/* ---- the commit lock ---------------------------------------------------------------------------------- */
+/* ---- the commit lock ------------------------------------------------------------------------- */
 
 static void give_lock(struct ramet_store *store)
 {
-    (void)store->io->ops->lock(store->io, RMT_BYTE_COMMIT, RMT_IO_UNLOCK, true); /* closing drops it too */
+    /* Closing drops it too. */
+    (void)store->io->ops->lock(store->io, RMT_BYTE_COMMIT, RMT_IO_UNLOCK, true);
     rmt_lock_give(&store->commit_lock);
 }
 
@@ -138,7 +143,7 @@ static int take_lock(struct ramet_store *store)
     return rc;
 }
 
-/* ---- ids ---------------------------------------------------------------------------------------------- */
+/* ---- ids ------------------------------------------------------------------------------------- */
 
 static int next_id(struct ramet_store *store, uint64_t *out)
 {
@@ -173,11 +178,13 @@ static int renew(struct ramet_store *store, struct rmt_state *state)
     return 0;
 }
 
-/* An id for a commit: above all that were used, not above the ceiling of the newest durable slot. */
+/* An id for a commit: above all that were used, not above the ceiling of the newest durable slot.
+ */
 static int take_id(struct ramet_store *store, struct rmt_state *state, uint64_t *out)
 {
     struct rmt_shared_bytes *bytes = store->shared.bytes;
-    if (store->io->durable && (bytes->new_epoch || atomic_load(&bytes->last_id) + 2 > bytes->durable_ceiling)) {
+    if (store->io->durable &&
+        (bytes->new_epoch || atomic_load(&bytes->last_id) + 2 > bytes->durable_ceiling)) {
         int rc = renew(store, state);
         if (rc < 0)
             return rc;
@@ -186,10 +193,11 @@ static int take_id(struct ramet_store *store, struct rmt_state *state, uint64_t 
     return next_id(store, out);
 }
 
-/* ---- begin --------------------------------------------------------------------------------------------- */
+/* ---- begin ----------------------------------------------------------------------------------- */
 
 /* The space map as of the newest version. */
-static int load_space(struct ramet_store *store, const struct rmt_state *state, uint64_t publication)
+static int load_space(struct ramet_store *store, const struct rmt_state *state,
+                      uint64_t publication)
 {
     if (store->space.loaded && store->space_for == publication)
         return 0;
@@ -280,11 +288,11 @@ void rmt_commit_abort(struct rmt_commit *c)
     give_lock(store);
 }
 
-/* ---- end ----------------------------------------------------------------------------------------------- */
+/* ---- end ------------------------------------------------------------------------------------- */
 
-/* Writes all that was freed into the catalog; what that replaces of the catalog is freed too, and so on
- * until nothing more is: each page of the catalog is replaced once. (edit.gone: pages of the catalog, and
- * of the space map.) */
+/* Writes all that was freed into the catalog; what that replaces of the catalog is freed too, and
+ * so on until nothing more is: each page of the catalog is replaced once. (edit.gone: pages of the
+ * catalog, and of the space map.) */
 static int settle_limbo(struct rmt_commit *c)
 {
     for (;;) {
@@ -332,16 +340,16 @@ static int balance(struct rmt_commit *c)
 {
     struct ramet_store *store = c->store;
     struct rmt_state *s = &c->state;
-    s->pages = store->space.nr_pages;
-    s->free_pages = store->space.nr_free;
-    uint64_t sum = store->pages.first + s->data_pages + s->unswept_pages + s->book_pages + s->limbo_pages +
-                   s->free_pages;
+    rmt_space_count(&store->space, &s->pages, &s->free_pages);
+    uint64_t sum = store->pages.first + s->data_pages + s->unswept_pages + s->book_pages +
+                   s->limbo_pages + s->free_pages;
     if (sum != s->pages)
         return rmt_fail(RAMET_ECORRUPT,
                         "store '%s': %" PRIu64 " pages of data, %" PRIu64 " unswept, %" PRIu64
-                        " of records, %" PRIu64 " in limbo and %" PRIu64 " free do not make %" PRIu64,
-                        store->io->path, s->data_pages, s->unswept_pages, s->book_pages, s->limbo_pages,
-                        s->free_pages, s->pages);
+                        " of records, %" PRIu64 " in limbo and %" PRIu64
+                        " free do not make %" PRIu64,
+                        store->io->path, s->data_pages, s->unswept_pages, s->book_pages,
+                        s->limbo_pages, s->free_pages, s->pages);
     return 0;
 }
 
@@ -402,7 +410,7 @@ int rmt_commit_end(struct rmt_commit *c, bool flushing)
     return 0;
 }
 
-/* ---- flushing later, making room ----------------------------------------------------------------------- */
+/* ---- flushing later, making room ------------------------------------------------------------- */
 
 int rmt_store_sync(struct ramet_store *store)
 {

@@ -15,13 +15,11 @@ struct rmt_flusher {
     bool wanted, stop;
 };
 
-static void wait_ms(struct rmt_flusher *f, long ms)
+static void wait_ms(struct rmt_flusher *f, uint64_t ms)
 {
-    struct timespec until;
-    (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += ms * 1000000;
-    until.tv_sec += until.tv_nsec / 1000000000;
-    until.tv_nsec %= 1000000000;
+    uint64_t until_ms = f->store->io->ops->clock_ms(f->store->io) + ms;
+    struct timespec until = {.tv_sec = (time_t)(until_ms / 1000),
+                             .tv_nsec = (long)(until_ms % 1000) * 1000000};
     while (!f->stop && pthread_cond_timedwait(&f->cond, &f->mutex, &until) == 0)
         ;
 }
@@ -38,7 +36,8 @@ static void *run(void *arg)
         wait_ms(f, DELAY_MS);
         f->wanted = false;
         (void)pthread_mutex_unlock(&f->mutex);
-        (void)rmt_store_sync(f->store); /* a failure poisons the store: the next commit reports it */
+        /* A failure poisons the store: the next commit reports it. */
+        (void)rmt_store_sync(f->store);
         (void)pthread_mutex_lock(&f->mutex);
     }
     (void)pthread_mutex_unlock(&f->mutex);

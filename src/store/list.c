@@ -3,8 +3,8 @@
 
 #include <inttypes.h>
 
-#define LISTS_AT_ONCE 256   /* limbo lists that one commit looks at */
-#define ANCESTORS_MAX 64    /* intervals of births that a deadlist keeps apart */
+#define LISTS_AT_ONCE 256 /* limbo lists that one commit looks at */
+#define ANCESTORS_MAX 64  /* intervals of births that a deadlist keeps apart */
 
 void rmt_list_init(struct rmt_list *list, const struct rmt_key *key, uint64_t number)
 {
@@ -37,7 +37,8 @@ int rmt_list_load(struct rmt_list *list, const struct rmt_pages *pages, const st
     if (list->nr_runs > RMT_LIST_RUNS_MAX ||
         record.size != sizeof(disk) + list->nr_runs * sizeof(list->runs[0]))
         return malformed(pages);
-    memcpy(list->runs, (const uint8_t *)record.data + sizeof(disk), list->nr_runs * sizeof(list->runs[0]));
+    memcpy(list->runs, (const uint8_t *)record.data + sizeof(disk),
+           list->nr_runs * sizeof(list->runs[0]));
     return 0;
 }
 
@@ -72,13 +73,14 @@ int rmt_list_save(struct rmt_commit *c, const struct rmt_list *list)
         struct rmt_disk_list head;
         struct rmt_disk_list_run runs[RMT_LIST_RUNS_MAX];
     } disk = {
-        .head = {
-            .birth_min = rmt_put64(list->birth_min),
-            .birth_max = rmt_put64(list->birth_max),
-            .pages = rmt_put64(list->pages),
-            .chunks = rmt_put32(list->chunks),
-            .nr_runs = rmt_put32(list->nr_runs),
-        },
+        .head =
+            {
+                .birth_min = rmt_put64(list->birth_min),
+                .birth_max = rmt_put64(list->birth_max),
+                .pages = rmt_put64(list->pages),
+                .chunks = rmt_put32(list->chunks),
+                .nr_runs = rmt_put32(list->nr_runs),
+            },
     };
     size_t size = list->nr_runs * sizeof(list->runs[0]);
     memcpy(disk.runs, list->runs, size);
@@ -109,7 +111,8 @@ static int each(const struct rmt_pages *pages, const struct rmt_disk_list_run *r
                 rmt_run_fn fn, void *ctx)
 {
     for (size_t i = 0; i < count; i++) {
-        struct rmt_run run = {rmt_get48(runs[i].addr), rmt_get32(runs[i].len), rmt_get48(runs[i].birth)};
+        struct rmt_run run = {rmt_get48(runs[i].addr), rmt_get32(runs[i].len),
+                              rmt_get48(runs[i].birth)};
         if (run.addr < pages->first || run.addr >= pages->reserved || run.len == 0 ||
             run.len > pages->reserved - run.addr)
             return malformed(pages);
@@ -120,8 +123,8 @@ static int each(const struct rmt_pages *pages, const struct rmt_disk_list_run *r
     return 0;
 }
 
-int rmt_list_each(struct rmt_pages *pages, const struct rmt_tree *catalog, const struct rmt_list *list,
-                  rmt_run_fn fn, void *ctx)
+int rmt_list_each(struct rmt_pages *pages, const struct rmt_tree *catalog,
+                  const struct rmt_list *list, rmt_run_fn fn, void *ctx)
 {
     for (uint32_t i = 0; i < list->chunks; i++) {
         struct rmt_key key = rmt_key_chunk('l', list->number, i);
@@ -139,7 +142,8 @@ int rmt_list_each(struct rmt_pages *pages, const struct rmt_tree *catalog, const
 
 static int collect(void *ctx, struct rmt_run run)
 {
-    return rmt_runs_push(ctx, run.addr, run.len, run.birth) ? 0 : rmt_fail(-ENOMEM, "a list of pages");
+    return rmt_runs_push(ctx, run.addr, run.len, run.birth) ? 0
+                                                            : rmt_fail(-ENOMEM, "a list of pages");
 }
 
 /* The runs of a list, so that the catalog may be changed while they are looked at. */
@@ -163,11 +167,11 @@ static int next_list(struct rmt_commit *c, struct rmt_scan *scan, struct rmt_lis
     return rc < 0 ? rc : 1;
 }
 
-/* ---- deadlists --------------------------------------------------------------------------------------- */
+/* ---- deadlists ------------------------------------------------------------------------------- */
 
 /* Adds a run to the deadlist's list for its interval of births. */
-static int dead_add_one(struct rmt_commit *c, uint64_t owner, uint64_t bucket, struct rmt_list *list,
-                        struct rmt_run run)
+static int dead_add_one(struct rmt_commit *c, uint64_t owner, uint64_t bucket,
+                        struct rmt_list *list, struct rmt_run run)
 {
     struct rmt_key prefix = rmt_key2('d', owner, bucket);
     int rc = 0;
@@ -189,8 +193,8 @@ static int dead_add_one(struct rmt_commit *c, uint64_t owner, uint64_t bucket, s
 }
 
 /* Ids of the versions below a head, newest first, as many as matter. */
-static int ancestors(struct rmt_commit *c, const struct rmt_version *head, uint64_t out[ANCESTORS_MAX],
-                     size_t *out_count)
+static int ancestors(struct rmt_commit *c, const struct rmt_version *head,
+                     uint64_t out[ANCESTORS_MAX], size_t *out_count)
 {
     size_t n = 0;
     for (uint64_t number = head->prev; number && n < ANCESTORS_MAX; n++) {
@@ -265,8 +269,8 @@ static int split(struct rmt_commit *c, const struct rmt_list *list, uint64_t flo
     return rc < 0 || rest.pages == 0 ? rc : rmt_list_save(c, &rest);
 }
 
-int rmt_dead_fold(struct rmt_commit *c, const struct rmt_version *snapshot, const struct rmt_version *child,
-                  uint64_t floor, uint64_t *out_freed)
+int rmt_dead_fold(struct rmt_commit *c, const struct rmt_version *snapshot,
+                  const struct rmt_version *child, uint64_t floor, uint64_t *out_freed)
 {
     struct rmt_list list;
     struct rmt_key prefix = rmt_key1('d', child->dead);
@@ -319,7 +323,7 @@ int rmt_dead_drop(struct rmt_commit *c, uint64_t owner)
     return rc;
 }
 
-/* ---- limbo --------------------------------------------------------------------------------------------- */
+/* ---- limbo ----------------------------------------------------------------------------------- */
 
 int rmt_limbo_add(struct rmt_commit *c, const struct rmt_runs *runs, size_t from)
 {
@@ -333,7 +337,8 @@ int rmt_limbo_add(struct rmt_commit *c, const struct rmt_runs *runs, size_t from
         rmt_list_init(&list, &key, c->limbo_list);
     else if (rc < 0)
         return rc;
-    else if ((rc = rmt_list_load(&list, &c->store->pages, &key, rmt_slice(value.data, value.size))) < 0)
+    else if ((rc = rmt_list_load(&list, &c->store->pages, &key,
+                                 rmt_slice(value.data, value.size))) < 0)
         return rc;
     for (size_t i = from; i < runs->count; i++) {
         rc = rmt_list_add(c, &list, runs->items[i]);
@@ -345,7 +350,8 @@ int rmt_limbo_add(struct rmt_commit *c, const struct rmt_runs *runs, size_t from
 }
 
 /* Frees those of the runs that no reader needs; adds the others to rest, if there is one. */
-static int free_runs(struct rmt_commit *c, const struct rmt_runs *runs, uint64_t freed, struct rmt_list *rest)
+static int free_runs(struct rmt_commit *c, const struct rmt_runs *runs, uint64_t freed,
+                     struct rmt_list *rest)
 {
     for (size_t i = 0; i < runs->count; i++) {
         struct rmt_run run = runs->items[i];

@@ -2,8 +2,9 @@
 /*
  * list.h - lists of page runs in the catalog: deadlists and limbo.
  *
- * A list is a record (key d or L, its last number is the list's own) that holds the newest runs, and
- * chunks of older ones (key l). It moves from a deadlist to another, or to limbo, by its record alone.
+ * A list is a record (key d or L, its last number is the list's own) that holds the newest runs,
+ * and chunks of older ones (key l). It moves from a deadlist to another, or to limbo, by its record
+ * alone.
  */
 #ifndef RMT_LIST_H
 #define RMT_LIST_H
@@ -31,21 +32,21 @@ int rmt_list_move(struct rmt_commit *c, struct rmt_list *list, const struct rmt_
 /* Removes the record and its chunks. */
 int rmt_list_del(struct rmt_commit *c, const struct rmt_list *list);
 /* Calls fn for every run. The catalog must not be changed meanwhile. */
-int rmt_list_each(struct rmt_pages *pages, const struct rmt_tree *catalog, const struct rmt_list *list,
-                  rmt_run_fn fn, void *ctx);
+int rmt_list_each(struct rmt_pages *pages, const struct rmt_tree *catalog,
+                  const struct rmt_list *list, rmt_run_fn fn, void *ctx);
 
-/* ---- deadlists --------------------------------------------------------------------------------------- */
+/* ---- deadlists ------------------------------------------------------------------------------- */
 
 /* The head replaced pages of the versions below it. */
 int rmt_dead_add(struct rmt_commit *c, const struct rmt_version *head, const struct rmt_runs *runs);
-/* The child's deadlist takes over what stays of it and that of the snapshot that folds into it; entries born after
- * floor go to limbo. out_freed: their pages. (R5) */
-int rmt_dead_fold(struct rmt_commit *c, const struct rmt_version *snapshot, const struct rmt_version *child,
-                  uint64_t floor, uint64_t *out_freed);
+/* The child's deadlist takes over what stays of it and that of the snapshot that folds into it;
+ * entries born after floor go to limbo. out_freed: their pages. (R5) */
+int rmt_dead_fold(struct rmt_commit *c, const struct rmt_version *snapshot,
+                  const struct rmt_version *child, uint64_t floor, uint64_t *out_freed);
 /* Throws a deadlist away. */
 int rmt_dead_drop(struct rmt_commit *c, uint64_t owner);
 
-/* ---- limbo --------------------------------------------------------------------------------------------- */
+/* ---- limbo ----------------------------------------------------------------------------------- */
 
 /* Adds runs to the list of pages that this commit frees. */
 int rmt_limbo_add(struct rmt_commit *c, const struct rmt_runs *runs, size_t from);

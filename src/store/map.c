@@ -3,13 +3,14 @@
 #include "store/txn.h"
 #include "store/walk.h"
 
-/* ---- the records of maps --------------------------------------------------------------------------------- */
+/* ---- the records of maps --------------------------------------------------------------------- */
 
 /* Takes a map's tree out of the tree of maps. RAMET_ENOTFOUND without a message. */
 static int find(struct ramet_txn *txn, const char *name, struct rmt_tree *out)
 {
     struct rmt_value value;
-    int rc = rmt_tree_get(&txn->store->pages, &txn->maps_tree, rmt_slice(name, strlen(name)), &value);
+    int rc =
+        rmt_tree_get(&txn->store->pages, &txn->maps_tree, rmt_slice(name, strlen(name)), &value);
     return rc < 0 ? rc : rmt_map_load(&txn->store->pages, &value, RMT_ID_MAX, out);
 }
 
@@ -75,7 +76,7 @@ void rmt_maps_fini(struct ramet_txn *txn)
     }
 }
 
-/* ---- opening ------------------------------------------------------------------------------------------- */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 static struct ramet_map *opened(struct ramet_txn *txn, const char *name)
 {
@@ -197,13 +198,15 @@ int ramet_map_list(struct ramet_txn *txn, ramet_map_fn fn, void *ctx)
         if (rc == 0)
             rc = rmt_map_load(&txn->store->pages, &value, RMT_ID_MAX, &tree);
         if (rc == 0 && key.size > RAMET_NAME_MAX)
-            rc = rmt_fail(RAMET_ECORRUPT, "store '%s': a map has too long a name", txn->store->io->path);
+            rc = rmt_fail(RAMET_ECORRUPT, "store '%s': a map has too long a name",
+                          txn->store->io->path);
         if (rc < 0)
             break;
         memcpy(name, key.data, key.size);
         name[key.size] = 0;
         const struct ramet_map *map = opened(txn, name);
-        struct ramet_map_info info = {sizeof(info), name, map && map->exists ? map->tree.count : tree.count};
+        struct ramet_map_info info = {sizeof(info), name,
+                                      map && map->exists ? map->tree.count : tree.count};
         rc = fn(ctx, &info);
         if (rc == 0)
             rc = rmt_cursor_next(&cursor);
@@ -222,7 +225,7 @@ int ramet_map_count(struct ramet_map *map, uint64_t *out)
     return rc;
 }
 
-/* ---- reading ------------------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 static int bad_key(struct ramet_slice key)
 {
@@ -236,7 +239,8 @@ static inline bool key_fits(struct ramet_slice key)
     return key.size - 1 < RAMET_KEY_MAX;
 }
 
-static int value_slice(struct ramet_map *map, const struct rmt_value *value, struct ramet_slice *out)
+static int value_slice(struct ramet_map *map, const struct rmt_value *value,
+                       struct ramet_slice *out)
 {
     if (rmt_likely(!value->extents)) {
         *out = rmt_slice(value->data, value->size);
@@ -280,8 +284,8 @@ int ramet_get_many(struct ramet_map *map, size_t count, const struct ramet_slice
     return rc;
 }
 
-int64_t ramet_read(struct ramet_map *map, struct ramet_slice key, uint64_t off, void *buf, size_t len,
-                   uint64_t *out_size)
+int64_t ramet_read(struct ramet_map *map, struct ramet_slice key, uint64_t off, void *buf,
+                   size_t len, uint64_t *out_size)
 {
     int rc = usable(map, "ramet_read");
     if (rc < 0)
@@ -298,15 +302,17 @@ int64_t ramet_read(struct ramet_map *map, struct ramet_slice key, uint64_t off, 
     return n;
 }
 
-int ramet_count_range(struct ramet_map *map, struct ramet_slice from, struct ramet_slice to, uint64_t *out)
+int ramet_count_range(struct ramet_map *map, struct ramet_slice from, struct ramet_slice to,
+                      uint64_t *out)
 {
     int rc = usable(map, "ramet_count_range");
     return rc < 0 ? rc : rmt_tree_count_range(&map->txn->store->pages, &map->tree, from, to, out);
 }
 
-/* ---- writing ------------------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
-int ramet_put(struct ramet_map *map, struct ramet_slice key, struct ramet_slice value, unsigned flags)
+int ramet_put(struct ramet_map *map, struct ramet_slice key, struct ramet_slice value,
+              unsigned flags)
 {
     int rc = writable(map, "ramet_put");
     if (rc < 0)
@@ -314,7 +320,8 @@ int ramet_put(struct ramet_map *map, struct ramet_slice key, struct ramet_slice 
     if (!key_fits(key))
         return bad_key(key);
     if (value.size > RAMET_VALUE_MAX)
-        return rmt_fail(-EFBIG, "a value has at most %llu bytes", (unsigned long long)RAMET_VALUE_MAX);
+        return rmt_fail(-EFBIG, "a value has at most %llu bytes",
+                        (unsigned long long)RAMET_VALUE_MAX);
     if (flags & ~(unsigned)(RAMET_NOOVERWRITE | RAMET_APPEND))
         return rmt_fail(-EINVAL, "ramet_put: flags");
     unsigned put = (flags & RAMET_NOOVERWRITE ? RMT_PUT_NOOVERWRITE : 0) |
@@ -354,7 +361,7 @@ int ramet_del_range(struct ramet_map *map, struct ramet_slice from, struct ramet
     return rc;
 }
 
-/* ---- cursors ------------------------------------------------------------------------------------------- */
+/* ---- cursors --------------------------------------------------------------------------------- */
 
 int ramet_cursor_open(struct ramet_map *map, struct ramet_cursor **out)
 {
@@ -367,7 +374,8 @@ int ramet_cursor_open(struct ramet_map *map, struct ramet_cursor **out)
     c->map = map;
     rmt_cursor_init(&c->cursor, &map->txn->store->pages, &map->tree);
     {
-        rmt_lock_scope(&map->txn->store->txns_lock); /* a read transaction may have several threads */
+        /* A read transaction may have several threads. */
+        rmt_lock_scope(&map->txn->store->txns_lock);
         c->next = map->cursors;
         map->cursors = c;
     }

@@ -44,25 +44,26 @@ struct ramet_store {
     bool created;   /* the file was made, or made a store, by this open */
     unsigned forks; /* of the process, when it was opened */
 
-    struct rmt_lock commit_lock;   /* guards the rest of this paragraph; with RMT_BYTE_COMMIT */
-    uint64_t space_for;            /* publication that space stands for */
-    uint64_t limbo_at;             /* id of the limbo list to look at next */
-    struct rmt_readers *readers;   /* scratch of a commit */
-    struct rmt_page_pool pool;     /* of commits */
+    struct rmt_lock commit_lock; /* guards the rest of this paragraph; with RMT_BYTE_COMMIT */
+    uint64_t space_for;          /* publication that space stands for */
+    uint64_t limbo_at;           /* id of the limbo list to look at next */
+    struct rmt_readers *readers; /* scratch of a commit */
+    struct rmt_page_pool pool;   /* of commits */
 
-    struct rmt_lock writers_lock;  /* guards writers */
+    struct rmt_lock writers_lock; /* guards writers */
     pthread_cond_t writers_cond;
     RMT_VEC(struct rmt_writer_lock) writers;
 
-    struct rmt_lock txns_lock;     /* guards the rest of this paragraph */
-    struct ramet_txn *txns;        /* all that are open */
-    struct rmt_page_pool spare;    /* of the last write transaction, for the next */
+    struct rmt_lock txns_lock;  /* guards the rest of this paragraph */
+    struct ramet_txn *txns;     /* all that are open */
+    struct rmt_page_pool spare; /* of the last write transaction, for the next */
 
-    struct rmt_flusher *flusher;   /* set once in open: of RAMET_LAZY */
+    struct rmt_flusher *flusher; /* set once in open: of RAMET_LAZY */
 };
 
 /* Opens a store on io, which is taken, also on failure. */
-int rmt_store_open_io(struct rmt_io *io, const struct ramet_options *options, struct ramet_store **out);
+int rmt_store_open_io(struct rmt_io *io, const struct ramet_options *options,
+                      struct ramet_store **out);
 
 /* RAMET_EFORKED in a process that was forked after the store was opened. */
 int rmt_store_usable(const struct ramet_store *store);
@@ -75,10 +76,11 @@ void rmt_state_load(struct rmt_state *state, const struct rmt_disk_slot *slot);
 void rmt_state_save(const struct ramet_store *store, const struct rmt_state *state,
                     struct rmt_disk_slot *out);
 
-/* ---- commits: commit.c ----------------------------------------------------------------------------- */
+/* ---- commits: commit.c ----------------------------------------------------------------------- */
 
 /*
- * One commit. begin -> changes of the catalog, pages queued in writer, pages dropped in limbo -> end or abort.
+ * One commit. begin -> changes of the catalog, pages queued in writer, pages dropped in limbo ->
+ * end or abort.
  *
  *   begin    takes the commit lock, an id, and what may leave limbo
  *   end      adds limbo and what the bookkeeping replaced, writes, flushes, publishes
@@ -87,15 +89,15 @@ void rmt_state_save(const struct ramet_store *store, const struct rmt_state *sta
 struct rmt_commit {
     struct ramet_store *store;
     uint64_t id;
-    struct rmt_state state;    /* as it will be */
-    struct rmt_edit edit;      /* of the catalog */
+    struct rmt_state state; /* as it will be */
+    struct rmt_edit edit;   /* of the catalog */
     struct rmt_tree catalog;
     struct rmt_writer writer;
-    struct rmt_runs limbo;     /* pages that no version reaches from this commit on */
-    size_t limbo_done;         /* of limbo: in the catalog already */
-    uint64_t limbo_list;       /* number of its list; 0: not yet made */
-    uint64_t slots_at;         /* both slots on disk are at or after this commit */
-    uint64_t sweep_budget;     /* pages to sweep */
+    struct rmt_runs limbo; /* pages that no version reaches from this commit on */
+    size_t limbo_done;     /* of limbo: in the catalog already */
+    uint64_t limbo_list;   /* number of its list; 0: not yet made */
+    uint64_t slots_at;     /* both slots on disk are at or after this commit */
+    uint64_t sweep_budget; /* pages to sweep */
 };
 
 /* Makes sure that it is known how much space there is to reserve. */
@@ -122,16 +124,19 @@ static inline uint64_t rmt_commit_number(struct rmt_commit *c)
 /* Pages that no version reaches any more. */
 int rmt_commit_limbo(struct rmt_commit *c, uint64_t addr, uint64_t len, uint64_t birth);
 
-/* ---- recovery: recover.c --------------------------------------------------------------------------- */
+/* ---- recovery: recover.c --------------------------------------------------------------------- */
 
-/* Finds, in what the file has, the version to go on from, and fills the shared bytes. Alone, with RMT_BYTE_OPEN. */
+/* Finds, in what the file has, the version to go on from, and fills the shared bytes. Alone, with
+ * RMT_BYTE_OPEN. */
 int rmt_recover(struct ramet_store *store);
 /* A slot lets ids be used up to so many above its own. */
 #define RMT_CEILING_STEP ((uint64_t)1 << 20)
 /* Pages behind the front of a store that was just made. */
 #define RMT_FIRST_PAGES 64
-/* What the front of the file says: *out_blank: a store was never there. Else page size and id of the store. */
-int rmt_recover_meta(struct rmt_io *io, bool *out_blank, uint32_t *out_page_size, uint8_t out_store_id[16]);
+/* What the front of the file says: *out_blank: a store was never there. Else page size and id of
+ * the store. */
+int rmt_recover_meta(struct rmt_io *io, bool *out_blank, uint32_t *out_page_size,
+                     uint8_t out_store_id[16]);
 /* Where the slot with an index lies, and the seal that says that this slot is durable. */
 static inline uint64_t rmt_slot_off(uint32_t index)
 {
@@ -142,7 +147,7 @@ static inline uint64_t rmt_seal_off(uint32_t index)
     return rmt_slot_off(!index) + RMT_SECTOR_SIZE; /* in the block that may be written */
 }
 
-/* ---- the flusher of RAMET_LAZY: flusher.c ------------------------------------------------------------ */
+/* ---- the flusher of RAMET_LAZY: flusher.c ---------------------------------------------------- */
 
 int rmt_flusher_new(struct ramet_store *store, struct rmt_flusher **out);
 /* Something is to be flushed within RAMET_LAZY_MS. */

@@ -63,7 +63,8 @@ int rmt_sweep_some(struct rmt_commit *c, uint64_t budget)
             if (rc <= 0)
                 return rc;
             if (scan.key.size != 8 || scan.value.size != sizeof(sweep))
-                return rmt_fail(RAMET_ECORRUPT, "store '%s': a record 's' of the catalog is malformed",
+                return rmt_fail(RAMET_ECORRUPT,
+                                "store '%s': a record 's' of the catalog is malformed",
                                 c->store->io->path);
             key = rmt_key1('s', rmt_get_be64(scan.key.data));
             memcpy(&sweep, scan.value.data, sizeof(sweep));
@@ -87,12 +88,13 @@ static int hand_over(void *ctx, struct rmt_run run, const struct rmt_disk_node *
     return l->fn(l->ctx, run);
 }
 
-int rmt_sweep_left(struct rmt_pages *pages, const struct rmt_disk_sweep *sweep, rmt_run_fn fn, void *ctx)
+int rmt_sweep_left(struct rmt_pages *pages, const struct rmt_disk_sweep *sweep, rmt_run_fn fn,
+                   void *ctx)
 {
     struct leftover l = {fn, ctx};
     struct rmt_walk walk;
-    int rc = rmt_walk_init(&walk, pages, rmt_ref_load(&sweep->root), true, rmt_get64(sweep->horizon),
-                           hand_over, &l);
+    int rc = rmt_walk_init(&walk, pages, rmt_ref_load(&sweep->root), true,
+                           rmt_get64(sweep->horizon), hand_over, &l);
     uint32_t depth = rmt_get32(sweep->depth);
     if (rc == 0 && depth)
         rc = rmt_walk_resume(&walk, sweep->path, depth);

@@ -6,12 +6,13 @@
 
 #include "store/versions.h"
 
-/* What a commit needs beside the pages of its maps: catalog, space map, lists of what was replaced. */
+/* What a commit needs beside the pages of its maps: catalog, space map, lists of what was replaced.
+ */
 #define COMMIT_PAGES 24
 /* Pages are reserved so many at a time. */
 #define RESERVE_PAGES 32
 
-/* ---- the writer lock of a branch ---------------------------------------------------------------------- */
+/* ---- the writer lock of a branch ------------------------------------------------------------- */
 
 static bool is_locked(const struct ramet_store *store, uint64_t branch, pthread_t *out_thread)
 {
@@ -44,13 +45,15 @@ int rmt_branch_lock(struct ramet_store *store, uint64_t branch, bool nowait)
             if (nowait)
                 return rmt_fail(-EBUSY, "the branch has a writer");
             if (pthread_equal(holder, lock.thread))
-                return rmt_fail(-EDEADLK, "this thread has a write transaction on the branch already");
+                return rmt_fail(-EDEADLK,
+                                "this thread has a write transaction on the branch already");
             rmt_lock_wait(&store->writers_lock, &store->writers_cond);
         }
         if (!rmt_vec_push(&store->writers, lock))
             return rmt_fail(-ENOMEM, "a write transaction");
     }
-    int rc = store->io->ops->lock(store->io, RMT_BYTE_BRANCH + branch, RMT_IO_LOCK_EXCLUSIVE, !nowait);
+    int rc =
+        store->io->ops->lock(store->io, RMT_BYTE_BRANCH + branch, RMT_IO_LOCK_EXCLUSIVE, !nowait);
     if (rc == 0)
         return 0;
     forget_writer(store, branch);
@@ -63,7 +66,7 @@ void rmt_branch_unlock(struct ramet_store *store, uint64_t branch)
     forget_writer(store, branch);
 }
 
-/* ---- finding a version ---------------------------------------------------------------------------------- */
+/* ---- finding a version ----------------------------------------------------------------------- */
 
 int rmt_txn_find(struct ramet_store *store, struct rmt_reader_slot *slot, const char *ref,
                  struct rmt_found *out, uint64_t *out_publication)
@@ -78,7 +81,7 @@ int rmt_txn_find(struct ramet_store *store, struct rmt_reader_slot *slot, const 
     return rc;
 }
 
-/* ---- begin ---------------------------------------------------------------------------------------------- */
+/* ---- begin ----------------------------------------------------------------------------------- */
 
 static void list_txn(struct ramet_txn *txn)
 {
@@ -168,7 +171,8 @@ static int begin_read(struct ramet_txn *txn)
         rc = rmt_txn_find(store, txn->slot, txn->ref, &found, &txn->publication);
     if (rc < 0)
         return rc;
-    atomic_store_explicit(&txn->slot->since_ms, store->io->ops->clock_ms(store->io), memory_order_relaxed);
+    atomic_store_explicit(&txn->slot->since_ms, store->io->ops->clock_ms(store->io),
+                          memory_order_relaxed);
     txn->follows = found.branch != 0;
     begun(txn, &found);
     return 0;
@@ -251,7 +255,8 @@ int ramet_refresh(struct ramet_txn *txn)
     if (!txn || txn->writing)
         return rmt_fail(txn ? RAMET_ETXN : -EINVAL, "ramet_refresh is for read transactions");
     struct rmt_shared_bytes *bytes = txn->store->shared.bytes;
-    if (atomic_load_explicit(&bytes->published, memory_order_acquire) == txn->publication || !txn->follows)
+    if (atomic_load_explicit(&bytes->published, memory_order_acquire) == txn->publication ||
+        !txn->follows)
         return 0;
     int rc = rmt_store_usable(txn->store);
     if (rc < 0)
@@ -286,7 +291,7 @@ uint64_t ramet_txn_id(const struct ramet_txn *txn)
     return txn ? txn->version.id : 0;
 }
 
-/* ---- end ------------------------------------------------------------------------------------------------ */
+/* ---- end ------------------------------------------------------------------------------------- */
 
 void ramet_abort(struct ramet_txn *txn)
 {
@@ -301,8 +306,8 @@ void rmt_txn_abort_all(struct ramet_store *store)
 }
 
 /* Within a commit: the branch's head moves to what the transaction made. */
-static int publish(struct ramet_txn *txn, struct rmt_commit *c, bool changed, const struct ramet_keep *keep,
-                   uint64_t *out_id)
+static int publish(struct ramet_txn *txn, struct rmt_commit *c, bool changed,
+                   const struct ramet_keep *keep, uint64_t *out_id)
 {
     struct rmt_branch branch;
     struct rmt_version head;
@@ -344,7 +349,8 @@ static int commit(struct ramet_txn *txn, const struct ramet_keep *keep, uint64_t
     if (!txn->writing || (!changed && !keep))
         return 0;
     if (txn->failed)
-        return rmt_fail(RAMET_ETXN, "an earlier write of this transaction failed: nothing is committed");
+        return rmt_fail(RAMET_ETXN,
+                        "an earlier write of this transaction failed: nothing is committed");
     if (keep && !rmt_known_size(keep, struct ramet_keep))
         return rmt_fail(-EINVAL, "ramet_commit: keep->size is not set");
     struct rmt_commit c;
@@ -371,7 +377,7 @@ int ramet_commit(struct ramet_txn *txn, const struct ramet_keep *keep, uint64_t 
     return rc;
 }
 
-/* ---- savepoints ------------------------------------------------------------------------------------------- */
+/* ---- savepoints ------------------------------------------------------------------------------ */
 
 int ramet_savepoint(struct ramet_txn *txn, uint32_t *out)
 {
@@ -381,7 +387,8 @@ int ramet_savepoint(struct ramet_txn *txn, uint32_t *out)
         return rmt_fail(RAMET_ETXN, "ramet_savepoint");
     struct rmt_savepoint savepoint = {.maps_tree = txn->maps_tree};
     for (struct ramet_map *map = txn->maps; map; map = map->next) {
-        struct rmt_saved_map saved = {map, map->tree.root, map->tree.count, map->exists, map->changed};
+        struct rmt_saved_map saved = {map, map->tree.root, map->tree.count, map->exists,
+                                      map->changed};
         if (!rmt_vec_push(&savepoint.maps, saved)) {
             rmt_vec_fini(&savepoint.maps);
             return rmt_fail(-ENOMEM, "a savepoint");

@@ -19,8 +19,8 @@ struct ramet_map {
     struct ramet_map *next;
     struct ramet_cursor *cursors;
     struct rmt_tree tree;
-    bool exists;   /* false: dropped, or created after a point that was rolled back to */
-    bool changed;  /* its record in txn->maps_tree is out of date */
+    bool exists;  /* false: dropped, or created after a point that was rolled back to */
+    bool changed; /* its record in txn->maps_tree is out of date */
     char name[];
 };
 
@@ -48,7 +48,7 @@ struct ramet_txn {
     struct ramet_store *store;
     struct ramet_txn *prev, *next; /* of store->txns; guarded by txns_lock */
     bool writing;
-    bool failed;             /* a write left it in an unknown state: it cannot commit */
+    bool failed;                /* a write left it in an unknown state: it cannot commit */
     struct rmt_version version; /* that it reads, or started from */
     struct rmt_tree maps_tree;  /* name -> struct rmt_disk_map */
     struct ramet_map *maps;     /* open */
@@ -57,15 +57,15 @@ struct ramet_txn {
 
     /* of a read transaction */
     struct rmt_reader_slot *slot;
-    uint64_t publication;    /* that version was found in */
-    bool follows;            /* ref names a branch: refresh moves it */
+    uint64_t publication; /* that version was found in */
+    bool follows;         /* ref names a branch: refresh moves it */
 
     /* of a write transaction */
-    uint64_t branch;         /* number; its writer lock is held */
+    uint64_t branch; /* number; its writer lock is held */
     struct rmt_edit edit;
     struct rmt_page_pool pool;
-    uint64_t reserved;       /* pages promised by the space map */
-    bool urgent;             /* the operation under way gives back space: it may use what is kept for that */
+    uint64_t reserved; /* pages promised by the space map */
+    bool urgent; /* the operation under way gives back space: it may use what is kept for that */
     RMT_VEC(struct rmt_savepoint) savepoints;
 
     char ref[2 * RAMET_NAME_MAX + 2];

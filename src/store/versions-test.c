@@ -2,9 +2,9 @@
 /*
  * versions-test.c - who owns a page, and when may it be used again?
  *
- * Random programs of writes, snapshots, branches, drops, resets, readers, transactions that stay open
- * while others commit, and power cuts, on trees of a few pages. After every step, by comparing whole
- * sets of pages:
+ * Random programs of writes, snapshots, branches, drops, resets, readers, transactions that stay
+ * open while others commit, and power cuts, on trees of a few pages. After every step, by comparing
+ * whole sets of pages:
  *
  *   C1  every page of the file is exactly one thing (ramet_check)
  *   C2  for a version X on P: {page of X: birth > P.id} == pages(X) - pages(P)
@@ -14,8 +14,8 @@
  *   C6  a pair (address, birth) is written once in the life of the store
  *   C7  two branches always have a common ancestor
  *
- * --seed=N --seeds=N --steps=N: other programs, or more. tools/mutants breaks the engine, one rule at a time, and
- * sees this program fail.
+ * --seed=N --seeds=N --steps=N: other programs, or more. tools/mutants breaks the engine, one rule
+ * at a time, and sees this program fail.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -32,14 +32,15 @@
 #define READERS 4
 
 #define must(x) must_(x, #x, __LINE__)
-#define check(x, ...)                                                                \
-    do {                                                                             \
-        if (!(x)) {                                                                  \
-            (void)fprintf(stderr, "versions-test.c:%d: seed %" PRIu64 " step %d: ", __LINE__, seed, step); \
-            (void)fprintf(stderr, __VA_ARGS__);                                      \
-            (void)fprintf(stderr, "\n");                                             \
-            exit(1);                                                                 \
-        }                                                                            \
+#define check(x, ...)                                                                         \
+    do {                                                                                      \
+        if (!(x)) {                                                                           \
+            (void)fprintf(stderr, "versions-test.c:%d: seed %" PRIu64 " step %d: ", __LINE__, \
+                          seed, step);                                                        \
+            (void)fprintf(stderr, __VA_ARGS__);                                               \
+            (void)fprintf(stderr, "\n");                                                      \
+            exit(1);                                                                          \
+        }                                                                                     \
     } while (0)
 
 struct contents {
@@ -84,8 +85,8 @@ static void must_(int rc, const char *what, int line)
 {
     if (rc >= 0)
         return;
-    (void)fprintf(stderr, "versions-test.c:%d: seed %" PRIu64 " step %d: %s: %s\n", line, seed, step, what,
-                  ramet_errmsg());
+    (void)fprintf(stderr, "versions-test.c:%d: seed %" PRIu64 " step %d: %s: %s\n", line, seed,
+                  step, what, ramet_errmsg());
     exit(1);
 }
 
@@ -111,7 +112,7 @@ static const char *label_ref(const struct label *label)
     return buf;
 }
 
-/* ---- contents --------------------------------------------------------------------------------------------- */
+/* ---- contents -------------------------------------------------------------------------------- */
 
 /* Four values fill a leaf; one in five is large enough for pages of its own. */
 static size_t fill(uint8_t *buf, int key, uint32_t value)
@@ -138,7 +139,8 @@ static void verify(struct ramet_txn *txn, const struct contents *want, const cha
         }
         check(found == 0, "C5: %s: key %d: %s", whose, k, ramet_errmsg());
         size_t size = fill(buf, k, want->value[k]);
-        check(got.size == size && memcmp(got.data, buf, size) == 0, "C5: %s: key %d has another value", whose, k);
+        check(got.size == size && memcmp(got.data, buf, size) == 0,
+              "C5: %s: key %d has another value", whose, k);
     }
 }
 
@@ -150,7 +152,7 @@ static void verify_ref(const char *ref, const struct contents *want)
     ramet_abort(txn);
 }
 
-/* ---- sets of pages ---------------------------------------------------------------------------------------- */
+/* ---- sets of pages --------------------------------------------------------------------------- */
 
 static int by_page(const void *a, const void *b)
 {
@@ -205,11 +207,12 @@ static int on_page(void *ctx, struct rmt_run run, const struct rmt_disk_node *no
         return 0;
     /* C6: remembered by its checksum */
     struct written w = {run.addr, run.birth, rmt_get64(node->checksum)};
-    check(rmt_get64(node->birth) == run.birth && rmt_get64(node->addr) == run.addr, "C5: page %" PRIu64, run.addr);
+    check(rmt_get64(node->birth) == run.birth && rmt_get64(node->addr) == run.addr,
+          "C5: page %" PRIu64, run.addr);
     for (size_t i = 0; i < written.count; i++) {
         if (written.items[i].addr == w.addr && written.items[i].birth == w.birth) {
-            check(written.items[i].sum == w.sum, "C6: page %" PRIu64 " birth %" PRIu64 " was written twice",
-                  w.addr, w.birth);
+            check(written.items[i].sum == w.sum,
+                  "C6: page %" PRIu64 " birth %" PRIu64 " was written twice", w.addr, w.birth);
             return 0;
         }
     }
@@ -254,7 +257,8 @@ static void load_versions(const struct rmt_tree *catalog)
         must(rmt_version_load(&store->pages, rmt_get_be64(scan.key.data), scan.value, &version.v));
         if (!rmt_ref_none(version.v.root)) {
             struct rmt_walk walk;
-            must(rmt_walk_init(&walk, &store->pages, version.v.root, true, 0, on_page, &version.pages));
+            must(rmt_walk_init(&walk, &store->pages, version.v.root, true, 0, on_page,
+                               &version.pages));
             while ((rc = rmt_walk_step(&walk)) > 0)
                 ;
             must(rc);
@@ -343,7 +347,7 @@ static void check_all(void)
     }
 }
 
-/* ---- operations ------------------------------------------------------------------------------------------- */
+/* ---- operations ------------------------------------------------------------------------------ */
 
 static int pick_branch(bool idle)
 {
@@ -525,10 +529,10 @@ static void op_crash(void)
 
 static void run(int steps)
 {
-    static void (*const ops[])(void) = {op_write, op_write, op_write, op_write, op_write, op_write,
-                                        op_keep, op_keep, op_fork, op_fork, op_begin, op_finish, op_finish,
-                                        op_drop_label, op_drop_branch, op_reset, op_reader, op_reader,
-                                        op_reader, op_crash};
+    static void (*const ops[])(void) = {
+        op_write,       op_write, op_write,  op_write,  op_write,  op_write,  op_keep,
+        op_keep,        op_fork,  op_fork,   op_begin,  op_finish, op_finish, op_drop_label,
+        op_drop_branch, op_reset, op_reader, op_reader, op_reader, op_crash};
     rng = seed;
     memset(exists, 0, sizeof(exists));
     memset(head, 0, sizeof(head));
@@ -561,7 +565,8 @@ static void run(int steps)
     must(ramet_reclaim(store, 0, NULL));
     struct ramet_stat stat = {.size = sizeof(stat)};
     must(ramet_stat(store, &stat));
-    check(stat.data_bytes == 0 && stat.unswept_bytes == 0 && stat.branches == 0 && stat.snapshots == 0,
+    check(stat.data_bytes == 0 && stat.unswept_bytes == 0 && stat.branches == 0 &&
+              stat.snapshots == 0,
           "C1: leaked at the end: %" PRIu64 " bytes", stat.data_bytes + stat.unswept_bytes);
     must(ramet_check(store, 0, on_problem, NULL, NULL));
     ramet_close(store);
@@ -578,7 +583,8 @@ int main(int argc, char **argv)
     }
     for (int i = 1; i < argc; i++) {
         if (sscanf(argv[i], "--seed=%" SCNu64, &first) == 1 ||
-            sscanf(argv[i], "--seeds=%" SCNu64, &seeds) == 1 || sscanf(argv[i], "--steps=%d", &steps) == 1)
+            sscanf(argv[i], "--seeds=%" SCNu64, &seeds) == 1 ||
+            sscanf(argv[i], "--steps=%d", &steps) == 1)
             continue;
         (void)fprintf(stderr, "usage: %s [--seed=N] [--seeds=N] [--steps=N]\n", argv[0]);
         return 2;
@@ -589,6 +595,7 @@ int main(int argc, char **argv)
         rmt_vec_fini(&versions.items[i].pages);
     rmt_vec_fini(&versions);
     rmt_vec_fini(&written);
-    (void)printf("%" PRIu64 " programs of %d steps from seed %" PRIu64 ": ok\n", seeds, steps, first);
+    (void)printf("%" PRIu64 " programs of %d steps from seed %" PRIu64 ": ok\n", seeds, steps,
+                 first);
     return 0;
 }

@@ -22,7 +22,7 @@ int rmt_version_horizon(struct rmt_commit *c, const struct rmt_version *v, uint6
     return rc;
 }
 
-/* ---- moving a head ----------------------------------------------------------------------------------- */
+/* ---- moving a head --------------------------------------------------------------------------- */
 
 int rmt_version_move(struct rmt_commit *c, struct rmt_version *head, struct rmt_ref root,
                      uint64_t written, const struct rmt_runs *gone)
@@ -57,9 +57,10 @@ int rmt_version_move(struct rmt_commit *c, struct rmt_version *head, struct rmt_
     return rmt_catalog_put_version(c, head);
 }
 
-/* ---- snapshots and branches ---------------------------------------------------------------------------- */
+/* ---- snapshots and branches ------------------------------------------------------------------ */
 
-/* An ancestor to jump to: skew-binary jump pointers (Myers, 1983), as far as the ancestors are still there. */
+/* An ancestor to jump to: skew-binary jump pointers (Myers, 1983), as far as the ancestors are
+ * still there. */
 static int find_skip(struct rmt_commit *c, const struct rmt_version *prev, uint64_t *out)
 {
     struct rmt_version a, b;
@@ -172,7 +173,8 @@ static int keep_check(const struct ramet_keep *keep)
     int rc = keep->name ? rmt_name_check("snapshot", keep->name, false) : 0;
     if (rc == 0 && keep->author && *keep->author)
         rc = rmt_name_check("author", keep->author, true);
-    if (rc == 0 && keep->message && strnlen(keep->message, RAMET_MESSAGE_MAX + 1) > RAMET_MESSAGE_MAX)
+    if (rc == 0 && keep->message &&
+        strnlen(keep->message, RAMET_MESSAGE_MAX + 1) > RAMET_MESSAGE_MAX)
         rc = rmt_fail(-EINVAL, "a message has at most %u bytes", RAMET_MESSAGE_MAX);
     return rc;
 }
@@ -193,7 +195,8 @@ int rmt_version_keep(struct rmt_commit *c, const char *branch_name, struct rmt_b
     if (*name) {
         rc = rmt_catalog_number(&c->store->pages, &c->catalog, &by_name, &other);
         if (rc == 0)
-            return rmt_fail(-EEXIST, "'%s@%s': there is such a snapshot already", branch_name, name);
+            return rmt_fail(-EEXIST, "'%s@%s': there is such a snapshot already", branch_name,
+                            name);
         if (rc == RAMET_ENOTFOUND)
             rc = rmt_catalog_put_number(c, &by_name, snapshot->number);
         if (rc < 0)
@@ -242,7 +245,7 @@ int rmt_version_branch(struct rmt_commit *c, const char *name, struct rmt_versio
     return rc < 0 ? rc : rmt_catalog_put_branch(c, name, &branch);
 }
 
-/* ---- dropping ------------------------------------------------------------------------------------------ */
+/* ---- dropping -------------------------------------------------------------------------------- */
 
 static int del_version(struct rmt_commit *c, const struct rmt_version *v)
 {
@@ -310,7 +313,8 @@ static int fold(struct rmt_commit *c, const struct rmt_version *snapshot)
     return rc < 0 ? rc : del_version(c, snapshot);
 }
 
-/* What can be done about a snapshot that lost a keeper or a child, and then about those below it. */
+/* What can be done about a snapshot that lost a keeper or a child, and then about those below it.
+ */
 static int tidy(struct rmt_commit *c, uint64_t number)
 {
     while (number) {
@@ -330,7 +334,8 @@ static int tidy(struct rmt_commit *c, uint64_t number)
 }
 
 /* Takes one keeper off a snapshot. branch is updated, not written. */
-static int unkeep(struct rmt_commit *c, struct rmt_branch *branch, uint64_t number, const char *name)
+static int unkeep(struct rmt_commit *c, struct rmt_branch *branch, uint64_t number,
+                  const char *name)
 {
     struct rmt_key key = rmt_key2_name('k', branch->number, number, name);
     int rc = del_keep(c, &key);
@@ -365,19 +370,23 @@ int rmt_version_forget(struct rmt_commit *c, const char *branch_name, struct rmt
 }
 
 /* Takes a name out of the rest of a key. */
-static int take_name(struct rmt_commit *c, struct ramet_slice rest, size_t at, char out[RAMET_NAME_MAX + 1])
+static int take_name(struct rmt_commit *c, struct ramet_slice rest, size_t at,
+                     char out[RAMET_NAME_MAX + 1])
 {
     if (rest.size < at || rest.size - at > RAMET_NAME_MAX)
-        return rmt_fail(RAMET_ECORRUPT, "store '%s': a key of the catalog is malformed", c->store->io->path);
+        return rmt_fail(RAMET_ECORRUPT, "store '%s': a key of the catalog is malformed",
+                        c->store->io->path);
     memcpy(out, (const uint8_t *)rest.data + at, rest.size - at);
     out[rest.size - at] = 0;
     return 0;
 }
 
-/* Takes every keeper of a branch off a snapshot (number 0: off all its snapshots, which are tidied). */
+/* Takes every keeper of a branch off a snapshot (number 0: off all its snapshots, which are
+ * tidied). */
 static int unkeep_branch(struct rmt_commit *c, struct rmt_branch *branch, uint64_t number)
 {
-    struct rmt_key prefix = number ? rmt_key2('k', branch->number, number) : rmt_key1('k', branch->number);
+    struct rmt_key prefix =
+        number ? rmt_key2('k', branch->number, number) : rmt_key1('k', branch->number);
     rmt_auto(rmt_scan_fini) struct rmt_scan scan;
     rmt_scan_init(&scan, &c->store->pages, &c->catalog, &prefix);
     int rc;

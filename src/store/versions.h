@@ -2,15 +2,16 @@
 /*
  * versions.h - the tree of versions: who owns a page, and when it is free.
  *
- * Inner vertices are snapshots, leaves are heads (or snapshots that nothing follows); each has one prev. What a branch
- * keeps, and under which name, are labels: reclamation looks at the tree alone.
+ * Inner vertices are snapshots, leaves are heads (or snapshots that nothing follows); each has one
+ * prev. What a branch keeps, and under which name, are labels: reclamation looks at the tree alone.
  *
  *   For a version X on P, horizon = P.id (0 if there is no P):
- *   V1  the pages of X born after the horizon are exactly those that P has not: X.owned_pages counts them
+ *   V1  the pages of X born after the horizon are those that P has not: X.owned_pages counts them
  *   V2  X's deadlist is exactly what P reaches and X does not
  *   V3  X.total = P.total - pages(X's deadlist) + X.owned
  *   V4  a snapshot that nobody keeps has two children at least: it is their merge base
- *   V5  a snapshot's id is that of the commit that last moved the head, not of the one that keeps it
+ *   V5  a snapshot's id is that of the commit that last moved the head, not of the one that keeps
+ *       it
  *
  * All functions change the catalog of a commit.
  */
@@ -22,14 +23,16 @@
 /* 0, or the id of the version below. */
 int rmt_version_horizon(struct rmt_commit *c, const struct rmt_version *v, uint64_t *out);
 
-/* The head of a branch moves to a new root: written pages were queued for it, gone is what it replaced. (R3) */
+/* The head of a branch moves to a new root: written pages were queued for it, gone is what it
+ * replaced. (R3) */
 int rmt_version_move(struct rmt_commit *c, struct rmt_version *head, struct rmt_ref root,
                      uint64_t written, const struct rmt_runs *gone);
 
 /* Makes the head a snapshot, upon which it goes on; an unmoved head's is found again. (R1)
  * head is as it is afterwards. */
 int rmt_version_snapshot(struct rmt_commit *c, struct rmt_version *head, struct rmt_version *out);
-/* A branch keeps a snapshot, by a name (keep may be NULL, its name too). -EEXIST: the name is taken. */
+/* A branch keeps a snapshot, by a name (keep may be NULL, its name too). -EEXIST: the name is
+ * taken. */
 int rmt_version_keep(struct rmt_commit *c, const char *branch_name, struct rmt_branch *branch,
                      struct rmt_version *snapshot, const struct ramet_keep *keep);
 /* A new branch with a fresh head on the snapshot. */
@@ -48,6 +51,7 @@ int rmt_version_reset(struct rmt_commit *c, const char *name, uint64_t snapshot)
 /* Sweeps at most budget pages of what was dropped: sweep.c. (R4) */
 int rmt_sweep_some(struct rmt_commit *c, uint64_t budget);
 /* Calls fn for every page of data that a sweep has still to free. */
-int rmt_sweep_left(struct rmt_pages *pages, const struct rmt_disk_sweep *sweep, rmt_run_fn fn, void *ctx);
+int rmt_sweep_left(struct rmt_pages *pages, const struct rmt_disk_sweep *sweep, rmt_run_fn fn,
+                   void *ctx);
 
 #endif

@@ -14,12 +14,14 @@ int rmt_map_load(const struct rmt_pages *pages, const struct rmt_value *value, u
 {
     struct rmt_disk_map disk;
     if (value->extents || value->size != sizeof(disk))
-        return rmt_fail(RAMET_ECORRUPT, "store '%s': the record of a map is malformed", pages->io->path);
+        return rmt_fail(RAMET_ECORRUPT, "store '%s': the record of a map is malformed",
+                        pages->io->path);
     memcpy(&disk, value->data, sizeof(disk));
     struct rmt_ref root = rmt_ref_load(&disk.root);
     if (rmt_get32(disk.kind) != RMT_MAP_KIND ||
         (!rmt_ref_none(root) && !rmt_ref_plausible(pages, root, birth)))
-        return rmt_fail(RAMET_ECORRUPT, "store '%s': the record of a map is malformed", pages->io->path);
+        return rmt_fail(RAMET_ECORRUPT, "store '%s': the record of a map is malformed",
+                        pages->io->path);
     *out = (struct rmt_tree){.root = root, .count = rmt_get64(disk.count)};
     return 0;
 }

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * walk.h - all pages of a version, or of the catalog, that were born after a horizon; children first.
+ * walk.h - all pages of a version, or of the catalog, that were born after a horizon; children
+ * first.
  *
- * Births prune: below a page born at or before the horizon there is none born after it. The walk goes from a tree
- * of maps into the maps, and in these to the extents of large values. It can be left after any page and
- * taken up again by its path: pages that were handed out before are not read again, for they may be in use for something else.
+ * Births prune: below a page born at or before the horizon there is none born after it. The walk
+ * goes from a tree of maps into the maps, and in these to the extents of large values. It can be
+ * left after any page and taken up again by its path: pages that were handed out before are not
+ * read again, for they may be in use for something else.
  */
 #ifndef RMT_WALK_H
 #define RMT_WALK_H
@@ -14,11 +16,12 @@
 struct rmt_walk_step {
     struct rmt_ref ref;
     const struct rmt_disk_node *node;
-    uint32_t next;  /* child to go to next */
-    bool maps;      /* a page of the tree of maps */
+    uint32_t next; /* child to go to next */
+    bool maps;     /* a page of the tree of maps */
 };
 
-/* A run of pages; node: the page itself, NULL for data of a large value. Nonzero stops and is returned. */
+/* A run of pages; node: the page itself, NULL for data of a large value. Nonzero stops and is
+ * returned. */
 typedef int (*rmt_walk_fn)(void *ctx, struct rmt_run run, const struct rmt_disk_node *node);
 
 struct rmt_walk {
@@ -26,8 +29,10 @@ struct rmt_walk {
     uint64_t horizon;
     rmt_walk_fn fn;
     void *ctx;
-    bool verify;    /* set after init: data of large values is read and verified */
-    int (*shared)(void *ctx, struct rmt_ref ref); /* set after init; may be NULL: a page at or before the horizon */
+    bool verify; /* set after init: data of large values is read and verified */
+    int (*shared)(
+        void *ctx,
+        struct rmt_ref ref); /* set after init; may be NULL: a page at or before the horizon */
     struct rmt_walk_step steps[RMT_SWEEP_DEPTH_MAX];
     uint32_t depth;
 };
