@@ -9,7 +9,7 @@
  *   --only=I,J..  these operations alone, as a shrunk failure prints them
  *   --verbose     prints every operation before it is done
  *   --no-fork     runs in this process, for a debugger
- *   --long        until somebody stops it
+ *   --long        for an hour, or --seconds after it
  *
  * A failing program is shrunk to the operations that matter, and printed.
  */
@@ -25,12 +25,13 @@
 
 #define TIMEOUT_S 300
 #define SHRINK_S 240
+#define LONG_S 3600
 
 struct options {
     uint64_t seed, programs, seconds;
     size_t steps;
     const char *only;
-    bool verbose, no_fork, endless;
+    bool verbose, no_fork;
 };
 
 struct program {
@@ -148,7 +149,7 @@ static bool parse(int argc, char **argv, struct options *o)
         else if (strcmp(a, "--no-fork") == 0)
             o->no_fork = true;
         else if (strcmp(a, "--long") == 0)
-            o->endless = true;
+            o->programs = UINT64_MAX, o->seconds = LONG_S;
         else
             return false;
     }
@@ -159,8 +160,10 @@ int main(int argc, char **argv)
 {
     struct options o = {.seed = 1, .programs = 120, .seconds = 45, .steps = 300};
     if (!parse(argc, argv, &o)) {
-        (void)fprintf(stderr, "usage: %s [--seed=N] [--programs=N] [--steps=N] [--seconds=N] "
-                              "[--only=I,J] [--verbose] [--no-fork] [--long]\n", argv[0]);
+        (void)fprintf(stderr,
+                      "usage: %s [--seed=N] [--programs=N] [--steps=N] [--seconds=N] "
+                      "[--only=I,J] [--verbose] [--no-fork] [--long]\n",
+                      argv[0]);
         return 2;
     }
     if (o.seed == 0)
@@ -170,7 +173,7 @@ int main(int argc, char **argv)
     printf("seed %" PRIu64 "\n", o.seed);
     time_t end = time(NULL) + (time_t)o.seconds;
     uint64_t done = 0;
-    for (; o.endless || (done < o.programs && time(NULL) < end); done++) {
+    for (; done < o.programs && time(NULL) < end; done++) {
         if (!try_seed(&o, o.seed + done))
             return 1;
     }

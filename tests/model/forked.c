@@ -18,7 +18,8 @@
 
 bool forked_run(forked_fn fn, void *ctx, unsigned timeout_s, bool quiet, char *message, size_t size)
 {
-    char *shared = mmap(NULL, MESSAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    char *shared =
+        mmap(NULL, MESSAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     rmt_assert(shared != MAP_FAILED);
     (void)fflush(NULL);
     pid_t child = fork();
@@ -30,7 +31,8 @@ bool forked_run(forked_fn fn, void *ctx, unsigned timeout_s, bool quiet, char *m
         if (null >= 0)
             (void)dup2(null, 1), (void)dup2(null, 2);
         (void)alarm(timeout_s);
-        exit(fn(ctx, shared, MESSAGE_SIZE) ? 0 : 1); /* not _exit: leaks are looked for at the end */
+        exit(fn(ctx, shared, MESSAGE_SIZE) ? 0
+                                           : 1); /* not _exit: leaks are looked for at the end */
     }
     int status = 0;
     rmt_assert(waitpid(child, &status, 0) == child);

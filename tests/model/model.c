@@ -5,7 +5,7 @@
 
 #include "base/hash.h"
 
-/* ---- values ------------------------------------------------------------------------------------ */
+/* ---- values ---------------------------------------------------------------------------------- */
 
 void model_value(uint64_t seed, uint64_t off, void *buf, size_t len)
 {
@@ -25,7 +25,7 @@ bool model_value_is(const struct model_entry *entry, const void *data, size_t si
     return size == entry->size && rmt_hash(data, size, 0) == entry->hash;
 }
 
-/* ---- references -------------------------------------------------------------------------------- */
+/* ---- references ------------------------------------------------------------------------------ */
 
 static void take_ref(unsigned *refs)
 {
@@ -95,7 +95,7 @@ static void map_unref(struct model_map *m)
     free(m);
 }
 
-/* ---- maps -------------------------------------------------------------------------------------- */
+/* ---- maps ------------------------------------------------------------------------------------ */
 
 size_t model_map_seek(const struct model_map *m, struct ramet_slice key, bool *out_found)
 {
@@ -151,7 +151,7 @@ void model_map_del(struct model_map *m, size_t first, size_t count)
     m->entries.count -= count;
 }
 
-/* ---- versions ---------------------------------------------------------------------------------- */
+/* ---- versions -------------------------------------------------------------------------------- */
 
 struct model_version *model_version_new(void)
 {
@@ -259,7 +259,7 @@ uint64_t model_version_digest(struct model_version *v)
     return digest;
 }
 
-/* ---- stores ------------------------------------------------------------------------------------ */
+/* ---- stores ---------------------------------------------------------------------------------- */
 
 static void branch_add(struct model_store *s, const char *name, struct model_version *head,
                        uint64_t id)
@@ -441,8 +441,8 @@ int model_snapshot_delete(struct model_store *s, const char *ref)
     rmt_assert(at != NULL);
     for (size_t i = s->keeps.count; i-- > 0;) {
         const struct model_keep *k = &s->keeps.items[i];
-        bool same_branch = strncmp(k->branch, ref, (size_t)(at - ref)) == 0 &&
-                           k->branch[at - ref] == '\0';
+        bool same_branch =
+            strncmp(k->branch, ref, (size_t)(at - ref)) == 0 && k->branch[at - ref] == '\0';
         if (at == ref ? k->id == id : same_branch && strcmp(k->name, at + 1) == 0)
             keep_remove(s, i);
     }

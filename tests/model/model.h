@@ -12,7 +12,7 @@
 #include "base/base.h"
 #include "base/vec.h"
 
-/* ---- random numbers ---------------------------------------------------------------------------- */
+/* ---- random numbers -------------------------------------------------------------------------- */
 
 static inline uint64_t model_mix(uint64_t z)
 {
@@ -28,7 +28,7 @@ static inline uint64_t model_random(uint64_t *state, uint64_t below)
     return model_mix(*state) % below;
 }
 
-/* ---- contents ---------------------------------------------------------------------------------- */
+/* ---- contents -------------------------------------------------------------------------------- */
 
 struct model_key {
     unsigned refs; /* atomic */
@@ -48,9 +48,9 @@ struct model_map {
 };
 
 struct model_version {
-    unsigned refs; /* atomic */
+    unsigned refs;                    /* atomic */
     RMT_VEC(struct model_map *) maps; /* by name */
-    uint64_t digest; /* atomic; 0: not known */
+    uint64_t digest;                  /* atomic; 0: not known */
 };
 
 /* Fills buf with len bytes of a value from off on. */
@@ -85,7 +85,7 @@ void model_map_del(struct model_map *m, size_t first, size_t count);
 uint64_t model_digest_map(uint64_t digest, const char *name);
 uint64_t model_digest_entry(uint64_t digest, struct ramet_slice key, uint64_t size, uint64_t hash);
 
-/* ---- a store ----------------------------------------------------------------------------------- */
+/* ---- a store --------------------------------------------------------------------------------- */
 
 #define MODEL_NAME 32
 

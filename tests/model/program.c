@@ -16,7 +16,7 @@ static const char *const map_names[] = {"m0", "m1", "m2"};
 #define SNAPSHOTS (sizeof(snapshot_names) / sizeof(snapshot_names[0]))
 #define MAPS (sizeof(map_names) / sizeof(map_names[0]))
 
-/* ---- programs ---------------------------------------------------------------------------------- */
+/* ---- programs -------------------------------------------------------------------------------- */
 
 static const char *const op_names[] = {
 #define NAME(name) #name,
@@ -25,50 +25,132 @@ static const char *const op_names[] = {
 };
 
 static const uint8_t weights[PROFILES][OP_KINDS] = {
-    [BALANCED] = {[OP_BEGIN_WRITE] = 14, [OP_BEGIN_READ] = 8,    [OP_REFRESH] = 5,
-                  [OP_COMMIT] = 10,      [OP_ABORT] = 3,         [OP_PUT] = 30,
-                  [OP_PUT_MANY] = 5,     [OP_APPEND_MANY] = 2,   [OP_PUT_WRONG] = 1,
-                  [OP_DEL] = 12,         [OP_DEL_RANGE] = 3,     [OP_MAP_OPEN] = 3,
-                  [OP_MAP_DROP] = 1,     [OP_SAVEPOINT] = 3,     [OP_ROLLBACK] = 3,
-                  [OP_GET] = 10,         [OP_GET_MANY] = 3,      [OP_READ] = 4,
-                  [OP_COUNT] = 3,        [OP_SCAN] = 3,          [OP_MAP_LIST] = 2,
-                  [OP_CURSOR_OPEN] = 4,  [OP_CURSOR_MOVE] = 12,  [OP_CURSOR_CLOSE] = 1,
-                  [OP_BRANCH_CREATE] = 5, [OP_BRANCH_DELETE] = 3, [OP_BRANCH_RESET] = 2,
-                  [OP_SNAPSHOT_CREATE] = 5, [OP_SNAPSHOT_DELETE] = 4, [OP_LISTS] = 3,
-                  [OP_STAT] = 3,         [OP_RECLAIM] = 2,       [OP_SYNC] = 1,
-                  [OP_CHECK] = 2,        [OP_VERIFY] = 1,        [OP_REOPEN] = 1},
-    [BIG_TREES] = {[OP_BEGIN_WRITE] = 14, [OP_BEGIN_READ] = 4,   [OP_REFRESH] = 3,
-                   [OP_COMMIT] = 8,       [OP_ABORT] = 1,        [OP_PUT] = 20,
-                   [OP_PUT_MANY] = 25,    [OP_APPEND_MANY] = 10, [OP_DEL] = 10,
-                   [OP_DEL_RANGE] = 5,    [OP_MAP_DROP] = 1,     [OP_SAVEPOINT] = 3,
-                   [OP_ROLLBACK] = 3,     [OP_GET] = 5,          [OP_GET_MANY] = 3,
-                   [OP_COUNT] = 3,        [OP_SCAN] = 3,         [OP_CURSOR_OPEN] = 2,
-                   [OP_CURSOR_MOVE] = 6,  [OP_BRANCH_CREATE] = 2, [OP_BRANCH_DELETE] = 1,
-                   [OP_BRANCH_RESET] = 1, [OP_SNAPSHOT_CREATE] = 2, [OP_SNAPSHOT_DELETE] = 2,
-                   [OP_STAT] = 1,         [OP_RECLAIM] = 1,      [OP_CHECK] = 1,
-                   [OP_VERIFY] = 1,       [OP_REOPEN] = 1},
-    [MANY_VERSIONS] = {[OP_BEGIN_WRITE] = 20, [OP_BEGIN_READ] = 6, [OP_REFRESH] = 4,
-                       [OP_COMMIT] = 20,      [OP_ABORT] = 2,      [OP_PUT] = 25,
-                       [OP_PUT_MANY] = 3,     [OP_DEL] = 10,       [OP_DEL_RANGE] = 2,
-                       [OP_MAP_OPEN] = 2,     [OP_MAP_DROP] = 1,   [OP_GET] = 4,
-                       [OP_SCAN] = 2,         [OP_BRANCH_CREATE] = 14, [OP_BRANCH_DELETE] = 8,
-                       [OP_BRANCH_RESET] = 6, [OP_SNAPSHOT_CREATE] = 14,
-                       [OP_SNAPSHOT_DELETE] = 14, [OP_LISTS] = 6,  [OP_STAT] = 3,
-                       [OP_RECLAIM] = 4,      [OP_SYNC] = 2,       [OP_CHECK] = 3,
-                       [OP_VERIFY] = 3,       [OP_REOPEN] = 2},
-    [MOVING] = {[OP_BEGIN_WRITE] = 10,  [OP_BEGIN_READ] = 4,    [OP_REFRESH] = 3,
-                [OP_COMMIT] = 4,        [OP_ABORT] = 1,         [OP_PUT] = 25,
-                [OP_PUT_MANY] = 5,      [OP_APPEND_MANY] = 2,   [OP_DEL] = 25,
-                [OP_DEL_RANGE] = 4,     [OP_MAP_DROP] = 1,      [OP_SAVEPOINT] = 6,
-                [OP_ROLLBACK] = 6,      [OP_CURSOR_OPEN] = 10,  [OP_CURSOR_MOVE] = 80,
-                [OP_CURSOR_CLOSE] = 2,  [OP_COUNT] = 5,         [OP_SCAN] = 2,
+    [BALANCED] = {[OP_BEGIN_WRITE] = 14,
+                  [OP_BEGIN_READ] = 8,
+                  [OP_REFRESH] = 5,
+                  [OP_COMMIT] = 10,
+                  [OP_ABORT] = 3,
+                  [OP_PUT] = 30,
+                  [OP_PUT_MANY] = 5,
+                  [OP_APPEND_MANY] = 2,
+                  [OP_PUT_WRONG] = 1,
+                  [OP_DEL] = 12,
+                  [OP_DEL_RANGE] = 3,
+                  [OP_MAP_OPEN] = 3,
+                  [OP_MAP_DROP] = 1,
+                  [OP_SAVEPOINT] = 3,
+                  [OP_ROLLBACK] = 3,
+                  [OP_GET] = 10,
+                  [OP_GET_MANY] = 3,
+                  [OP_READ] = 4,
+                  [OP_COUNT] = 3,
+                  [OP_SCAN] = 3,
+                  [OP_MAP_LIST] = 2,
+                  [OP_CURSOR_OPEN] = 4,
+                  [OP_CURSOR_MOVE] = 12,
+                  [OP_CURSOR_CLOSE] = 1,
+                  [OP_BRANCH_CREATE] = 5,
+                  [OP_BRANCH_DELETE] = 3,
+                  [OP_BRANCH_RESET] = 2,
+                  [OP_SNAPSHOT_CREATE] = 5,
+                  [OP_SNAPSHOT_DELETE] = 4,
+                  [OP_LISTS] = 3,
+                  [OP_STAT] = 3,
+                  [OP_RECLAIM] = 2,
+                  [OP_SYNC] = 1,
+                  [OP_CHECK] = 2,
+                  [OP_VERIFY] = 1,
+                  [OP_REOPEN] = 1},
+    [BIG_TREES] = {[OP_BEGIN_WRITE] = 14,
+                   [OP_BEGIN_READ] = 4,
+                   [OP_REFRESH] = 3,
+                   [OP_COMMIT] = 8,
+                   [OP_ABORT] = 1,
+                   [OP_PUT] = 20,
+                   [OP_PUT_MANY] = 25,
+                   [OP_APPEND_MANY] = 10,
+                   [OP_DEL] = 10,
+                   [OP_DEL_RANGE] = 5,
+                   [OP_MAP_DROP] = 1,
+                   [OP_SAVEPOINT] = 3,
+                   [OP_ROLLBACK] = 3,
+                   [OP_GET] = 5,
+                   [OP_GET_MANY] = 3,
+                   [OP_COUNT] = 3,
+                   [OP_SCAN] = 3,
+                   [OP_CURSOR_OPEN] = 2,
+                   [OP_CURSOR_MOVE] = 6,
+                   [OP_BRANCH_CREATE] = 2,
+                   [OP_BRANCH_DELETE] = 1,
+                   [OP_BRANCH_RESET] = 1,
+                   [OP_SNAPSHOT_CREATE] = 2,
+                   [OP_SNAPSHOT_DELETE] = 2,
+                   [OP_STAT] = 1,
+                   [OP_RECLAIM] = 1,
+                   [OP_CHECK] = 1,
+                   [OP_VERIFY] = 1,
+                   [OP_REOPEN] = 1},
+    [MANY_VERSIONS] = {[OP_BEGIN_WRITE] = 20,
+                       [OP_BEGIN_READ] = 6,
+                       [OP_REFRESH] = 4,
+                       [OP_COMMIT] = 20,
+                       [OP_ABORT] = 2,
+                       [OP_PUT] = 25,
+                       [OP_PUT_MANY] = 3,
+                       [OP_DEL] = 10,
+                       [OP_DEL_RANGE] = 2,
+                       [OP_MAP_OPEN] = 2,
+                       [OP_MAP_DROP] = 1,
+                       [OP_GET] = 4,
+                       [OP_SCAN] = 2,
+                       [OP_BRANCH_CREATE] = 14,
+                       [OP_BRANCH_DELETE] = 8,
+                       [OP_BRANCH_RESET] = 6,
+                       [OP_SNAPSHOT_CREATE] = 14,
+                       [OP_SNAPSHOT_DELETE] = 14,
+                       [OP_LISTS] = 6,
+                       [OP_STAT] = 3,
+                       [OP_RECLAIM] = 4,
+                       [OP_SYNC] = 2,
+                       [OP_CHECK] = 3,
+                       [OP_VERIFY] = 3,
+                       [OP_REOPEN] = 2},
+    [MOVING] = {[OP_BEGIN_WRITE] = 10,
+                [OP_BEGIN_READ] = 4,
+                [OP_REFRESH] = 3,
+                [OP_COMMIT] = 4,
+                [OP_ABORT] = 1,
+                [OP_PUT] = 25,
+                [OP_PUT_MANY] = 5,
+                [OP_APPEND_MANY] = 2,
+                [OP_DEL] = 25,
+                [OP_DEL_RANGE] = 4,
+                [OP_MAP_DROP] = 1,
+                [OP_SAVEPOINT] = 6,
+                [OP_ROLLBACK] = 6,
+                [OP_CURSOR_OPEN] = 10,
+                [OP_CURSOR_MOVE] = 80,
+                [OP_CURSOR_CLOSE] = 2,
+                [OP_COUNT] = 5,
+                [OP_SCAN] = 2,
                 [OP_CHECK] = 1},
-    [SMALL_COMMITS] = {[OP_BEGIN_WRITE] = 60, [OP_COMMIT] = 60, [OP_ABORT] = 1,
-                       [OP_PUT] = 50,         [OP_PUT_MANY] = 4, [OP_DEL] = 12,
-                       [OP_DEL_RANGE] = 3,    [OP_MAP_DROP] = 1, [OP_BEGIN_READ] = 3,
-                       [OP_REFRESH] = 2,      [OP_BRANCH_CREATE] = 8, [OP_BRANCH_DELETE] = 6,
-                       [OP_BRANCH_RESET] = 5, [OP_SNAPSHOT_CREATE] = 10,
-                       [OP_SNAPSHOT_DELETE] = 8, [OP_RECLAIM] = 3, [OP_SYNC] = 4},
+    [SMALL_COMMITS] = {[OP_BEGIN_WRITE] = 60,
+                       [OP_COMMIT] = 60,
+                       [OP_ABORT] = 1,
+                       [OP_PUT] = 50,
+                       [OP_PUT_MANY] = 4,
+                       [OP_DEL] = 12,
+                       [OP_DEL_RANGE] = 3,
+                       [OP_MAP_DROP] = 1,
+                       [OP_BEGIN_READ] = 3,
+                       [OP_REFRESH] = 2,
+                       [OP_BRANCH_CREATE] = 8,
+                       [OP_BRANCH_DELETE] = 6,
+                       [OP_BRANCH_RESET] = 5,
+                       [OP_SNAPSHOT_CREATE] = 10,
+                       [OP_SNAPSHOT_DELETE] = 8,
+                       [OP_RECLAIM] = 3,
+                       [OP_SYNC] = 4},
 };
 
 void config_choose(struct config *config, uint64_t seed)
@@ -105,10 +187,12 @@ void program_make(const struct config *config, struct op *ops, size_t count)
         int kind = 0;
         while (at >= w[kind])
             at -= w[kind++];
-        ops[i] = (struct op){(enum op_kind)kind, (uint32_t)model_random(&r, 1 << 30),
-                             (uint32_t)model_random(&r, 1 << 30),
-                             (uint32_t)model_random(&r, 1 << 30),
-                             (uint32_t)model_random(&r, 1 << 30)};
+        ops[i] =
+            (struct op){(enum op_kind)kind, (uint32_t)model_random(&r, 1 << 30),
+                        (uint32_t)model_random(&r, 1 << 30), (uint32_t)model_random(&r, 1 << 30),
+                        (uint32_t)model_random(&r, 1 << 30)};
+        if (config->profile == SMALL_COMMITS && ops[i].kind < OP_GET && model_random(&r, 8))
+            ops[i].a = 0; /* one writer most of the time, or few of its steps would mean anything */
     }
 }
 
@@ -142,8 +226,8 @@ void program_describe(const struct config *config, const struct op *ops, const s
     (void)fprintf(stderr,
                   "on %s, profile %d, page size %u, durability %d, key style %u, %u keys\n"
                   "again: --seed=%" PRIu64 " --programs=1 --steps=%zu --no-fork --only=",
-                  backends[config->backend], config->profile, config->page_size,
-                  config->durability, config->key_style, config->keys, config->seed, steps);
+                  backends[config->backend], config->profile, config->page_size, config->durability,
+                  config->key_style, config->keys, config->seed, steps);
     for (size_t i = 0; i < count; i++)
         (void)fprintf(stderr, "%s%zu", i ? "," : "", kept[i]);
     (void)fprintf(stderr, "\n");
@@ -151,7 +235,7 @@ void program_describe(const struct config *config, const struct op *ops, const s
         op_print(kept[i], &ops[kept[i]]);
 }
 
-/* ---- keys and values --------------------------------------------------------------------------- */
+/* ---- keys and values ------------------------------------------------------------------------- */
 
 struct key {
     uint8_t bytes[RAMET_KEY_MAX];
@@ -179,8 +263,8 @@ static void key_make(unsigned style, uint64_t n, struct key *out)
         out->size = 8;
         break;
     case 1: /* paths */
-        out->size = (size_t)snprintf((char *)out->bytes, sizeof(out->bytes), "user/%08" PRIu64
-                                     "/name", n);
+        out->size =
+            (size_t)snprintf((char *)out->bytes, sizeof(out->bytes), "user/%08" PRIu64 "/name", n);
         break;
     case 2: /* random bytes, random length */
         out->size = 1 + mixed % 24;
@@ -240,7 +324,7 @@ static uint64_t size_choose(const struct run *run, uint32_t x)
     return rmt_min(size, run->config.value_max);
 }
 
-/* ---- outcomes ---------------------------------------------------------------------------------- */
+/* ---- outcomes -------------------------------------------------------------------------------- */
 
 bool run_fail(struct run *run, const char *fmt, ...)
 {
@@ -285,20 +369,20 @@ static bool expect(struct run *run, int64_t rc, int64_t want, const char *call)
                     rc < 0 ? ramet_errmsg() : "", want);
 }
 
-#define TRY(call, want)                                                                           \
-    do {                                                                                          \
-        if (!expect(run, (call), (want), #call))                                                  \
-            return false;                                                                         \
+#define TRY(call, want)                          \
+    do {                                         \
+        if (!expect(run, (call), (want), #call)) \
+            return false;                        \
     } while (0)
 
 /* A condition of the test itself. */
-#define DEMAND(x, ...)                                                                            \
-    do {                                                                                          \
-        if (!(x))                                                                                 \
-            return run_fail(run, __VA_ARGS__);                                                    \
+#define DEMAND(x, ...)                         \
+    do {                                       \
+        if (!(x))                              \
+            return run_fail(run, __VA_ARGS__); \
     } while (0)
 
-/* ---- the models -------------------------------------------------------------------------------- */
+/* ---- the models ------------------------------------------------------------------------------ */
 
 /* Makes next, for a call that will change it. */
 static struct model_store *predict(struct run *run)
@@ -319,6 +403,7 @@ static void forget_history_locked(struct run *run)
 
 enum how {
     DONE,    /* next is what is */
+    SAME,    /* so it is, and nothing needed to be written */
     REFUSED, /* as the model refused it: next never was */
     BROKEN,  /* an error came in between: what will be found may be either */
 };
@@ -332,11 +417,11 @@ static enum how how_of(int rc, int want)
 static void settle(struct run *run, enum how how)
 {
     (void)pthread_mutex_lock(&run->lock);
-    if (run->has_failed && how != REFUSED) {
+    if (run->has_failed && (how == DONE || how == BROKEN)) {
         model_store_fini(&run->failed);
         run->has_failed = false;
     }
-    if (run->has_next && how == DONE) {
+    if (run->has_next && (how == DONE || how == SAME)) {
         if (run->config.durability == RAMET_FULL) {
             model_store_fini(&run->model);
         } else {
@@ -372,7 +457,7 @@ static void saw_id(struct run *run, uint64_t id)
     run->max_id = rmt_max(run->max_id, id);
 }
 
-/* ---- slots ------------------------------------------------------------------------------------- */
+/* ---- slots ----------------------------------------------------------------------------------- */
 
 static void close_cursors(struct slot *slot, const char *map)
 {
@@ -448,7 +533,7 @@ static void ref_choose(const struct run *run, uint32_t x, bool snapshot, char ou
         (void)snprintf(out, MODEL_NAME * 2, "%s", branch_names[n % BRANCHES]);
 }
 
-/* ---- transactions ------------------------------------------------------------------------------ */
+/* ---- transactions ---------------------------------------------------------------------------- */
 
 static bool do_begin_write(struct run *run, const struct op *op)
 {
@@ -546,7 +631,7 @@ static bool do_commit(struct run *run, const struct op *op)
         }
         (void)pthread_mutex_unlock(&run->lock);
     }
-    settle(run, how_of(rc, want));
+    settle(run, rc == 0 && want == 0 && !changed && !name ? SAME : how_of(rc, want));
     TRY(rc, want);
     if (want < 0)
         return true;
@@ -617,7 +702,7 @@ static bool do_rollback(struct run *run, const struct op *op)
     return true;
 }
 
-/* ---- writing maps ------------------------------------------------------------------------------ */
+/* ---- writing maps ---------------------------------------------------------------------------- */
 
 /* Opens a map of a writer, making it if need be. */
 static bool edit_map(struct run *run, struct slot *slot, uint32_t x, struct ramet_map **out,
@@ -645,9 +730,9 @@ static bool put(struct run *run, struct ramet_map *map, struct model_map *m, con
 {
     bool found;
     size_t at = model_map_seek(m, slice_of(key), &found);
-    int want = (flags & RAMET_NOOVERWRITE) && found                                ? -EEXIST
+    int want = (flags & RAMET_NOOVERWRITE) && found                         ? -EEXIST
                : (flags & RAMET_APPEND) && (found || at < m->entries.count) ? -EINVAL
-                                                                                   : 0;
+                                                                            : 0;
     rmt_auto(free) void *value = malloc(size + 1);
     rmt_assert(value != NULL);
     model_value(seed, 0, value, size);
@@ -838,7 +923,7 @@ static bool do_map_drop(struct run *run, const struct op *op)
     return true;
 }
 
-/* ---- reading maps ------------------------------------------------------------------------------ */
+/* ---- reading maps ---------------------------------------------------------------------------- */
 
 static bool do_get(struct run *run, const struct op *op)
 {
@@ -936,8 +1021,8 @@ static bool do_count(struct run *run, const struct op *op)
     TRY(ramet_count_range(map, slice_of(&from), slice_of(&to), &count), 0);
     DEMAND(count == end - first, "a range of %zu keys was counted as %" PRIu64, end - first, count);
     TRY(ramet_map_count(map, &count), 0);
-    DEMAND(count == m->entries.count, "a map of %zu keys was counted as %" PRIu64,
-           m->entries.count, count);
+    DEMAND(count == m->entries.count, "a map of %zu keys was counted as %" PRIu64, m->entries.count,
+           count);
     return true;
 }
 
@@ -957,8 +1042,9 @@ static bool scan(struct run *run, struct ramet_map *map, const struct model_map 
     bool same = true;
     size_t n = m->entries.count;
     for (size_t i = 0; i < n && same; i++) {
-        same = expect(run, back ? ramet_cursor_prev(c) : ramet_cursor_next(c), 0, "moving a cursor") &&
-               same_entry(run, c, &m->entries.items[back ? n - 1 - i : i]);
+        same =
+            expect(run, back ? ramet_cursor_prev(c) : ramet_cursor_next(c), 0, "moving a cursor") &&
+            same_entry(run, c, &m->entries.items[back ? n - 1 - i : i]);
     }
     if (same)
         same = expect(run, back ? ramet_cursor_prev(c) : ramet_cursor_next(c), RAMET_ENOTFOUND,
@@ -988,8 +1074,8 @@ struct map_list {
 static int list_map(void *ctx, const struct ramet_map_info *info)
 {
     struct map_list *list = ctx;
-    const struct model_map *m = list->at < list->v->maps.count ? list->v->maps.items[list->at]
-                                                               : NULL;
+    const struct model_map *m =
+        list->at < list->v->maps.count ? list->v->maps.items[list->at] : NULL;
     if (!m || strcmp(m->name, info->name) != 0 || m->entries.count != info->entries)
         list->wrong = true;
     list->at++;
@@ -1007,7 +1093,7 @@ static bool do_map_list(struct run *run, const struct op *op)
     return true;
 }
 
-/* ---- cursors ----------------------------------------------------------------------------------- */
+/* ---- cursors --------------------------------------------------------------------------------- */
 
 static bool do_cursor_open(struct run *run, const struct op *op)
 {
@@ -1108,7 +1194,7 @@ static bool do_cursor_close(struct run *run, const struct op *op)
     return true;
 }
 
-/* ---- versions ---------------------------------------------------------------------------------- */
+/* ---- versions -------------------------------------------------------------------------------- */
 
 static bool do_branch_create(struct run *run, const struct op *op)
 {
@@ -1189,7 +1275,7 @@ static bool do_snapshot_delete(struct run *run, const struct op *op)
     return true;
 }
 
-/* ---- the whole store --------------------------------------------------------------------------- */
+/* ---- the whole store ------------------------------------------------------------------------- */
 
 struct seen_version {
     char branch[MODEL_NAME];
@@ -1235,7 +1321,8 @@ static int digest_map(void *ctx, const struct ramet_map_info *info)
         rc = ramet_cursor_get(c, &key, &value);
         if (rc < 0)
             break;
-        d->digest = model_digest_entry(d->digest, key, value.size, rmt_hash(value.data, value.size, 0));
+        d->digest =
+            model_digest_entry(d->digest, key, value.size, rmt_hash(value.data, value.size, 0));
         count++;
     }
     ramet_cursor_close(c);
@@ -1424,7 +1511,8 @@ static bool do_stat(struct run *run)
     struct ramet_stat st = {.size = sizeof(st)};
     TRY(ramet_stat(run->store, &st), 0);
     uint64_t sum = st.meta_bytes + st.data_bytes + st.unswept_bytes + st.book_bytes +
-                   st.limbo_bytes + st.free_bytes, readers = 0;
+                   st.limbo_bytes + st.free_bytes,
+             readers = 0;
     DEMAND(sum == st.file_bytes, "stat: parts of %" PRIu64 " bytes in a file of %" PRIu64, sum,
            st.file_bytes);
     for (int i = WRITERS; i < SLOTS; i++)
@@ -1524,85 +1612,48 @@ bool run_open(struct run *run)
     return do_lists(run);
 }
 
-/* ---- running ----------------------------------------------------------------------------------- */
+/* ---- running --------------------------------------------------------------------------------- */
 
 static bool dispatch(struct run *run, const struct op *op)
 {
     switch (op->kind) {
-    case OP_BEGIN_WRITE:
-        return do_begin_write(run, op);
-    case OP_BEGIN_READ:
-        return do_begin_read(run, op);
-    case OP_REFRESH:
-        return do_refresh(run, op);
-    case OP_COMMIT:
-        return do_commit(run, op);
-    case OP_ABORT:
-        return do_abort(run, op);
-    case OP_PUT:
-        return do_put(run, op);
-    case OP_PUT_MANY:
-        return do_put_many(run, op);
-    case OP_APPEND_MANY:
-        return do_append_many(run, op);
-    case OP_PUT_WRONG:
-        return do_put_wrong(run, op);
-    case OP_DEL:
-        return do_del(run, op);
-    case OP_DEL_RANGE:
-        return do_del_range(run, op);
-    case OP_MAP_OPEN:
-        return do_map_open(run, op);
-    case OP_MAP_DROP:
-        return do_map_drop(run, op);
-    case OP_SAVEPOINT:
-        return do_savepoint(run, op);
-    case OP_ROLLBACK:
-        return do_rollback(run, op);
-    case OP_GET:
-        return do_get(run, op);
-    case OP_GET_MANY:
-        return do_get_many(run, op);
-    case OP_READ:
-        return do_read(run, op);
-    case OP_COUNT:
-        return do_count(run, op);
-    case OP_SCAN:
-        return do_scan(run, op);
-    case OP_MAP_LIST:
-        return do_map_list(run, op);
-    case OP_CURSOR_OPEN:
-        return do_cursor_open(run, op);
-    case OP_CURSOR_MOVE:
-        return do_cursor_move(run, op);
-    case OP_CURSOR_CLOSE:
-        return do_cursor_close(run, op);
-    case OP_BRANCH_CREATE:
-        return do_branch_create(run, op);
-    case OP_BRANCH_DELETE:
-        return do_branch_delete(run, op);
-    case OP_BRANCH_RESET:
-        return do_branch_reset(run, op);
-    case OP_SNAPSHOT_CREATE:
-        return do_snapshot_create(run, op);
-    case OP_SNAPSHOT_DELETE:
-        return do_snapshot_delete(run, op);
-    case OP_LISTS:
-        return do_lists(run);
-    case OP_STAT:
-        return do_stat(run);
-    case OP_RECLAIM:
-        return do_reclaim(run, op);
-    case OP_SYNC:
-        return do_sync(run);
-    case OP_CHECK:
-        return run_check(run);
-    case OP_VERIFY:
-        return run_verify(run);
-    case OP_REOPEN:
-        return do_reopen(run, op);
-    case OP_KINDS:
-        break;
+    case OP_BEGIN_WRITE: return do_begin_write(run, op);
+    case OP_BEGIN_READ: return do_begin_read(run, op);
+    case OP_REFRESH: return do_refresh(run, op);
+    case OP_COMMIT: return do_commit(run, op);
+    case OP_ABORT: return do_abort(run, op);
+    case OP_PUT: return do_put(run, op);
+    case OP_PUT_MANY: return do_put_many(run, op);
+    case OP_APPEND_MANY: return do_append_many(run, op);
+    case OP_PUT_WRONG: return do_put_wrong(run, op);
+    case OP_DEL: return do_del(run, op);
+    case OP_DEL_RANGE: return do_del_range(run, op);
+    case OP_MAP_OPEN: return do_map_open(run, op);
+    case OP_MAP_DROP: return do_map_drop(run, op);
+    case OP_SAVEPOINT: return do_savepoint(run, op);
+    case OP_ROLLBACK: return do_rollback(run, op);
+    case OP_GET: return do_get(run, op);
+    case OP_GET_MANY: return do_get_many(run, op);
+    case OP_READ: return do_read(run, op);
+    case OP_COUNT: return do_count(run, op);
+    case OP_SCAN: return do_scan(run, op);
+    case OP_MAP_LIST: return do_map_list(run, op);
+    case OP_CURSOR_OPEN: return do_cursor_open(run, op);
+    case OP_CURSOR_MOVE: return do_cursor_move(run, op);
+    case OP_CURSOR_CLOSE: return do_cursor_close(run, op);
+    case OP_BRANCH_CREATE: return do_branch_create(run, op);
+    case OP_BRANCH_DELETE: return do_branch_delete(run, op);
+    case OP_BRANCH_RESET: return do_branch_reset(run, op);
+    case OP_SNAPSHOT_CREATE: return do_snapshot_create(run, op);
+    case OP_SNAPSHOT_DELETE: return do_snapshot_delete(run, op);
+    case OP_LISTS: return do_lists(run);
+    case OP_STAT: return do_stat(run);
+    case OP_RECLAIM: return do_reclaim(run, op);
+    case OP_SYNC: return do_sync(run);
+    case OP_CHECK: return run_check(run);
+    case OP_VERIFY: return run_verify(run);
+    case OP_REOPEN: return do_reopen(run, op);
+    case OP_KINDS: break;
     }
     return run_fail(run, "no such operation");
 }
@@ -1656,7 +1707,7 @@ void run_fini(struct run *run)
     (void)pthread_mutex_destroy(&run->lock);
 }
 
-/* ---- the end: everything is dropped, and every page comes back --------------------------------- */
+/* ---- the end: everything is dropped, and every page comes back ------------------------------- */
 
 static bool drop_branches(struct run *run)
 {

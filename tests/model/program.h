@@ -2,8 +2,9 @@
 /*
  * program.h - random programs over the public API, run step by step beside the model.
  *
- * A program is a list of operations with plain numbers as arguments; what they mean is decided when they
- * run, by what is there then. So any part of a program is a program, and a failing one can be shrunk.
+ * A program is a list of operations with plain numbers as arguments; what they mean is decided when
+ * they run, by what is there then. So any part of a program is a program, and a failing one can be
+ * shrunk.
  *
  * Two transactions write at most (slots 0 and 1), four read (slots 2 to 5). One thread.
  */
@@ -15,12 +16,15 @@
 #include "io/sim.h"
 #include "model/model.h"
 
-#define PROGRAM_OPS(X)                                                                            \
-    X(BEGIN_WRITE) X(BEGIN_READ) X(REFRESH) X(COMMIT) X(ABORT) X(PUT) X(PUT_MANY) X(APPEND_MANY)  \
-    X(PUT_WRONG) X(DEL) X(DEL_RANGE) X(MAP_OPEN) X(MAP_DROP) X(SAVEPOINT) X(ROLLBACK) X(GET)      \
-    X(GET_MANY) X(READ) X(COUNT) X(SCAN) X(MAP_LIST) X(CURSOR_OPEN) X(CURSOR_MOVE)                \
-    X(CURSOR_CLOSE) X(BRANCH_CREATE) X(BRANCH_DELETE) X(BRANCH_RESET) X(SNAPSHOT_CREATE)          \
-    X(SNAPSHOT_DELETE) X(LISTS) X(STAT) X(RECLAIM) X(SYNC) X(CHECK) X(VERIFY) X(REOPEN)
+/* clang-format off */
+#define PROGRAM_OPS(X)                                                                          \
+    X(BEGIN_WRITE) X(BEGIN_READ) X(REFRESH) X(COMMIT) X(ABORT) X(PUT) X(PUT_MANY)               \
+    X(APPEND_MANY) X(PUT_WRONG) X(DEL) X(DEL_RANGE) X(MAP_OPEN) X(MAP_DROP) X(SAVEPOINT)        \
+    X(ROLLBACK) X(GET) X(GET_MANY) X(READ) X(COUNT) X(SCAN) X(MAP_LIST) X(CURSOR_OPEN)          \
+    X(CURSOR_MOVE) X(CURSOR_CLOSE) X(BRANCH_CREATE) X(BRANCH_DELETE) X(BRANCH_RESET)            \
+    X(SNAPSHOT_CREATE) X(SNAPSHOT_DELETE) X(LISTS) X(STAT) X(RECLAIM) X(SYNC) X(CHECK)          \
+    X(VERIFY) X(REOPEN)
+/* clang-format on */
 
 #define PROGRAM_ENUM(name) OP_##name,
 enum op_kind { PROGRAM_OPS(PROGRAM_ENUM) OP_KINDS };
@@ -41,9 +45,9 @@ struct config {
     uint32_t page_size;
     int durability;
     unsigned key_style;
-    unsigned keys;       /* how many different ones */
-    uint64_t value_max;  /* bytes */
-    unsigned many_max;   /* of PUT_MANY and APPEND_MANY */
+    unsigned keys;        /* how many different ones */
+    uint64_t value_max;   /* bytes */
+    unsigned many_max;    /* of PUT_MANY and APPEND_MANY */
     unsigned check_every; /* steps; 0: only where the program says so */
 };
 
@@ -64,7 +68,7 @@ struct run_cursor {
 struct slot {
     struct ramet_txn *txn; /* NULL: none */
     bool write;
-    bool orphan;           /* its branch was deleted */
+    bool orphan; /* its branch was deleted */
     char ref[MODEL_NAME * 2];
     struct model_version *v; /* what it reads, or has written; owned */
     RMT_VEC(struct model_version *) savepoints;
@@ -81,13 +85,13 @@ enum outcome {
 struct run {
     struct config config;
     struct ramet_store *store;
-    char path[128];       /* of ON_FILE */
-    struct rmt_sim *sim;  /* of ON_SIM; borrowed */
+    char path[128];                                             /* of ON_FILE */
+    struct rmt_sim *sim;                                        /* of ON_SIM; borrowed */
     struct rmt_io *(*wrap)(struct run *run, struct rmt_io *io); /* of ON_SIM; NULL: io as it is */
     void *wrap_ctx;
-    int fault_code;       /* that was injected; 0: none */
-    uint64_t faults_met;  /* of rmt_sim_faults_fired(), so many have come back as errors */
-    int hurt_code;        /* with RUN_HURT: what came back */
+    int fault_code;      /* that was injected; 0: none */
+    uint64_t faults_met; /* of rmt_sim_faults_fired(), so many have come back as errors */
+    int hurt_code;       /* with RUN_HURT: what came back */
 
     pthread_mutex_t lock; /* guards the models against hooks in other threads */
     struct model_store model;
@@ -108,8 +112,8 @@ struct run {
 
 void config_choose(struct config *config, uint64_t seed);
 void program_make(const struct config *config, struct op *ops, size_t count);
-/* Fills kept with the indexes of all operations, or of those in only ("3,17,44"; NULL: all). Returns
- * how many. */
+/* Fills kept with the indexes of all operations, or of those in only ("3,17,44"; NULL: all).
+ * Returns how many. */
 size_t program_choose(size_t count, const char *only, size_t *kept);
 /* Prints what fails, and how to run it again. */
 void program_describe(const struct config *config, const struct op *ops, const size_t *kept,
@@ -130,8 +134,9 @@ bool run_empties(struct run *run); /* drops everything and demands the space bac
 void run_close(struct run *run);   /* aborts what is open, closes the store */
 /* Goes on after RUN_HURT: the transaction that met the fault is aborted. */
 void run_heal(struct run *run);
-/* What a power cut now may leave: newest first, borrowed, at most max. The first *out_seen of them may be
- * seen without one: what is, and what would be if the call under way came to its end. Hold run->lock. */
+/* What a power cut now may leave: newest first, borrowed, at most max. The first *out_seen of them
+ * may be seen without one: what is, and what would be if the call under way came to its end. Hold
+ * run->lock. */
 size_t run_candidates(struct run *run, struct model_store **out, size_t max, size_t *out_seen);
 bool run_fail(struct run *run, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
@@ -139,8 +144,8 @@ bool run_fail(struct run *run, const char *fmt, ...) __attribute__((format(print
  * known are filled in if fill is set. < 0: the store cannot be read. */
 int run_matches(struct ramet_store *store, struct model_store *model, bool fill, char *why,
                 size_t size);
-/* The same, for several: read once, then compared with each. Returns the index of the first that it is, or
- * count. */
+/* The same, for several: read once, then compared with each. Returns the index of the first that it
+ * is, or count. */
 int run_matches_any(struct ramet_store *store, struct model_store *const *models, size_t count,
                     size_t *out_index, char *why, size_t size);
 
