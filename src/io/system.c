@@ -116,8 +116,9 @@ int rmt_system_map(int fd, const char *name, uint64_t reserve, const uint8_t **o
 {
     void *view = mmap(NULL, reserve, PROT_READ, MAP_SHARED | MAP_NORESERVE, fd, 0);
     if (view == MAP_FAILED) {
-        /* More than a file of this filesystem can have is more than it needs. */
-        int rc = errno == EOVERFLOW || errno == EFBIG ? -ENOMEM : -errno;
+        /* More than a file of this filesystem can have is more than it needs. EINVAL: so says
+         * valgrind when it is out of address space. */
+        int rc = errno == EOVERFLOW || errno == EFBIG || errno == EINVAL ? -ENOMEM : -errno;
         return rmt_fail(rc, "store '%s': cannot map %" PRIu64 " bytes", name, reserve);
     }
     *out = view;

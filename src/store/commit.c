@@ -178,6 +178,20 @@ static int renew(struct ramet_store *store, struct rmt_state *state)
     return 0;
 }
 
+int rmt_store_renew(struct ramet_store *store)
+{
+    int rc = take_lock(store);
+    if (rc < 0)
+        return rc;
+    struct rmt_disk_slot slot;
+    struct rmt_state state;
+    (void)rmt_shared_newest(&store->shared, &slot);
+    rmt_state_load(&state, &slot);
+    rc = renew(store, &state);
+    give_lock(store);
+    return rc;
+}
+
 /* An id for a commit: above all that were used, not above the ceiling of the newest durable slot.
  */
 static int take_id(struct ramet_store *store, struct rmt_state *state, uint64_t *out)

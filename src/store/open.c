@@ -135,6 +135,8 @@ static int open_locked(struct ramet_store *store, const struct ramet_options *o)
         rc = rmt_recover(store);
     if (rc < 0)
         return rc;
+    if (store->shared.bytes->lost_id && store->shared.bytes->new_epoch && !io->readonly)
+        rc = rmt_store_renew(store);
     struct rmt_disk_slot slot;
     struct rmt_state state;
     (void)rmt_shared_newest(&store->shared, &slot);

@@ -107,6 +107,9 @@ int rmt_commit_begin(struct ramet_store *store, struct rmt_commit *c);
 /* Ends the commit in any case. flush: durable on return. */
 int rmt_commit_end(struct rmt_commit *c, bool flush);
 void rmt_commit_abort(struct rmt_commit *c);
+/* Publishes the newest version once more, durable, over the slot that opening fell back past: else
+ * that commit, which was said to be lost, could be found whole when the file has grown. */
+int rmt_store_renew(struct ramet_store *store);
 /* Makes what is published durable. */
 int rmt_store_sync(struct ramet_store *store);
 /* True: commits through this handle are durable when they return. */

@@ -153,8 +153,13 @@ bool aftermath_verify(struct aftermath *a, struct rmt_sim *sim)
         return false;
     }
     if (found == count) {
-        (void)run_matches_any(store, a->candidates, 1, &found, why, sizeof(why));
-        (void)wrong(a, "none of %zu states that may be is there; from the newest: %s", count, why);
+        (void)wrong(a, "none of %zu states that may be is there;", count);
+        for (size_t i = 0; i < count && i < 4; i++) {
+            size_t n = strlen(a->message);
+            (void)run_matches_any(store, a->candidates + i, 1, &found, why, sizeof(why));
+            (void)snprintf(a->message + n, sizeof(a->message) - n, " %s %s;",
+                           i ? "the one before:" : "the newest:", why);
+        }
         ramet_close(store);
         return false;
     }

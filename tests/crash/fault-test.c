@@ -131,6 +131,14 @@ static bool after_fault(struct run *run, const struct fault *f, bool *out_stop)
     return refuses_to_write(run) && reads_on(run);
 }
 
+/* The last call met the fault. In the background a flush may fail at any time: then reading goes
+ * back to what is durable, perhaps between two parts of a call. */
+static bool met(const struct run *run, const struct fault *f)
+{
+    return run->outcome == RUN_HURT || (run->outcome == RUN_FAILED && f->kind == RMT_SIM_SYNC &&
+                                        rmt_sim_faults_fired(run->sim) > run->faults_met);
+}
+
 static bool run_program(struct run *run, const struct program *p, const struct fault *f,
                         uint64_t *random)
 {
@@ -152,12 +160,12 @@ static bool run_program(struct run *run, const struct program *p, const struct f
     for (size_t i = 0; i < p->count && !stop; i++) {
         if (run_step(run, &p->ops[p->kept[i]]))
             continue;
-        if (run->outcome != RUN_HURT || !after_fault(run, f, &stop))
+        if (!met(run, f) || !after_fault(run, f, &stop))
             return false;
     }
     if (!stop && (f->kind != RMT_SIM_SYNC || !rmt_sim_faults_fired(run->sim))) {
         if (!run_verify(run) || !run_check(run)) {
-            if (run->outcome != RUN_HURT || !after_fault(run, f, &stop))
+            if (!met(run, f) || !after_fault(run, f, &stop))
                 return false;
         }
     }
