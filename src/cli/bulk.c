@@ -104,7 +104,7 @@ static int find_format(const struct rmt_session *s, const char *path, const stru
 
 int rmt_bulk_dump(struct rmt_session *s)
 {
-    const struct rmt_format *format = NULL;
+    const struct rmt_format *format = &rmt_tsv_format;
     int status = find_format(s, s->args.json ? ".jsonl" : NULL, &format);
     if (!status && s->args.json && format != &rmt_jsonl_format)
         status = rmt_session_usage("--json is --format jsonl; it was given '%s'", s->args.format);

@@ -96,7 +96,7 @@ int rmt_input_line(struct rmt_input *input, struct ramet_slice *out)
             return 0;
 
         searched = left;
-        if (left)
+        if (input->bytes.data)
             memmove(input->bytes.data, line, left);
         input->bytes.size = left;
         input->start = 0;

@@ -59,6 +59,8 @@ void rmt_table_print(struct rmt_table *table)
 {
     size_t widths[RMT_TABLE_COLUMNS_MAX] = {0};
     const char *cell = rmt_buf_str(&table->text);
+    if (table->nr_columns == 0)
+        return;
     for (size_t i = 0; i < table->nr_columns; i++)
         widths[i] = width_of(table->titles[i]) - (table->titles[i][0] == '>');
     for (size_t i = 0; i < table->nr_cells; i++, cell += strlen(cell) + 1) {

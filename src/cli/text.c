@@ -169,7 +169,7 @@ int rmt_text_unescape(struct rmt_buf *buf, struct ramet_slice s, size_t *out_at)
         rmt_buf_add(buf, p, (size_t)((slash ? slash : end) - p));
         if (!slash)
             break;
-        char kind = end - slash > 1 ? slash[1] : '\0';
+        char kind = (char)(end - slash > 1 ? slash[1] : 0);
         int high = end - slash > 3 ? rmt_text_hex_digit(slash[2]) : -1;
         int low = end - slash > 3 ? rmt_text_hex_digit(slash[3]) : -1;
         p = slash + 2;
@@ -184,7 +184,7 @@ int rmt_text_unescape(struct rmt_buf *buf, struct ramet_slice s, size_t *out_at)
                 p += 2;
                 break;
             }
-            /* fall through */
+            __attribute__((fallthrough));
         default: *out_at = (size_t)(slash - start); return -1;
         }
     }
@@ -214,8 +214,8 @@ void rmt_text_base64(struct rmt_buf *buf, struct ramet_slice s)
         const char four[] = {
             base64_digits[bits >> 18],
             base64_digits[bits >> 12 & 63],
-            left > 1 ? base64_digits[bits >> 6 & 63] : '=',
-            left > 2 ? base64_digits[bits & 63] : '=',
+            (char)(left > 1 ? base64_digits[bits >> 6 & 63] : '='),
+            (char)(left > 2 ? base64_digits[bits & 63] : '='),
         };
         rmt_buf_add(buf, four, sizeof(four));
     }

@@ -518,6 +518,7 @@ static void copy_owner(const struct file *f)
 static int open_lock(struct file *f)
 {
     int how = O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_NOFOLLOW;
+    rmt_assert(f->lock_path != NULL);
     for (int i = 0; i < OPEN_TRIES; i++) {
         f->lock_fd = open(f->lock_path, how);
         if (f->lock_fd >= 0)

@@ -113,6 +113,7 @@ static uint64_t next_random(uint64_t *state) /* splitmix64 */
 
 static uint64_t choose(struct rmt_sim *sim, uint64_t n)
 {
+    rmt_assert(n > 0);
     return next_random(&sim->chance) % n;
 }
 
@@ -227,6 +228,7 @@ static void make_dirty(struct rmt_sim *sim, uint64_t sector)
         return;
     }
     must(rmt_vec_reserve(&sim->stale, sim->stale.count + 1));
+    rmt_assert(sim->stale.items != NULL);
     s = &sim->stale.items[sim->stale.count++];
     s->sector = sector;
     s->dirty = true;
