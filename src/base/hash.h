@@ -8,5 +8,8 @@
 
 /* XXH3-64 of len bytes, seeded. */
 uint64_t rmt_hash(const void *data, size_t len, uint64_t seed);
+/* The two that it chooses from: for any processor, and for those with AVX2. */
+uint64_t rmt_hash_portable(const void *data, size_t len, uint64_t seed);
+uint64_t rmt_hash_avx2(const void *data, size_t len, uint64_t seed);
 
 #endif
