@@ -348,6 +348,7 @@ struct rmt_disk_node *rmt_edit_touch(struct rmt_edit *edit, struct rmt_ref *ref)
         copy->last = from->last;
         copy->ascending = from->ascending;
         copy->descending = from->descending;
+        copy->values = from->values;
         rmt_edit_page_drop(edit, old);
     }
     *ref = rmt_private_ref(page);

@@ -24,7 +24,8 @@ struct rmt_private {
     uint32_t last;                   /* of a page: where the last key was put in */
     uint32_t ascending;              /* how many in a row went just behind the last */
     uint32_t descending;             /* or just before it */
-    uint8_t zero[20];
+    bool values;                     /* of a leaf: may refer to private values */
+    uint8_t zero[19];
     uint8_t bytes[]; /* the page or the value */
 };
 static_assert(sizeof(struct rmt_private) == 64, "keeps pages on cache lines of their own");

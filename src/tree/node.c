@@ -36,9 +36,30 @@ size_t rmt_node_key_at(const struct rmt_disk_node *node, uint32_t page_size, uin
     return prefix_size + suffix.size;
 }
 
+/* The beginning of a key as far as it is known without its cell, filled up with zeros: with these
+ * it orders as the key does, unless they are equal. */
+#define LEAD_PREFIX_MAX 60u
+static void key_lead(const struct rmt_disk_node *node, uint32_t page_size, uint32_t i,
+                     uint8_t buf[LEAD_PREFIX_MAX + RMT_NODE_HEAD])
+{
+    uint32_t prefix_size = rmt_node_prefix_size(node);
+    uint32_t head = __builtin_bswap32(rmt_node_head_at(node, i));
+    memcpy(buf, rmt_node_prefix(node, page_size), prefix_size);
+    memcpy(buf + prefix_size, &head, RMT_NODE_HEAD);
+}
+
 int rmt_node_key_cmp(const struct rmt_disk_node *a, uint32_t i, const struct rmt_disk_node *b,
                      uint32_t j, uint32_t page_size)
 {
+    uint32_t a_size = rmt_node_prefix_size(a), b_size = rmt_node_prefix_size(b);
+    if (a_size <= LEAD_PREFIX_MAX && b_size <= LEAD_PREFIX_MAX) {
+        uint8_t a_lead[LEAD_PREFIX_MAX + RMT_NODE_HEAD], b_lead[LEAD_PREFIX_MAX + RMT_NODE_HEAD];
+        key_lead(a, page_size, i, a_lead);
+        key_lead(b, page_size, j, b_lead);
+        int c = memcmp(a_lead, b_lead, rmt_min(a_size, b_size) + RMT_NODE_HEAD);
+        if (c)
+            return c;
+    }
     uint8_t a_buf[RMT_NODE_KEY_BUF], b_buf[RMT_NODE_KEY_BUF];
     struct ramet_slice x = {a_buf, rmt_node_key_at(a, page_size, i, a_buf)};
     struct ramet_slice y = {b_buf, rmt_node_key_at(b, page_size, j, b_buf)};
@@ -127,9 +148,11 @@ void rmt_node_insert(struct rmt_disk_node *node, uint32_t page_size, uint32_t i,
         memmove(refs + 6, refs, (size_t)16 * (i + 1));
         rmt_ref_store(refs + 6 + (size_t)16 * (i + 1), item->ref);
     }
-    memmove(slots + 4 + (size_t)2 * (i + 1), slots + (size_t)2 * i, (size_t)2 * (count - i));
+    if (i < count)
+        memmove(slots + 4 + (size_t)2 * (i + 1), slots + (size_t)2 * i, (size_t)2 * (count - i));
     memmove(slots + 4, slots, (size_t)2 * i);
-    memmove(heads + (size_t)4 * (i + 1), heads + (size_t)4 * i, (size_t)4 * (count - i));
+    if (i < count)
+        memmove(heads + (size_t)4 * (i + 1), heads + (size_t)4 * i, (size_t)4 * (count - i));
 
     uint32_t head = rmt_head(suffix, suffix_size);
     memcpy(heads + (size_t)4 * i, &head, sizeof(head));

@@ -239,6 +239,24 @@ static inline int rmt_node_tail_cmp(const struct rmt_disk_node *node, uint32_t i
 struct rmt_node_pos rmt_node_find_tied(const struct rmt_disk_node *node, uint32_t first,
                                        const uint8_t *suffix, size_t size);
 
+/* Orders the beginning of a key against the node's prefix, as memcmp does; a key that is shorter is
+ * unlike it. n: of the prefix, not 0. */
+static inline int rmt_node_prefix_cmp(const struct rmt_disk_node *node, uint32_t page_size,
+                                      struct ramet_slice key, uint32_t n)
+{
+    const uint8_t *end = rmt_node_bytes(node) + page_size;
+    if (rmt_likely(n <= 8 && key.size >= 8)) { /* the first eight bytes of both, as numbers */
+        uint64_t a, b, unused = 64 - 8 * (uint64_t)n;
+        memcpy(&a, key.data, 8);
+        memcpy(&b, end - 8, 8);
+        a = __builtin_bswap64(a) >> unused;
+        b = __builtin_bswap64(b >> unused) >> unused;
+        return (a > b) - (a < b);
+    }
+    int c = memcmp(key.data, end - n, key.size < n ? key.size : n);
+    return c ? c : -(key.size < n);
+}
+
 /* key: 1 byte or more. */
 static inline struct rmt_node_pos rmt_node_find(const struct rmt_disk_node *node,
                                                 uint32_t page_size, struct ramet_slice key)
@@ -248,9 +266,8 @@ static inline struct rmt_node_pos rmt_node_find(const struct rmt_disk_node *node
     size_t size = key.size;
     uint32_t count = rmt_node_count(node), prefix_size = rmt_node_prefix_size(node);
     if (prefix_size) {
-        size_t n = size < prefix_size ? size : prefix_size;
-        int c = memcmp(suffix, rmt_node_bytes(node) + page_size - prefix_size, n);
-        if (rmt_unlikely(c != 0 || size < prefix_size)) {
+        int c = rmt_node_prefix_cmp(node, page_size, key, prefix_size);
+        if (rmt_unlikely(c != 0)) {
             pos.index = c > 0 ? count : 0;
             return pos;
         }
@@ -281,8 +298,7 @@ static inline bool rmt_node_has_prefix(const struct rmt_disk_node *node, uint32_
                                        struct ramet_slice key)
 {
     uint32_t n = rmt_node_prefix_size(node);
-    return n == 0 ||
-           (key.size >= n && memcmp(key.data, rmt_node_bytes(node) + page_size - n, n) == 0);
+    return n == 0 || rmt_node_prefix_cmp(node, page_size, key, n) == 0;
 }
 
 /* Entry i of a leaf: its value. */

@@ -146,6 +146,7 @@ static bool merge(struct rmt_edit *edit, struct rmt_path *path, uint32_t i, uint
     head->garbage = 0;
     head->last = UINT32_MAX;
     head->ascending = head->descending = 0;
+    head->values |= ref.birth == 0 && rmt_private_of(sibling)->values;
     sibling_drop(edit, ref);
     rmt_private_of(parent)->garbage += rmt_node_remove(parent, page_size, left, index < own);
     return true;

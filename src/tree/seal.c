@@ -52,7 +52,7 @@ static int seal_values(struct rmt_edit *edit, struct rmt_disk_node *leaf, struct
 static int seal(struct rmt_edit *edit, struct rmt_ref *ref, struct rmt_writer *w)
 {
     struct rmt_disk_node *node = rmt_private_node(*ref);
-    if (node->level == 0) {
+    if (rmt_private_of(node)->values) {
         int rc = seal_values(edit, node, w);
         if (rc < 0)
             return rc;

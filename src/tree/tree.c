@@ -129,6 +129,16 @@ static bool rightmost(const struct rmt_path *path, uint32_t i)
     return true;
 }
 
+/* True if the path ends behind all keys of the tree. */
+static bool is_last(const struct rmt_path *path)
+{
+    if (path->depth == 0)
+        return true;
+    const struct rmt_step *leaf = &path->steps[path->depth - 1];
+    return !path->equal && leaf->index == rmt_node_count(leaf->node) &&
+           rightmost(path, path->depth - 1);
+}
+
 /* What a split leaves to put in above. */
 struct split {
     struct rmt_ref left;  /* goes where the child was */
@@ -195,6 +205,7 @@ static void divide(struct rmt_edit *edit, struct rmt_disk_node *node, const stru
     to->descending = full->at >= cut ? from->descending : 0;
     to->last = full->at >= right_from ? full->at - right_from : UINT32_MAX;
     from->last = full->at < cut ? full->at : UINT32_MAX - 1;
+    to->values = from->values;
 
     out->left = rmt_private_ref(node);
     out->item = (struct rmt_item){.key = {out->key, size}, .ref = rmt_private_ref(right)};
@@ -270,51 +281,119 @@ static void insert_above(struct rmt_edit *edit, struct rmt_tree *tree, struct rm
     }
 }
 
-/* Puts item into the leaf of a writable path. */
-static void leaf_put(struct rmt_edit *edit, struct rmt_tree *tree, struct rmt_path *path,
-                     struct rmt_item *item)
+/* True if the item fits the leaf as it is. */
+static bool leaf_has_room(const struct rmt_disk_node *leaf, uint32_t page_size,
+                          const struct rmt_item *item)
+{
+    return rmt_node_has_prefix(leaf, page_size, item->key) &&
+           rmt_node_need(leaf, item) <= rmt_node_gap(leaf, page_size);
+}
+
+/*
+ * Puts an item that is above all others into a new last leaf, where the old one is full and would
+ * not have more room if it were packed: it has no garbage, and its keys and the item's have no
+ * longer prefix in common. True if that is so.
+ */
+static bool leaf_follow(struct rmt_edit *edit, const struct rmt_path *path,
+                        const struct rmt_item *item, struct split *out)
+{
+    struct rmt_disk_node *leaf = path->steps[path->depth - 1].node;
+    uint32_t page_size = edit->pages->page_size, count = rmt_node_count(leaf);
+    uint32_t prefix_size = rmt_node_prefix_size(leaf);
+    if (rmt_private_of(leaf)->garbage || count == 0 || item->key.size <= prefix_size ||
+        !rmt_node_has_prefix(leaf, page_size, item->key) ||
+        rmt_node_head_at(leaf, 0) >> 24 == ((const uint8_t *)item->key.data)[prefix_size])
+        return false;
+    struct rmt_seq seq = rmt_seq_insert(leaf, page_size, count, item, false);
+    uint8_t below[RMT_NODE_KEY_BUF];
+    bool fits = rmt_seq_fits(&seq, count, 1, &prefix_size);
+    rmt_assert(fits);
+    size_t size = rmt_separator_size(rmt_seq_key(&seq, count - 1, below), item->key);
+    memcpy(out->key, item->key.data, size);
+    struct rmt_disk_node *right = rmt_edit_page(edit);
+    rmt_seq_build(&seq, count, 1, prefix_size, right);
+    rmt_private_of(right)->ascending = rmt_private_of(leaf)->ascending;
+    rmt_private_of(right)->last = 0;
+    out->left = rmt_private_ref(leaf);
+    out->item = (struct rmt_item){.key = {out->key, size}, .ref = rmt_private_ref(right)};
+    return true;
+}
+
+/* Puts item into the leaf of a writable path. Returns the leaf, or what is now to its right. */
+static struct rmt_disk_node *leaf_put(struct rmt_edit *edit, struct rmt_tree *tree,
+                                      struct rmt_path *path, struct rmt_item *item, bool last)
 {
     uint32_t page_size = edit->pages->page_size, i = path->depth - 1, at = path->steps[i].index;
     struct rmt_disk_node *leaf = path->steps[i].node;
     struct rmt_private *page = rmt_private_of(leaf);
+    page->values |= item->value.extents;
     if (path->equal) {
         uint32_t garbage;
         if (rmt_node_replace(leaf, page_size, at, &item->value, &garbage)) {
             page->garbage += garbage;
-            return;
+            return leaf;
         }
     } else {
         note(page, at);
-        if (rmt_node_has_prefix(leaf, page_size, item->key) &&
-            rmt_node_need(leaf, item) <= rmt_node_gap(leaf, page_size)) {
+        if (leaf_has_room(leaf, page_size, item)) {
             rmt_node_insert(leaf, page_size, at, item);
-            return;
+            return leaf;
         }
     }
     struct split split;
-    if (overflow(edit, path, i, at, item, path->equal, &split))
+    if ((last && leaf_follow(edit, path, item, &split)) ||
+        overflow(edit, path, i, at, item, path->equal, &split)) {
+        leaf = rmt_private_node(split.item.ref);
+        rmt_private_of(leaf)->values |= item->value.extents;
         insert_above(edit, tree, path, i, &split);
+    }
+    return leaf;
+}
+
+/* Puts an item that is above all others into the last leaf without going down to it, if that is
+ * known, writable, and has room. */
+static bool append(struct rmt_edit *edit, struct rmt_tree *tree, const struct rmt_item *item)
+{
+    struct rmt_disk_node *leaf = tree->last_leaf;
+    if (!leaf || tree->last_at != tree->changes)
+        return false;
+    uint32_t page_size = edit->pages->page_size, last = rmt_node_count(leaf) - 1;
+    if (rmt_private_of(leaf)->savepoint != edit->savepoint || item->value.extents ||
+        !leaf_has_room(leaf, page_size, item))
+        return false;
+    uint32_t prefix_size = rmt_node_prefix_size(leaf);
+    const uint8_t *suffix = (const uint8_t *)item->key.data + prefix_size;
+    size_t size = item->key.size - prefix_size;
+    uint32_t head = rmt_head(suffix, size), before = rmt_node_head_at(leaf, last);
+    if (head < before || (head == before && rmt_node_tail_cmp(leaf, last, suffix, size) <= 0))
+        return false;
+    if (rmt_unlikely(tree->cursors != NULL))
+        rmt_cursors_note(tree);
+    note(rmt_private_of(leaf), last + 1);
+    rmt_node_insert(leaf, page_size, last + 1, item);
+    tree->count++;
+    tree->last_at = ++tree->changes;
+    return true;
 }
 
 /* The first leaf of a tree. */
-static void root_new(struct rmt_edit *edit, struct rmt_tree *tree, const struct rmt_item *item)
+static struct rmt_disk_node *root_new(struct rmt_edit *edit, struct rmt_tree *tree,
+                                      const struct rmt_item *item)
 {
     struct rmt_disk_node *leaf = rmt_edit_page(edit);
     *leaf = (struct rmt_disk_node){.kind = RMT_NODE_LEAF};
     rmt_node_insert(leaf, edit->pages->page_size, 0, item);
     note(rmt_private_of(leaf), 0);
+    rmt_private_of(leaf)->values = item->value.extents;
     tree->root = rmt_private_ref(leaf);
+    return leaf;
 }
 
 /* What flags have against a put where path ends. */
 static int flags_check(const struct rmt_path *path, unsigned flags)
 {
-    if (flags & RMT_PUT_APPEND && path->depth > 0) {
-        const struct rmt_step *leaf = &path->steps[path->depth - 1];
-        if (path->equal || leaf->index != rmt_node_count(leaf->node) ||
-            !rightmost(path, path->depth - 1))
-            return rmt_fail(-EINVAL, "the key is not above all others");
-    }
+    if (flags & RMT_PUT_APPEND && path->depth > 0 && !is_last(path))
+        return rmt_fail(-EINVAL, "the key is not above all others");
     if (flags & RMT_PUT_NOOVERWRITE && path->equal)
         return rmt_fail(-EEXIST, "the key is there already");
     return 0;
@@ -350,6 +429,8 @@ int rmt_tree_put(struct rmt_edit *edit, struct rmt_tree *tree, struct ramet_slic
     struct rmt_disk_extents record;
     struct rmt_path path;
     int rc = put_check(key, value);
+    if (rc == 0 && in_leaf && append(edit, tree, &item))
+        return 0;
     if (rc < 0 || (rc = rmt_path_find(edit, tree, key, &path)) < 0 ||
         (rc = flags_check(&path, flags)) < 0 ||
         (rc = put_prepare(edit, &path, in_leaf ? 0 : rmt_value_pages(page_size, value.size))) < 0)
@@ -382,13 +463,18 @@ int rmt_tree_put(struct rmt_edit *edit, struct rmt_tree *tree, struct ramet_slic
 
     rmt_cursors_note(tree);
     rmt_path_touch(edit, tree, &path);
+    bool last = is_last(&path);
+    tree->last_leaf = NULL;
     if (path.depth == 0)
-        root_new(edit, tree, &item);
-    else
-        leaf_put(edit, tree, &path, &item);
+        tree->last_leaf = root_new(edit, tree, &item);
+    else {
+        struct rmt_disk_node *leaf = leaf_put(edit, tree, &path, &item, last);
+        if (last)
+            tree->last_leaf = leaf;
+    }
     if (old_private)
         rmt_edit_value_drop(edit, old_private);
     tree->count += !path.equal;
-    tree->changes++;
+    tree->last_at = ++tree->changes;
     return 0;
 }

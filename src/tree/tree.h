@@ -76,9 +76,11 @@ void rmt_edit_rollback(struct rmt_edit *edit, const struct rmt_edit_mark *mark);
 struct rmt_cursor;
 
 struct rmt_tree {
-    struct rmt_ref root;        /* none: empty. birth 0 with an addr: private, the memory address */
-    uint64_t count;             /* entries */
-    uint64_t changes;           /* counts writes, for cursors */
+    struct rmt_ref root; /* none: empty. birth 0 with an addr: private, the memory address */
+    uint64_t count;      /* entries */
+    uint64_t changes;    /* counts writes, for cursors */
+    struct rmt_disk_node *last_leaf; /* private and rightmost, if last_at is changes: appended to */
+    uint64_t last_at;
     struct rmt_cursor *cursors; /* open on this tree, if it can be written */
     bool fixed; /* never written: cursors are not listed, any number of threads may have some */
 };
