@@ -237,28 +237,40 @@ static int note(struct rmt_span **items, size_t *count, size_t *capacity, uint64
     return 0;
 }
 
+/* A round over the file that finds no run of least pages is not made again until so much was freed
+ * that there may be one: looking costs a little for each page that is freed. */
+static void run_missed(struct rmt_space *space, uint64_t least)
+{
+    space->least = least / 2;
+    space->freed_pages = 0;
+}
+
 int rmt_space_take(struct rmt_space *space, uint64_t want, struct rmt_span *out)
 {
     rmt_assert(space->loaded && want > 0);
     rmt_lock_scope(&space->lock);
     struct rmt_span span;
-    uint64_t least = rmt_min(want, RUN_MIN);
+    if (space->least < RUN_MIN && space->freed_pages > space->nr_pages / 16) {
+        space->least = 2 * space->least;
+        space->freed_pages = 0;
+    }
     for (;;) {
         int covered = cover(space, 0);
         if (covered < 0)
             return covered;
-        if (look(space, want, space->scattered ? 1 : least, &span))
+        uint64_t least = rmt_min(want, space->least);
+        if (look(space, want, least, &span))
             break;
         /* Holes are filled before the file grows, unless they are few. */
-        if (!space->scattered && space->nr_free > space->nr_pages / 4 + want) {
-            space->scattered = true;
+        if (least > 1 && space->nr_free > space->nr_pages / 4 + want) {
+            run_missed(space, least);
             continue;
         }
         int rc = grow_locked(space, want);
         if (rc < 0) {
-            if (space->scattered || space->nr_free == 0)
+            if (least == 1)
                 return rc;
-            space->scattered = true;
+            run_missed(space, least);
         }
     }
     int rc =
@@ -300,6 +312,7 @@ int rmt_space_free(struct rmt_space *space, uint64_t addr, uint64_t len)
         return rc;
     set(space, addr, len, false);
     space->nr_free += len;
+    space->freed_pages += len;
     return 0;
 }
 
@@ -315,7 +328,6 @@ void rmt_space_undo(struct rmt_space *space)
         space->nr_free -= space->freed.items[i].len;
     }
     space->taken.count = space->freed.count = 0;
-    space->scattered = false;
 }
 
 /* ---- the map on disk ------------------------------------------------------------------------- */
@@ -505,7 +517,8 @@ int rmt_space_load(struct rmt_space *space, struct rmt_ref log)
     }
     count_free(space);
     space->loaded = true;
-    space->scattered = false;
+    space->least = RUN_MIN;
+    space->freed_pages = 0;
     return 0;
 }
 
@@ -737,7 +750,6 @@ void rmt_space_done(struct rmt_space *space)
 {
     space->freed.count = 0;
     space->taken.count = 0;
-    space->scattered = false;
 }
 
 int rmt_space_own(struct rmt_space *space, rmt_space_fn fn, void *ctx)

@@ -45,10 +45,11 @@ struct rmt_space {
     RMT_VEC(struct rmt_log_page) log; /* oldest first */
     uint8_t *tail;                    /* chunks of the log's last page */
     uint32_t tail_used;
-    uint64_t rover;                 /* where to look next */
-    bool scattered;                 /* no long runs left: take any */
-    uint32_t next_region;           /* to be written next */
-    uint64_t log_debt;              /* bytes logged since a region was written */
+    uint64_t rover;       /* where to look next */
+    uint64_t least;       /* shorter runs are passed over: what there is was long enough */
+    uint64_t freed_pages; /* since least was set */
+    uint32_t next_region; /* to be written next */
+    uint64_t log_debt;    /* bytes logged since a region was written */
     RMT_VEC(struct rmt_span) freed; /* by the commit under way, as taken */
     RMT_VEC(struct rmt_span) taken;
 

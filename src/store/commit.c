@@ -339,7 +339,7 @@ static int seal(struct rmt_commit *c)
         return rc;
     uint64_t written = c->writer.nr_written;
     rmt_assert(c->edit.gone.count == 0);
-    c->writer.expected = c->edit.nr_private;
+    c->writer.expected = c->edit.nr_private + RMT_BOOK_PAGES;
     rc = rmt_tree_seal(&c->edit, &c->catalog, &c->writer);
     rmt_writer_settle(&c->writer);
     if (rc == 0 && store->io->durable)

@@ -100,6 +100,9 @@ struct rmt_commit {
     uint64_t sweep_budget; /* pages to sweep */
 };
 
+/* Catalog and space map of a small commit take about so many pages. They are asked for together
+ * with those of the data, so that all of a small commit lies side by side: one write. */
+#define RMT_BOOK_PAGES 8
 /* Makes sure that it is known how much space there is to reserve. */
 int rmt_commit_prepare(struct ramet_store *store);
 /* On failure nothing is held. */

@@ -319,7 +319,7 @@ static int publish(struct ramet_txn *txn, struct rmt_commit *c, bool changed,
     rmt_assert(branch.number == txn->branch && head.id == txn->version.id);
     if (changed) {
         uint64_t before = c->writer.nr_written;
-        c->writer.expected = txn->edit.nr_private + 1;
+        c->writer.expected = txn->edit.nr_private + 1 + RMT_BOOK_PAGES;
         rc = rmt_maps_seal(txn, &c->writer);
         rmt_writer_settle(&c->writer);
         if (rc == 0)
