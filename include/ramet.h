@@ -488,7 +488,8 @@ RAMET_API int ramet_refresh(struct ramet_txn *txn);
  *   -EINVAL          keep->size is not set, or a name, author or message is malformed or too long
  *   -EEXIST          the branch keeps a snapshot of that name already
  *   -ENOMEM, -ENOSPC, -EIO and kin
- *                    a write failed: this commit alone is lost
+ *                    a write failed: this commit is lost, and if it was of the catalog those of
+ *                    other threads that were written together with it
  *   -EIO and kin     the flush failed: the store is poisoned. Whether this commit is there is
  *                    known only when the store is opened anew; until then reading goes on from
  *                    the last durable one
@@ -496,7 +497,8 @@ RAMET_API int ramet_refresh(struct ramet_txn *txn);
  * Lifetime: @txn, its maps, cursors and slices end.
  * Threads:  one, and no other may use @txn.
  * Blocks:   for the commits before it; on device writes, and with RAMET_FULL on one flush (two
- *           for a commit of more than 2048 pages).
+ *           for a commit of more than 2048 pages), which it shares with the commits of other
+ *           branches that came in the meantime.
  * Cost:     O(pages written): the changed leaves and the pages above them, and a few for catalog
  *           and space map. A part of what was dropped earlier is reclaimed too, at most 512
  *           pages.

@@ -70,7 +70,7 @@ struct rmt_shared_bytes {
     _Atomic uint64_t durable_id; /* atomic: ramet_stat() reads it without the lock */
     uint64_t slot_ids[2];        /* what the two slots on disk hold; 0: nothing */
     uint32_t durable_index;      /* the slot that holds durable_id */
-    uint32_t new_epoch; /* ids may have been used that nobody knows of: see rmt_commit_begin() */
+    uint32_t new_epoch; /* ids may have been used that nobody knows of: see take_id() in commit.c */
     uint64_t lost_id;   /* opening fell back past this commit; 0: it did not */
     struct rmt_disk_slot durable;  /* the newest durable slot */
     _Atomic uint32_t poisoned;     /* a flush failed */

@@ -296,6 +296,31 @@ void rmt_space_untake(struct rmt_space *space, uint64_t addr, uint64_t len)
     space->rover = addr;
 }
 
+void rmt_space_mark(struct rmt_space *space, struct rmt_space_mark *out)
+{
+    size_t count = space->taken.count;
+    *out = (struct rmt_space_mark){count, count ? space->taken.items[count - 1].len : 0};
+}
+
+static void give_back(struct rmt_space *space, uint64_t addr, uint64_t len)
+{
+    set(space, addr, len, false);
+    space->nr_free += len;
+}
+
+void rmt_space_rollback(struct rmt_space *space, const struct rmt_space_mark *mark)
+{
+    rmt_lock_scope(&space->lock);
+    for (size_t i = mark->count; i < space->taken.count; i++)
+        give_back(space, space->taken.items[i].addr, space->taken.items[i].len);
+    space->taken.count = mark->count;
+    if (mark->count) {
+        struct rmt_span *last = &space->taken.items[mark->count - 1];
+        give_back(space, last->addr + mark->last, last->len - mark->last);
+        last->len = mark->last;
+    }
+}
+
 int rmt_space_free(struct rmt_space *space, uint64_t addr, uint64_t len)
 {
     rmt_lock_scope(&space->lock);
@@ -319,10 +344,8 @@ int rmt_space_free(struct rmt_space *space, uint64_t addr, uint64_t len)
 void rmt_space_undo(struct rmt_space *space)
 {
     rmt_lock_scope(&space->lock);
-    for (size_t i = 0; i < space->taken.count; i++) {
-        set(space, space->taken.items[i].addr, space->taken.items[i].len, false);
-        space->nr_free += space->taken.items[i].len;
-    }
+    for (size_t i = 0; i < space->taken.count; i++)
+        give_back(space, space->taken.items[i].addr, space->taken.items[i].len);
     for (size_t i = 0; i < space->freed.count; i++) {
         set(space, space->freed.items[i].addr, space->freed.items[i].len, true);
         space->nr_free -= space->freed.items[i].len;

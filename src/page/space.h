@@ -77,6 +77,13 @@ void rmt_space_release(struct rmt_space *space, uint64_t pages);
 
 /* A run of free pages, want at most, one at least. -ENOSPC */
 int rmt_space_take(struct rmt_space *space, uint64_t want, struct rmt_span *out);
+/* What was taken so far by the commit under way, to give back all that was taken since. */
+struct rmt_space_mark {
+    size_t count;
+    uint64_t last; /* pages of the last span */
+};
+void rmt_space_mark(struct rmt_space *space, struct rmt_space_mark *out);
+void rmt_space_rollback(struct rmt_space *space, const struct rmt_space_mark *mark);
 /* Gives back the end of the span taken last. */
 void rmt_space_untake(struct rmt_space *space, uint64_t addr, uint64_t len);
 /* Pages leave limbo. RAMET_ECORRUPT if they are free already. */

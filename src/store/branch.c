@@ -11,32 +11,37 @@ static int usable(const struct ramet_store *store, const char *what)
     return store ? rmt_store_usable(store) : rmt_fail(-EINVAL, "%s: no store", what);
 }
 
-/* Ends a commit, or aborts it if what it was to do failed. */
-static int end(struct rmt_commit *c, int rc)
+static int commit(struct ramet_store *store, rmt_apply_fn apply, void *ctx)
 {
-    if (rc < 0) {
-        rmt_commit_abort(c);
-        return rc;
-    }
-    return rmt_commit_end(c, rmt_store_flushes(c->store));
+    return rmt_commit(store, apply, ctx, rmt_store_flushes(store));
 }
 
 /* ---- changing -------------------------------------------------------------------------------- */
 
-static int create(struct rmt_commit *c, const char *name, const char *from_ref)
+/* What the calls below are to do. */
+struct change {
+    const char *name, *ref;
+    const struct ramet_keep *keep;
+    uint64_t branch; /* number of the one that is locked */
+    rmt_apply_fn apply;
+    uint64_t id; /* of the snapshot that was made */
+};
+
+static int create(struct rmt_commit *c, void *ctx)
 {
+    const struct change *change = ctx;
     struct rmt_branch branch;
-    int rc = rmt_catalog_branch(&c->store->pages, &c->catalog, name, &branch);
+    int rc = rmt_catalog_branch(&c->store->pages, &c->catalog, change->name, &branch);
     if (rc == 0)
-        return rmt_fail(-EEXIST, "'%s': there is such a branch already", name);
+        return rmt_fail(-EEXIST, "'%s': there is such a branch already", change->name);
     if (rc != RAMET_ENOTFOUND)
         return rc;
     struct rmt_found from;
-    rc = rmt_ref_find(&c->store->pages, &c->catalog, from_ref, &from);
+    rc = rmt_ref_find(&c->store->pages, &c->catalog, change->ref, &from);
     struct rmt_version snapshot = from.version;
     if (rc == 0 && from.branch)
         rc = rmt_version_snapshot(c, &from.version, &snapshot);
-    return rc < 0 ? rc : rmt_version_branch(c, name, &snapshot);
+    return rc < 0 ? rc : rmt_version_branch(c, change->name, &snapshot);
 }
 
 int ramet_branch_create(struct ramet_store *store, const char *name, const char *from_ref)
@@ -44,10 +49,8 @@ int ramet_branch_create(struct ramet_store *store, const char *name, const char 
     int rc = usable(store, "ramet_branch_create");
     if (rc == 0)
         rc = rmt_name_check("branch", name, false);
-    struct rmt_commit c;
-    if (rc == 0)
-        rc = rmt_commit_begin(store, &c);
-    return rc < 0 ? rc : end(&c, create(&c, name, from_ref));
+    struct change change = {.name = name, .ref = from_ref};
+    return rc < 0 ? rc : commit(store, create, &change);
 }
 
 /* The number of a branch, found in the newest version. */
@@ -68,44 +71,47 @@ static int find_branch(struct ramet_store *store, const char *name, uint64_t *ou
     return rc;
 }
 
-/* Runs change on a branch that has no writer. ref: for reset. */
-static int exclusively(struct ramet_store *store, const char *name, const char *ref,
-                       int (*change)(struct rmt_commit *c, const char *name, const char *ref))
+static int change_locked(struct rmt_commit *c, void *ctx)
 {
-    uint64_t branch = 0;
-    int rc = find_branch(store, name, &branch);
+    const struct change *change = ctx;
+    struct rmt_branch now = {.number = change->branch};
+    /* apply() tells what is wrong. */
+    (void)rmt_catalog_branch(&c->store->pages, &c->catalog, change->name, &now);
+    if (now.number != change->branch)
+        return rmt_fail(-EBUSY, "branch '%s' was just made anew", change->name);
+    return change->apply(c, ctx);
+}
+
+/* Makes a change of a branch that has no writer. */
+static int exclusively(struct ramet_store *store, struct change *change)
+{
+    int rc = find_branch(store, change->name, &change->branch);
     if (rc == 0)
-        rc = rmt_branch_lock(store, branch, true);
+        rc = rmt_branch_lock(store, change->branch, true);
     if (rc < 0)
         return rc;
-    struct rmt_commit c;
-    rc = rmt_commit_begin(store, &c);
-    if (rc == 0) {
-        struct rmt_branch now = {.number = branch};
-        /* change() tells what is wrong. */
-        (void)rmt_catalog_branch(&store->pages, &c.catalog, name, &now);
-        rc = now.number == branch ? change(&c, name, ref)
-                                  : rmt_fail(-EBUSY, "branch '%s' was just made anew", name);
-        rc = end(&c, rc);
-    }
-    rmt_branch_unlock(store, branch);
+    rc = commit(store, change_locked, change);
+    rmt_branch_unlock(store, change->branch);
     return rc;
 }
 
-static int delete (struct rmt_commit *c, const char *name, const char *ref)
+static int drop(struct rmt_commit *c, void *ctx)
 {
-    (void)ref;
-    return rmt_version_drop_branch(c, name);
+    const struct change *change = ctx;
+    return rmt_version_drop_branch(c, change->name);
 }
 
 int ramet_branch_delete(struct ramet_store *store, const char *name)
 {
     int rc = usable(store, "ramet_branch_delete");
-    return rc < 0 ? rc : exclusively(store, name, NULL, delete);
+    struct change change = {.name = name, .apply = drop};
+    return rc < 0 ? rc : exclusively(store, &change);
 }
 
-static int reset(struct rmt_commit *c, const char *name, const char *ref)
+static int reset(struct rmt_commit *c, void *ctx)
 {
+    const struct change *change = ctx;
+    const char *ref = change->ref;
     struct rmt_found to;
     int rc = rmt_ref_find(&c->store->pages, &c->catalog, ref, &to);
     if (rc < 0)
@@ -113,7 +119,7 @@ static int reset(struct rmt_commit *c, const char *name, const char *ref)
     if (to.branch)
         return rmt_fail(
             -EINVAL, "'%s' is a branch: a branch is reset to a snapshot, BRANCH@NAME or @ID", ref);
-    return rmt_version_reset(c, name, to.version.number);
+    return rmt_version_reset(c, change->name, to.version.number);
 }
 
 int ramet_branch_reset(struct ramet_store *store, const char *name, const char *ref)
@@ -121,12 +127,14 @@ int ramet_branch_reset(struct ramet_store *store, const char *name, const char *
     int rc = usable(store, "ramet_branch_reset");
     if (rc == 0 && !ref)
         rc = rmt_fail(-EINVAL, "ramet_branch_reset: no ref");
-    return rc < 0 ? rc : exclusively(store, name, ref, reset);
+    struct change change = {.name = name, .ref = ref, .apply = reset};
+    return rc < 0 ? rc : exclusively(store, &change);
 }
 
-static int keep_head(struct rmt_commit *c, const char *name, const struct ramet_keep *keep,
-                     uint64_t *out_id)
+static int keep_head(struct rmt_commit *c, void *ctx)
 {
+    struct change *change = ctx;
+    const char *name = change->name;
     struct rmt_branch branch;
     struct rmt_version head, snapshot;
     int rc = rmt_catalog_branch(&c->store->pages, &c->catalog, name, &branch);
@@ -137,9 +145,9 @@ static int keep_head(struct rmt_commit *c, const char *name, const struct ramet_
     if (rc == 0)
         rc = rmt_version_snapshot(c, &head, &snapshot);
     if (rc == 0)
-        rc = rmt_version_keep(c, name, &branch, &snapshot, keep);
+        rc = rmt_version_keep(c, name, &branch, &snapshot, change->keep);
     if (rc == 0)
-        *out_id = snapshot.id;
+        change->id = snapshot.id;
     return rc;
 }
 
@@ -153,19 +161,18 @@ int ramet_snapshot_create(struct ramet_store *store, const char *branch,
         rc = rmt_fail(-EINVAL, "ramet_snapshot_create: keep->size is not set");
     if (rc == 0)
         rc = rmt_name_check("branch", branch, false);
-    struct rmt_commit c;
+    struct change change = {.name = branch, .keep = keep};
     if (rc == 0)
-        rc = rmt_commit_begin(store, &c);
-    uint64_t id = 0;
-    if (rc == 0)
-        rc = end(&c, keep_head(&c, branch, keep, &id));
+        rc = commit(store, keep_head, &change);
     if (rc == 0 && out_id)
-        *out_id = id;
+        *out_id = change.id;
     return rc;
 }
 
-static int forget(struct rmt_commit *c, const char *ref)
+static int forget(struct rmt_commit *c, void *ctx)
 {
+    const struct change *change = ctx;
+    const char *ref = change->ref;
     struct rmt_found found;
     int rc = rmt_ref_find(&c->store->pages, &c->catalog, ref, &found);
     if (rc < 0)
@@ -187,10 +194,8 @@ int ramet_snapshot_delete(struct ramet_store *store, const char *ref)
     int rc = usable(store, "ramet_snapshot_delete");
     if (rc == 0 && !ref)
         rc = rmt_fail(-EINVAL, "ramet_snapshot_delete: no ref");
-    struct rmt_commit c;
-    if (rc == 0)
-        rc = rmt_commit_begin(store, &c);
-    return rc < 0 ? rc : end(&c, forget(&c, ref));
+    struct change change = {.ref = ref};
+    return rc < 0 ? rc : commit(store, forget, &change);
 }
 
 /* ---- listing --------------------------------------------------------------------------------- */

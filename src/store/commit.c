@@ -11,6 +11,14 @@
 #define LIMBO_BYTES ((uint64_t)64 << 20)
 #define SWEEP_PAGES 512
 
+struct rmt_group {
+    struct rmt_commit c;       /* until it is written */
+    struct rmt_disk_slot slot; /* from then on */
+    unsigned members;          /* that have not returned */
+    bool flushing, done;
+    int rc;
+};
+
 /* ---- state ----------------------------------------------------------------------------------- */
 
 void rmt_state_load(struct rmt_state *state, const struct rmt_disk_slot *slot)
@@ -109,32 +117,43 @@ static void now_durable(struct ramet_store *store, const struct rmt_disk_slot *s
     (void)write_sector(store, &seal, rmt_seal_off(bytes->durable_index));
 }
 
-/* Flushes; a flush that fails poisons writing everywhere, and reading goes on from the last durable
- * commit. */
-static int flush(struct ramet_store *store)
+/* A flush that failed poisons writing everywhere, and reading goes on from the last durable commit.
+ */
+static void poison(struct ramet_store *store)
 {
     struct rmt_shared_bytes *bytes = store->shared.bytes;
-    int rc = store->io->ops->sync(store->io);
-    if (rc == 0)
-        return 0;
     atomic_store(&bytes->poisoned, 1);
     rmt_pages_forget(&store->pages);
     rmt_shared_publish(&store->shared, &bytes->durable);
+}
+
+static int flush(struct ramet_store *store)
+{
+    int rc = store->io->ops->sync(store->io);
+    if (rc < 0)
+        poison(store);
     return rc;
 }
 
 /* ---- the commit lock ------------------------------------------------------------------------- */
 
-static void give_lock(struct ramet_store *store)
+static void unlock_byte(struct ramet_store *store)
 {
     /* Closing drops it too. */
     (void)store->io->ops->lock(store->io, RMT_BYTE_COMMIT, RMT_IO_UNLOCK, true);
+}
+
+static void give_lock(struct ramet_store *store)
+{
+    unlock_byte(store);
     rmt_lock_give(&store->commit_lock);
 }
 
 static int take_lock(struct ramet_store *store)
 {
     rmt_lock_take(&store->commit_lock);
+    while (store->group || store->flying) /* they hold the byte lock, and what is to be looked at */
+        rmt_lock_wait(&store->commit_lock, &store->commit_cond);
     int rc = store->io->ops->lock(store->io, RMT_BYTE_COMMIT, RMT_IO_LOCK_EXCLUSIVE, true);
     if (rc == 0)
         rc = rmt_store_writable(store);
@@ -207,14 +226,15 @@ static int take_id(struct ramet_store *store, struct rmt_state *state, uint64_t 
     return next_id(store, out);
 }
 
-/* ---- begin ----------------------------------------------------------------------------------- */
+/* ---- beginning
+ * ----------------------------------------------------------------------------------- */
 
 /* The space map as of the newest version. */
 static int load_space(struct ramet_store *store, const struct rmt_state *state,
                       uint64_t publication)
 {
-    if (store->space.loaded && store->space_for == publication)
-        return 0;
+    if (store->space.loaded && (store->space_for == publication || store->flying))
+        return 0; /* a group that is flying has written what it stands for, and nobody else has */
     if (store->space.loaded && !store->io->durable)
         return 0; /* memory: it is nowhere else */
     int rc = rmt_space_load(&store->space, state->log);
@@ -241,12 +261,21 @@ int rmt_commit_prepare(struct ramet_store *store)
     return rc;
 }
 
-static int begin_locked(struct ramet_store *store, struct rmt_commit *c)
+/* The version to go on from: what is being flushed is not yet published. */
+static void newest_state(struct ramet_store *store, struct rmt_state *out, uint64_t *out_number)
 {
     struct rmt_disk_slot slot;
+    *out_number = rmt_shared_newest(&store->shared, &slot);
+    rmt_state_load(out, store->flying ? &store->flying->slot : &slot);
+}
+
+static int begin(struct ramet_store *store, struct rmt_commit *c)
+{
     struct rmt_shared_bytes *bytes = store->shared.bytes;
-    uint64_t publication = rmt_shared_newest(&store->shared, &slot);
-    rmt_state_load(&c->state, &slot);
+    uint64_t publication;
+    memset(c, 0, sizeof(*c));
+    c->store = store;
+    newest_state(store, &c->state, &publication);
     int rc = load_space(store, &c->state, publication);
     if (rc == 0)
         rc = take_id(store, &c->state, &c->id);
@@ -270,39 +299,24 @@ static void fini(struct rmt_commit *c)
     rmt_vec_fini(&c->limbo);
 }
 
-int rmt_commit_begin(struct ramet_store *store, struct rmt_commit *c)
-{
-    int rc = take_lock(store);
-    if (rc < 0)
-        return rc;
-    memset(c, 0, sizeof(*c));
-    c->store = store;
-    rc = begin_locked(store, c);
-    if (rc < 0 && c->writer.pages)
-        rmt_commit_abort(c);
-    else if (rc < 0)
-        give_lock(store);
-    return rc;
-}
-
 int rmt_commit_limbo(struct rmt_commit *c, uint64_t addr, uint64_t len, uint64_t birth)
 {
     return rmt_runs_push(&c->limbo, addr, len, birth) ? 0 : rmt_fail(-ENOMEM, "a commit");
 }
 
-void rmt_commit_abort(struct rmt_commit *c)
+/* As if nothing of it had ever been. */
+static void forget(struct rmt_commit *c)
 {
     struct ramet_store *store = c->store;
-    if (store->io->durable) {
+    if (store->io->durable)
         rmt_space_unload(&store->space);
-    } else {
+    else
         rmt_space_undo(&store->space);
-    }
-    fini(c);
-    give_lock(store);
+    if (c->writer.pages)
+        fini(c);
 }
 
-/* ---- end ------------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 /* Writes all that was freed into the catalog; what that replaces of the catalog is freed too, and
  * so on until nothing more is: each page of the catalog is replaced once. (edit.gone: pages of the
@@ -367,6 +381,7 @@ static int balance(struct rmt_commit *c)
     return 0;
 }
 
+/* Pages, then the slot. *flushing: whether that is to be flushed. */
 static int write_out(struct rmt_commit *c, bool *flushing, struct rmt_disk_slot *out)
 {
     struct ramet_store *store = c->store;
@@ -379,11 +394,12 @@ static int write_out(struct rmt_commit *c, bool *flushing, struct rmt_disk_slot 
     if (store->io->durable && s->limbo_pages << store->pages.page_shift > LIMBO_BYTES &&
         s->limbo_pages > s->pages / 4)
         *flushing = true;
+    *flushing = *flushing && store->io->durable;
     s->id = c->id;
     s->durable = store->shared.bytes->durable_id;
     s->ceiling = c->id + RMT_CEILING_STEP;
     s->flags = 0;
-    if (*flushing && store->io->durable && large) {
+    if (*flushing && large) {
         rc = flush(store);
         s->flags = RMT_SLOT_PREFLUSHED;
     }
@@ -391,37 +407,205 @@ static int write_out(struct rmt_commit *c, bool *flushing, struct rmt_disk_slot 
         rmt_state_save(store, s, out);
         return rc;
     }
-    rc = write_slot(store, s, out);
-    if (rc == 0 && *flushing)
-        rc = flush(store);
+    return write_slot(store, s, out);
+}
+
+/* ---- groups ---------------------------------------------------------------------------------- */
+
+/* So many groups one after the other, and other processes get the commit lock. */
+#define GROUPS_IN_A_ROW 16
+
+/* What takes one member's changes back. */
+struct mark {
+    struct rmt_state state;
+    struct rmt_edit_mark edit;
+    struct rmt_ref catalog;
+    struct rmt_space_mark space;
+    uint64_t nr_written;
+    size_t limbo;
+    struct rmt_run last;
+};
+
+static void mark_set(struct rmt_commit *c, struct mark *mark)
+{
+    mark->state = c->state;
+    mark->catalog = c->catalog.root;
+    mark->nr_written = c->writer.nr_written;
+    mark->limbo = c->limbo.count;
+    if (mark->limbo)
+        mark->last = c->limbo.items[mark->limbo - 1];
+    rmt_space_mark(&c->store->space, &mark->space);
+    rmt_edit_mark(&c->edit, &mark->edit);
+}
+
+static int mark_return(struct rmt_commit *c, const struct mark *mark)
+{
+    rmt_edit_rollback(&c->edit, &mark->edit);
+    rmt_tree_set(&c->catalog, mark->catalog, 0);
+    rmt_space_rollback(&c->store->space, &mark->space);
+    c->state = mark->state;
+    c->limbo.count = mark->limbo;
+    if (mark->limbo)
+        c->limbo.items[mark->limbo - 1] = mark->last;
+    c->writer.queue.count = 0;
+    c->writer.run.len = 0;
+    c->writer.expected = 0;
+    c->writer.nr_written = mark->nr_written;
+    /* Its id may be on pages that were written: nobody uses it again. */
+    int rc = next_id(c->store, &c->id);
+    c->writer.birth = c->id;
     return rc;
 }
 
-int rmt_commit_end(struct rmt_commit *c, bool flushing)
+/* The group to join: open, and opened if there is none. */
+static int join(struct ramet_store *store, struct rmt_group **out)
 {
+    struct rmt_shared_bytes *bytes = store->shared.bytes;
+    for (;;) {
+        bool full = store->io->durable && atomic_load(&bytes->last_id) + 2 > bytes->durable_ceiling;
+        if (store->group ? !full : !store->flying)
+            break;
+        if (!store->group && !full && store->in_a_row < GROUPS_IN_A_ROW)
+            break;
+        rmt_lock_wait(&store->commit_lock, &store->commit_cond);
+    }
+    if (store->group) {
+        *out = store->group;
+        return 0;
+    }
+    struct rmt_group *g = calloc(1, sizeof(*g));
+    if (!g)
+        return rmt_fail(-ENOMEM, "a commit");
+    int rc = 0;
+    if (!store->flying) {
+        rc = store->io->ops->lock(store->io, RMT_BYTE_COMMIT, RMT_IO_LOCK_EXCLUSIVE, true);
+        store->in_a_row = 0;
+    }
+    if (rc == 0)
+        rc = rmt_store_writable(store);
+    if (rc == 0) {
+        rc = begin(store, &g->c);
+        if (rc < 0)
+            forget(&g->c);
+    }
+    if (rc < 0) {
+        free(g);
+        if (!store->flying)
+            unlock_byte(store);
+        return rc;
+    }
+    store->in_a_row++;
+    store->group = g;
+    *out = g;
+    return 0;
+}
+
+/* A member makes its changes, and writes its pages. */
+static int apply_in(struct rmt_group *g, rmt_apply_fn apply, void *ctx)
+{
+    struct rmt_commit *c = &g->c;
     struct ramet_store *store = c->store;
-    struct rmt_disk_slot slot;
-    int rc = rmt_sweep_some(c, c->sweep_budget);
+    struct mark mark;
+    int rc = 0;
+    if (g->members) {
+        mark_set(c, &mark);
+        rc = next_id(store, &c->id);
+        c->writer.birth = c->id;
+    }
+    if (rc == 0)
+        rc = apply(c, ctx);
+    if (rc == 0)
+        rc = rmt_writer_flush(&c->writer);
+    if (rc == 0)
+        return 0;
+    if (g->members && mark_return(c, &mark) == 0)
+        return rc;
+    /* Nobody else is in it. (Or there are no more ids: all who are will be told so.) */
+    forget(c);
+    store->group = NULL;
+    g->done = true;
+    g->rc = rc;
+    if (!g->members)
+        free(g);
+    if (!store->flying)
+        unlock_byte(store);
+    (void)pthread_cond_broadcast(&store->commit_cond);
+    return rc;
+}
+
+/* Writes what the group changed. Afterwards all its memory is free again. */
+static int write_group(struct rmt_group *g)
+{
+    struct rmt_commit *c = &g->c;
+    int rc = rmt_store_writable(c->store);
+    if (rc == 0)
+        rc = rmt_sweep_some(c, c->sweep_budget);
     if (rc == 0)
         rc = seal(c);
     if (rc == 0)
         rc = balance(c);
     if (rc == 0)
-        rc = write_out(c, &flushing, &slot);
+        rc = write_out(c, &g->flushing, &g->slot);
     if (rc < 0) {
-        rmt_commit_abort(c);
+        forget(c);
         return rc;
     }
-    rmt_space_done(&store->space);
-    if (flushing && store->io->durable)
-        now_durable(store, &slot);
-    rmt_shared_publish(&store->shared, &slot);
-    store->space_for = atomic_load(&store->shared.bytes->published);
+    rmt_space_done(&c->store->space);
     fini(c);
-    give_lock(store);
-    if (!flushing && store->flusher)
-        rmt_flusher_wake(store->flusher);
     return 0;
+}
+
+/* Writes, flushes and publishes a group; the lock is given away for the flush. */
+static void lead(struct ramet_store *store, struct rmt_group *g)
+{
+    store->group = NULL;
+    g->rc = write_group(g);
+    if (g->rc == 0 && g->flushing) {
+        store->flying = g;
+        rmt_lock_give(&store->commit_lock);
+        g->rc = store->io->ops->sync(store->io);
+        rmt_lock_take(&store->commit_lock);
+        store->flying = NULL;
+        if (g->rc == 0)
+            now_durable(store, &g->slot);
+        else
+            poison(store);
+    }
+    if (g->rc == 0) {
+        rmt_shared_publish(&store->shared, &g->slot);
+        store->space_for = atomic_load(&store->shared.bytes->published);
+    }
+    g->done = true;
+    if (!store->group)
+        unlock_byte(store);
+    (void)pthread_cond_broadcast(&store->commit_cond);
+    if (g->rc == 0 && !g->flushing && store->flusher)
+        rmt_flusher_wake(store->flusher);
+}
+
+int rmt_commit(struct ramet_store *store, rmt_apply_fn apply, void *ctx, bool flushing)
+{
+    rmt_lock_scope(&store->commit_lock);
+    struct rmt_group *g = NULL;
+    int rc = join(store, &g);
+    if (rc == 0)
+        rc = apply_in(g, apply, ctx);
+    if (rc < 0)
+        return rc;
+    g->members++;
+    g->flushing |= flushing;
+    while (!g->done && store->flying)
+        rmt_lock_wait(&store->commit_lock, &store->commit_cond);
+    bool leading = !g->done;
+    if (leading)
+        lead(store, g);
+    rc = g->rc;
+    if (--g->members == 0)
+        free(g);
+    if (rc < 0 && !leading)
+        return rmt_fail(rc, "store '%s': the commits that were written together failed",
+                        store->io->path);
+    return rc;
 }
 
 /* ---- flushing later, making room ------------------------------------------------------------- */
@@ -431,10 +615,9 @@ int rmt_store_sync(struct ramet_store *store)
     if (!store->io->durable)
         return 0;
     struct rmt_disk_slot slot;
-    rmt_lock_take(&store->commit_lock);
-    int rc = store->io->ops->lock(store->io, RMT_BYTE_COMMIT, RMT_IO_LOCK_EXCLUSIVE, true);
-    if (rc == 0 && atomic_load(&store->shared.bytes->poisoned))
-        rc = rmt_fail(RAMET_EPOISONED, "store '%s'", store->io->path);
+    int rc = take_lock(store);
+    if (rc < 0)
+        return rc;
     (void)rmt_shared_newest(&store->shared, &slot);
     if (rc == 0 && rmt_get64(slot.id) != store->shared.bytes->durable_id) {
         rc = flush(store);
@@ -445,12 +628,17 @@ int rmt_store_sync(struct ramet_store *store)
     return rc;
 }
 
+static int nothing(struct rmt_commit *c, void *ctx)
+{
+    (void)c;
+    (void)ctx;
+    return 0;
+}
+
 /* An empty commit, durable: what waits in limbo comes nearer to being free. */
 static int turn(struct ramet_store *store)
 {
-    struct rmt_commit c;
-    int rc = rmt_commit_begin(store, &c);
-    return rc < 0 ? rc : rmt_commit_end(&c, true);
+    return rmt_commit(store, nothing, NULL, true);
 }
 
 int rmt_store_reserve(struct ramet_store *store, uint64_t pages, bool urgent)

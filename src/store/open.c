@@ -64,30 +64,21 @@ static int create(struct rmt_io *io, uint32_t page_size, uint8_t store_id[16])
 }
 
 /* Makes the branch main in a store that has never had a branch. */
-static int make_main(struct ramet_store *store)
+static int make_main(struct rmt_commit *c, void *ctx)
 {
-    struct rmt_commit c;
-    int rc = rmt_commit_begin(store, &c);
-    if (rc < 0)
-        return rc;
-    struct rmt_branch branch = {.number = rmt_commit_number(&c), .time_us = c.state.time_us};
+    (void)ctx;
+    struct rmt_branch branch = {.number = rmt_commit_number(c), .time_us = c->state.time_us};
     struct rmt_version head = {
-        .number = rmt_commit_number(&c),
-        .id = c.id,
-        .time_us = c.state.time_us,
-        .dead = rmt_commit_number(&c),
+        .number = rmt_commit_number(c),
+        .id = c->id,
+        .time_us = c->state.time_us,
+        .dead = rmt_commit_number(c),
         .flags = RMT_VERSION_HEAD,
     };
     branch.head = head.number;
-    c.state.branches = 1;
-    rc = rmt_catalog_put_version(&c, &head);
-    if (rc == 0)
-        rc = rmt_catalog_put_branch(&c, "main", &branch);
-    if (rc < 0) {
-        rmt_commit_abort(&c);
-        return rc;
-    }
-    return rmt_commit_end(&c, true);
+    c->state.branches = 1;
+    int rc = rmt_catalog_put_version(c, &head);
+    return rc < 0 ? rc : rmt_catalog_put_branch(c, "main", &branch);
 }
 
 /* ---- opening --------------------------------------------------------------------------------- */
@@ -142,7 +133,7 @@ static int open_locked(struct ramet_store *store, const struct ramet_options *o)
     (void)rmt_shared_newest(&store->shared, &slot);
     rmt_state_load(&state, &slot);
     if (rc == 0 && state.branches == 0 && state.number == 0 && !io->readonly)
-        rc = make_main(store);
+        rc = rmt_commit(store, make_main, NULL, true);
     return rc;
 }
 
@@ -160,6 +151,7 @@ static void free_store(struct ramet_store *store)
     rmt_io_close(store->io);
     rmt_vec_fini(&store->writers);
     (void)pthread_cond_destroy(&store->writers_cond);
+    (void)pthread_cond_destroy(&store->commit_cond);
     rmt_lock_fini(&store->commit_lock);
     rmt_lock_fini(&store->writers_lock);
     rmt_lock_fini(&store->txns_lock);
@@ -189,6 +181,7 @@ int rmt_store_open_io(struct rmt_io *io, const struct ramet_options *options,
     rmt_lock_init(&store->writers_lock, RMT_RANK_BRANCHES);
     rmt_lock_init(&store->txns_lock, RMT_RANK_TXNS);
     rmt_assert(pthread_cond_init(&store->writers_cond, NULL) == 0);
+    rmt_assert(pthread_cond_init(&store->commit_cond, NULL) == 0);
     store->readers = malloc(sizeof(*store->readers));
     if (!store->readers)
         return rmt_fail(-ENOMEM, "store '%s'", io->path);
@@ -287,6 +280,12 @@ int ramet_stat(struct ramet_store *store, struct ramet_stat *out)
     return rmt_readers_list(&store->shared, NULL, count_reader, &out->readers);
 }
 
+static int sweep(struct rmt_commit *c, void *ctx)
+{
+    c->sweep_budget = *(const uint64_t *)ctx;
+    return 0;
+}
+
 int ramet_reclaim(struct ramet_store *store, uint64_t pages_max, uint64_t *out_left)
 {
     if (!store)
@@ -299,13 +298,9 @@ int ramet_reclaim(struct ramet_store *store, uint64_t pages_max, uint64_t *out_l
         left = stat.unswept_bytes >> store->pages.page_shift;
         if (rc < 0 || left == 0 || (pages_max && done >= pages_max))
             break;
-        struct rmt_commit c;
-        rc = rmt_commit_begin(store, &c);
-        if (rc < 0)
-            return rc;
-        c.sweep_budget = rmt_min(RECLAIM_PAGES, pages_max ? pages_max - done : RECLAIM_PAGES);
-        done += c.sweep_budget;
-        rc = rmt_commit_end(&c, rmt_store_flushes(store));
+        uint64_t budget = rmt_min(RECLAIM_PAGES, pages_max ? pages_max - done : RECLAIM_PAGES);
+        rc = rmt_commit(store, sweep, &budget, rmt_store_flushes(store));
+        done += budget;
     }
     if (rc == 0 && out_left)
         *out_left = left;

@@ -45,6 +45,10 @@ struct ramet_store {
     unsigned forks; /* of the process, when it was opened */
 
     struct rmt_lock commit_lock; /* guards the rest of this paragraph; with RMT_BYTE_COMMIT */
+    pthread_cond_t commit_cond;  /* a group was closed, or is done */
+    struct rmt_group *group;     /* commits join it; NULL: the next one opens one */
+    struct rmt_group *flying;    /* is being flushed */
+    unsigned in_a_row;           /* groups since the byte lock was last given back */
     uint64_t space_for;          /* publication that space stands for */
     uint64_t limbo_at;           /* id of the limbo list to look at next */
     struct rmt_readers *readers; /* scratch of a commit */
@@ -79,12 +83,14 @@ void rmt_state_save(const struct ramet_store *store, const struct rmt_state *sta
 /* ---- commits: commit.c ----------------------------------------------------------------------- */
 
 /*
- * One commit. begin -> changes of the catalog, pages queued in writer, pages dropped in limbo ->
- * end or abort.
+ * What commits change: the catalog, pages queued in writer, pages dropped in limbo. Commits of
+ * several threads form a group: each has an id of its own and applies its changes under the commit
+ * lock, one after the other; then one of them writes what all need, the slot last, flushes once,
+ * and publishes all. While a group is being flushed the next one forms on what that one wrote.
  *
- *   begin    takes the commit lock, an id, and what may leave limbo
- *   end      adds limbo and what the bookkeeping replaced, writes, flushes, publishes
- *   abort    as if it had never been; the id is not used again
+ *        a commit, and there is none                  a member, when none is flying
+ *   (none) --------------> open -- more commits join -----------------> flying --> done
+ *          rmt_commit()                                rmt_commit()            its members return
  */
 struct rmt_commit {
     struct ramet_store *store;
@@ -100,16 +106,23 @@ struct rmt_commit {
     uint64_t sweep_budget; /* pages to sweep */
 };
 
+/* Changes what a commit is to change. On failure all it did is taken back. */
+typedef int (*rmt_apply_fn)(struct rmt_commit *c, void *ctx);
+
 /* Catalog and space map of a small commit take about so many pages. They are asked for together
  * with those of the data, so that all of a small commit lies side by side: one write. */
 #define RMT_BOOK_PAGES 8
 /* Makes sure that it is known how much space there is to reserve. */
 int rmt_commit_prepare(struct ramet_store *store);
-/* On failure nothing is held. */
-int rmt_commit_begin(struct ramet_store *store, struct rmt_commit *c);
-/* Ends the commit in any case. flush: durable on return. */
-int rmt_commit_end(struct rmt_commit *c, bool flush);
-void rmt_commit_abort(struct rmt_commit *c);
+/*
+ * rmt_commit() - one commit, alone or with those of other threads.
+ *
+ * @apply  is called by this thread, with the commit lock held.
+ * @flush  durable on return.
+ * Returns 0, what @apply gave, or, with nothing of the whole group committed, what writing gave; if
+ * the flush failed, the store is poisoned.
+ */
+int rmt_commit(struct ramet_store *store, rmt_apply_fn apply, void *ctx, bool flush);
 /* Publishes the newest version once more, durable, over the slot that opening fell back past: else
  * that commit, which was said to be lost, could be found whole when the file has grown. */
 int rmt_store_renew(struct ramet_store *store);

@@ -305,10 +305,18 @@ void rmt_txn_abort_all(struct ramet_store *store)
         free_txn(store->txns);
 }
 
+struct publishing {
+    struct ramet_txn *txn;
+    bool changed;
+    const struct ramet_keep *keep;
+    uint64_t id;
+};
+
 /* Within a commit: the branch's head moves to what the transaction made. */
-static int publish(struct ramet_txn *txn, struct rmt_commit *c, bool changed,
-                   const struct ramet_keep *keep, uint64_t *out_id)
+static int publish(struct rmt_commit *c, void *ctx)
 {
+    struct publishing *p = ctx;
+    struct ramet_txn *txn = p->txn;
     struct rmt_branch branch;
     struct rmt_version head;
     int rc = rmt_catalog_branch(&c->store->pages, &c->catalog, txn->ref, &branch);
@@ -317,7 +325,7 @@ static int publish(struct ramet_txn *txn, struct rmt_commit *c, bool changed,
     if (rc < 0)
         return rc;
     rmt_assert(branch.number == txn->branch && head.id == txn->version.id);
-    if (changed) {
+    if (p->changed) {
         uint64_t before = c->writer.nr_written;
         c->writer.expected = txn->edit.nr_private + 1 + RMT_BOOK_PAGES;
         rc = rmt_maps_seal(txn, &c->writer);
@@ -327,14 +335,14 @@ static int publish(struct ramet_txn *txn, struct rmt_commit *c, bool changed,
                                   &txn->edit.gone);
     }
     if (rc == 0)
-        *out_id = head.id;
-    if (rc == 0 && keep) {
+        p->id = head.id;
+    if (rc == 0 && p->keep) {
         struct rmt_version snapshot;
         rc = rmt_version_snapshot(c, &head, &snapshot);
         if (rc == 0)
-            rc = rmt_version_keep(c, txn->ref, &branch, &snapshot, keep);
+            rc = rmt_version_keep(c, txn->ref, &branch, &snapshot, p->keep);
         if (rc == 0)
-            *out_id = snapshot.id;
+            p->id = snapshot.id;
     }
     return rc;
 }
@@ -353,16 +361,11 @@ static int commit(struct ramet_txn *txn, const struct ramet_keep *keep, uint64_t
                         "an earlier write of this transaction failed: nothing is committed");
     if (keep && !rmt_known_size(keep, struct ramet_keep))
         return rmt_fail(-EINVAL, "ramet_commit: keep->size is not set");
-    struct rmt_commit c;
-    rc = rmt_commit_begin(txn->store, &c);
-    if (rc < 0)
-        return rc;
-    rc = publish(txn, &c, changed, keep, out_id);
-    if (rc < 0) {
-        rmt_commit_abort(&c);
-        return rc;
-    }
-    return rmt_commit_end(&c, rmt_store_flushes(txn->store));
+    struct publishing p = {txn, changed, keep, 0};
+    rc = rmt_commit(txn->store, publish, &p, rmt_store_flushes(txn->store));
+    if (rc == 0)
+        *out_id = p.id;
+    return rc;
 }
 
 int ramet_commit(struct ramet_txn *txn, const struct ramet_keep *keep, uint64_t *out_id)

@@ -384,14 +384,21 @@ static bool expect(struct run *run, int64_t rc, int64_t want, const char *call)
 
 /* ---- the models ------------------------------------------------------------------------------ */
 
-/* Makes next, for a call that will change it. */
+/* Makes what will be next, for a call that changes it; expected() follows before the engine is
+ * asked. Others look at next only then. */
 static struct model_store *predict(struct run *run)
 {
-    (void)pthread_mutex_lock(&run->lock);
     model_store_copy(&run->model, &run->next);
+    return &run->next;
+}
+
+/* What was predicted is what may now be found at any time. Returns want. */
+static int expected(struct run *run, int want)
+{
+    (void)pthread_mutex_lock(&run->lock);
     run->has_next = true;
     (void)pthread_mutex_unlock(&run->lock);
-    return &run->next;
+    return want;
 }
 
 static void forget_history_locked(struct run *run)
@@ -615,7 +622,7 @@ static bool do_commit(struct run *run, const struct op *op)
     uint64_t old_id = b->id, id = 0;
     bool changed = model_version_digest(slot->v) != model_version_digest(b->head);
     struct ramet_txn *txn = slot->txn;
-    int want = model_commit(predict(run), slot->ref, slot->v, 0, name);
+    int want = expected(run, model_commit(predict(run), slot->ref, slot->v, 0, name));
     char branch[MODEL_NAME];
     (void)snprintf(branch, sizeof(branch), "%.31s", slot->ref);
 
@@ -1205,7 +1212,7 @@ static bool do_branch_create(struct run *run, const struct op *op)
         int rc = ramet_branch_create(run->store, name, ref);
         return expect(run, rc, rc == -EEXIST ? -EEXIST : RAMET_ENOTFOUND, "making a branch twice");
     }
-    int want = model_branch_create(predict(run), name, ref);
+    int want = expected(run, model_branch_create(predict(run), name, ref));
     int rc = ramet_branch_create(run->store, name, ref);
     settle(run, how_of(rc, want));
     TRY(rc, want);
@@ -1217,7 +1224,8 @@ static bool do_branch_delete(struct run *run, const struct op *op)
     const char *name = branch_names[op->a % BRANCHES];
     if (run->model.branches.count == 1)
         return true; /* a store without any is of no use to the rest of the program */
-    int want = has_writer(run, name) ? -EBUSY : model_branch_delete(predict(run), name);
+    int want =
+        has_writer(run, name) ? -EBUSY : expected(run, model_branch_delete(predict(run), name));
     int rc = ramet_branch_delete(run->store, name);
     settle(run, how_of(rc, want));
     TRY(rc, want);
@@ -1238,7 +1246,7 @@ static bool do_branch_reset(struct run *run, const struct op *op)
         return expect(run, rc, rc == -EBUSY ? -EBUSY : RAMET_ENOTFOUND,
                       "resetting a branch with a writer");
     }
-    int want = model_branch_reset(predict(run), name, ref);
+    int want = expected(run, model_branch_reset(predict(run), name, ref));
     int rc = ramet_branch_reset(run->store, name, ref);
     settle(run, how_of(rc, want));
     TRY(rc, want);
@@ -1256,7 +1264,7 @@ static bool do_snapshot_create(struct run *run, const struct op *op)
     };
     const struct model_branch *b = model_store_branch(&run->model, branch);
     uint64_t id = 0, want_id = b ? b->id : 0;
-    int want = model_snapshot_create(predict(run), branch, name);
+    int want = expected(run, model_snapshot_create(predict(run), branch, name));
     int rc = ramet_snapshot_create(run->store, branch, &keep, &id);
     settle(run, how_of(rc, want));
     TRY(rc, want);
@@ -1268,7 +1276,7 @@ static bool do_snapshot_delete(struct run *run, const struct op *op)
 {
     char ref[MODEL_NAME * 2];
     ref_choose(run, op->a, true, ref);
-    int want = model_snapshot_delete(predict(run), ref);
+    int want = expected(run, model_snapshot_delete(predict(run), ref));
     int rc = ramet_snapshot_delete(run->store, ref);
     settle(run, how_of(rc, want));
     TRY(rc, want);

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: MIT */
+/* group-test.c - commits of several threads that are written, flushed and published together. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "io/sim.h"
+#include "store/store.h"
+
+/* A simulated disk whose flushes wait at a gate while it is shut. */
+static struct {
+    pthread_mutex_t mutex; /* guards the rest */
+    pthread_cond_t cond;
+    struct rmt_io_ops ops; /* of the disk, with the two below in their place */
+    int (*sync)(struct rmt_io *io);
+    int (*write)(struct rmt_io *io, struct iovec *iov, int count, uint64_t off);
+    bool shut;
+    unsigned waiting; /* at the gate */
+    unsigned syncs, writes;
+} gate = {.mutex = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER};
+
+static int gate_sync(struct rmt_io *io)
+{
+    (void)pthread_mutex_lock(&gate.mutex);
+    gate.syncs++;
+    gate.waiting++;
+    (void)pthread_cond_broadcast(&gate.cond);
+    while (gate.shut)
+        (void)pthread_cond_wait(&gate.cond, &gate.mutex);
+    gate.waiting--;
+    (void)pthread_mutex_unlock(&gate.mutex);
+    return gate.sync(io);
+}
+
+static int gate_write(struct rmt_io *io, struct iovec *iov, int count, uint64_t off)
+{
+    int rc = gate.write(io, iov, count, off);
+    (void)pthread_mutex_lock(&gate.mutex);
+    gate.writes++;
+    (void)pthread_cond_broadcast(&gate.cond);
+    (void)pthread_mutex_unlock(&gate.mutex);
+    return rc;
+}
+
+static void gate_set(bool shut)
+{
+    (void)pthread_mutex_lock(&gate.mutex);
+    gate.shut = shut;
+    gate.syncs = gate.writes = 0;
+    (void)pthread_cond_broadcast(&gate.cond);
+    (void)pthread_mutex_unlock(&gate.mutex);
+}
+
+static void wait_for(const unsigned *count, unsigned at_least)
+{
+    (void)pthread_mutex_lock(&gate.mutex);
+    while (*count < at_least)
+        (void)pthread_cond_wait(&gate.cond, &gate.mutex);
+    (void)pthread_mutex_unlock(&gate.mutex);
+}
+
+static struct ramet_store *store_open(struct rmt_sim *sim)
+{
+    struct rmt_io *io;
+    struct ramet_store *store;
+    assert_int_equal(rmt_sim_open(sim, 0, &io), 0);
+    gate.ops = *io->ops;
+    gate.sync = gate.ops.sync;
+    gate.write = gate.ops.write;
+    gate.ops.sync = gate_sync;
+    gate.ops.write = gate_write;
+    io->ops = &gate.ops;
+    assert_int_equal(rmt_store_open_io(io, NULL, &store), 0);
+    return store;
+}
+
+/* ---- writers --------------------------------------------------------------------------------- */
+
+struct writer {
+    struct ramet_store *store;
+    const char *branch, *value, *keep;
+    pthread_t thread;
+    int rc;
+};
+
+static int put(struct ramet_store *store, const char *branch, const char *value, const char *name)
+{
+    struct ramet_keep keep = {.size = sizeof(keep), .name = name};
+    struct ramet_txn *txn;
+    struct ramet_map *map;
+    assert_int_equal(ramet_begin(store, branch, RAMET_WRITE, &txn), 0);
+    assert_int_equal(ramet_map_open(txn, "m", RAMET_CREATE, &map), 0);
+    assert_int_equal(ramet_put(map, rmt_slice("key", 3), rmt_slice(value, strlen(value)), 0), 0);
+    return ramet_commit(txn, name ? &keep : NULL, NULL);
+}
+
+static void *run(void *arg)
+{
+    struct writer *w = arg;
+    w->rc = put(w->store, w->branch, w->value, w->keep);
+    return NULL;
+}
+
+static void start(struct writer *w)
+{
+    assert_int_equal(pthread_create(&w->thread, NULL, run, w), 0);
+}
+
+/* The rest of what joins is told from what is written before. */
+static void start_and_join_group(struct writer *w)
+{
+    (void)pthread_mutex_lock(&gate.mutex);
+    unsigned writes = gate.writes;
+    (void)pthread_mutex_unlock(&gate.mutex);
+    start(w);
+    wait_for(&gate.writes, writes + 1);
+}
+
+static bool has(struct ramet_store *store, const char *ref, const char *value)
+{
+    struct ramet_txn *txn;
+    struct ramet_map *map;
+    struct ramet_slice got = {0};
+    assert_int_equal(ramet_begin(store, ref, RAMET_READ, &txn), 0);
+    int rc = ramet_map_open(txn, "m", 0, &map);
+    if (rc == 0)
+        rc = ramet_get(map, rmt_slice("key", 3), &got);
+    bool same = rc == 0 && got.size == strlen(value) && memcmp(got.data, value, got.size) == 0;
+    ramet_abort(txn);
+    return same;
+}
+
+static void problem(void *ctx, const char *sentence)
+{
+    (void)ctx;
+    print_error("%s\n", sentence);
+}
+
+/* Four branches with a value, and b has a snapshot named "taken". */
+static struct ramet_store *prepared(struct rmt_sim *sim)
+{
+    struct ramet_store *store = store_open(sim);
+    assert_int_equal(put(store, "main", "old", NULL), 0);
+    assert_int_equal(ramet_branch_create(store, "a", NULL), 0);
+    assert_int_equal(ramet_branch_create(store, "b", NULL), 0);
+    assert_int_equal(ramet_branch_create(store, "c", NULL), 0);
+    assert_int_equal(put(store, "b", "old b", "taken"), 0);
+    return store;
+}
+
+/* ---- claims ---------------------------------------------------------------------------------- */
+
+static void commits_that_come_during_a_flush_share_the_next(void **state)
+{
+    (void)state;
+    struct rmt_sim *sim = rmt_sim_new(7, UINT64_C(1) << 26);
+    struct ramet_store *store = prepared(sim);
+    struct writer first = {store, "main", "new", NULL, 0, 0};
+    struct writer a = {store, "a", "new a", "kept", 0, 0}, c = {store, "c", "new c", NULL, 0, 0};
+
+    gate_set(true);
+    start(&first);
+    wait_for(&gate.waiting, 1);
+    start_and_join_group(&a);
+    /* These fail, and take nothing of the others with them; the first after its pages were written.
+     */
+    assert_int_equal(put(store, "b", "not there", "taken"), -EEXIST);
+    assert_int_equal(ramet_branch_create(store, "a", NULL), -EEXIST);
+    assert_int_equal(ramet_snapshot_delete(store, "main@nothing"), RAMET_ENOTFOUND);
+    start_and_join_group(&c);
+    assert_true(has(store, "main", "old")); /* nothing is published before it is flushed */
+    assert_true(has(store, "a", "old"));
+
+    (void)pthread_mutex_lock(&gate.mutex);
+    gate.syncs = 0;
+    gate.shut = false;
+    (void)pthread_cond_broadcast(&gate.cond);
+    (void)pthread_mutex_unlock(&gate.mutex);
+    (void)pthread_join(first.thread, NULL);
+    (void)pthread_join(a.thread, NULL);
+    (void)pthread_join(c.thread, NULL);
+    assert_int_equal(first.rc, 0);
+    assert_int_equal(a.rc, 0);
+    assert_int_equal(c.rc, 0);
+    assert_int_equal(gate.syncs, 1); /* of both */
+    assert_true(has(store, "a@kept", "new a"));
+    assert_int_equal(ramet_check(store, 0, problem, NULL, NULL), 0);
+
+    rmt_sim_cut_at(sim, rmt_sim_ops(sim), RMT_SIM_DROP);
+    ramet_close(store);
+    rmt_sim_boot(sim);
+    store = store_open(sim);
+    assert_true(has(store, "main", "new"));
+    assert_true(has(store, "a", "new a"));
+    assert_true(has(store, "b", "old b"));
+    assert_true(has(store, "c", "new c"));
+    assert_int_equal(ramet_check(store, 0, problem, NULL, NULL), 0);
+    ramet_close(store);
+    rmt_sim_free(sim);
+}
+
+static void a_flush_that_fails_fails_those_who_wait_for_the_next(void **state)
+{
+    (void)state;
+    struct rmt_sim *sim = rmt_sim_new(8, UINT64_C(1) << 26);
+    struct ramet_store *store = prepared(sim);
+    struct writer first = {store, "main", "new", NULL, 0, 0};
+    struct writer a = {store, "a", "new a", NULL, 0, 0};
+
+    gate_set(true);
+    start(&first);
+    wait_for(&gate.waiting, 1);
+    start_and_join_group(&a);
+    rmt_sim_fail_at(sim, RMT_SIM_SYNC, 0, -EIO);
+    gate_set(false);
+    (void)pthread_join(first.thread, NULL);
+    (void)pthread_join(a.thread, NULL);
+    assert_int_equal(first.rc, -EIO);
+    assert_int_equal(a.rc, RAMET_EPOISONED);
+    assert_true(has(store, "main", "old"));
+    assert_true(has(store, "a", "old"));
+    ramet_close(store);
+
+    store = store_open(sim);
+    assert_int_equal(put(store, "a", "again", NULL), 0);
+    assert_int_equal(ramet_check(store, 0, problem, NULL, NULL), 0);
+    ramet_close(store);
+    rmt_sim_free(sim);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(commits_that_come_during_a_flush_share_the_next),
+        cmocka_unit_test(a_flush_that_fails_fails_those_who_wait_for_the_next),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
