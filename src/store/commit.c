@@ -118,6 +118,9 @@ static int flush(struct ramet_store *store)
     if (rc == 0)
         return 0;
     atomic_store(&bytes->poisoned, 1);
+    rmt_log_note(&store->log, RAMET_LOG_ERROR,
+                 "store '%s': a flush failed (%s): writing is refused until it is opened anew",
+                 store->io->path, ramet_strerror(rc));
     rmt_pages_forget(&store->pages);
     rmt_shared_publish(&store->shared, &bytes->durable);
     return rc;
@@ -129,7 +132,10 @@ static void give_lock(struct ramet_store *store)
 {
     /* Closing drops it too. */
     (void)store->io->ops->lock(store->io, RMT_BYTE_COMMIT, RMT_IO_UNLOCK, true);
+    struct rmt_log notes;
+    rmt_log_take(&store->log, &notes);
     rmt_lock_give(&store->commit_lock);
+    rmt_log_say(&notes);
 }
 
 static int take_lock(struct ramet_store *store)
@@ -241,6 +247,14 @@ int rmt_commit_prepare(struct ramet_store *store)
     return rc;
 }
 
+void rmt_store_note_dead(struct ramet_store *store, uint32_t readers)
+{
+    if (readers)
+        rmt_log_note(&store->log, RAMET_LOG_INFO,
+                     "store '%s': ended %u read transactions of processes that died",
+                     store->io->path, readers);
+}
+
 static int begin_locked(struct ramet_store *store, struct rmt_commit *c)
 {
     struct rmt_disk_slot slot;
@@ -260,6 +274,7 @@ static int begin_locked(struct ramet_store *store, struct rmt_commit *c)
     c->edit.pool = &store->pool;
     rmt_writer_init(&c->writer, &store->pages, &store->space, c->id);
     rmt_readers_look(&store->shared, store->readers);
+    rmt_store_note_dead(store, store->readers->dead);
     return rmt_limbo_release(c);
 }
 

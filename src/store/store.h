@@ -13,6 +13,7 @@
 #include "page/shared.h"
 #include "page/space.h"
 #include "page/writer.h"
+#include "store/log.h"
 #include "tree/tree.h"
 
 /* A slot, decoded: what one published version of the store consists of. */
@@ -49,6 +50,7 @@ struct ramet_store {
     uint64_t limbo_at;           /* id of the limbo list to look at next */
     struct rmt_readers *readers; /* scratch of a commit */
     struct rmt_page_pool pool;   /* of commits */
+    struct rmt_log log;
 
     struct rmt_lock writers_lock; /* guards writers */
     pthread_cond_t writers_cond;
@@ -110,6 +112,8 @@ void rmt_commit_abort(struct rmt_commit *c);
 /* Publishes the newest version once more, durable, over the slot that opening fell back past: else
  * that commit, which was said to be lost, could be found whole when the file has grown. */
 int rmt_store_renew(struct ramet_store *store);
+/* Tells the log of readers whose processes died and that were ended, if there are any. */
+void rmt_store_note_dead(struct ramet_store *store, uint32_t readers);
 /* Makes what is published durable. */
 int rmt_store_sync(struct ramet_store *store);
 /* True: commits through this handle are durable when they return. */
