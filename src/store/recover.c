@@ -326,7 +326,10 @@ int rmt_recover(struct ramet_store *store)
     rc = read_meta(io, &meta);
     if (rc < 0)
         return rc;
-    bool trusted = store->created || (store->shared.known && atomic_load(&bytes->published) != 0);
+    /* A reader that fell back could not write over the slot of the commit that is lost. */
+    bool lost = bytes->lost_id && bytes->new_epoch;
+    bool trusted =
+        store->created || (store->shared.known && atomic_load(&bytes->published) != 0 && !lost);
     if (store->created)
         atomic_store(&bytes->last_id, 1);
     if (!trusted) {
