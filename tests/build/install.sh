@@ -43,6 +43,9 @@ rm -f hello.ramet*
 "$@" "$root/examples/hello.c" -o static $(pkg-config --cflags ramet) "$libdir/libramet.a" -pthread
 [ "$(./static)" = 'hello world' ] || die 'static: no hello'
 
+for file in bash-completion/completions/ramet zsh/site-functions/_ramet; do
+    [ -e "$man/../../$file" ] || die "$file is not installed"
+done
 command=$(find "$PWD/dest" -name ramet -type f -perm -u+x)
 [ -n "$command" ] || die 'no ramet command'
 [ "$(LD_LIBRARY_PATH=$libdir "$command" version)" = "ramet $version" ] || die 'another version'
