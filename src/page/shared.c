@@ -39,8 +39,8 @@ static int claim_process(struct rmt_shared *shared)
             continue;
         if (rc < 0)
             return rc;
-        shared->dead +=
-            release_readers(shared, i); /* of a dead process that had this place before us */
+        /* Of a dead process that had this place before us. */
+        shared->dead += release_readers(shared, i);
         bytes->processes[i].pid = (uint32_t)getpid();
         atomic_store(&bytes->processes[i].used, 1);
         shared->process = i;
