@@ -11,6 +11,10 @@
 _ramet_values()
 {
     case $1 in
+    MAP | BRANCH | REF | *@*) # opening what is no store would leave a lock file beside it
+        [ -f "$store" ] && head -c 5 -- "$store" | grep -q '^ramet' || return ;;
+    esac 2>/dev/null
+    case $1 in
     COMMAND) "$ramet" help | sed -n '/^commands:/,/^$/s/^  \([a-z]*\) .*/\1/p' ;;
     FORMAT) printf '%s\n' tsv jsonl mdb ;;
     MODE) printf '%s\n' full lazy none ;;

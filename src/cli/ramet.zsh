@@ -12,6 +12,10 @@ _ramet_values()
     local -a found
     local store=${(Q)line[1]/#\~\//$HOME/} version=${(Q)opt_args[-b]:-${(Q)opt_args[--branch]}}
     case $1 in
+    MAP | BRANCH | REF | *@*) # opening what is no store would leave a lock file beside it
+        [[ -f $store ]] && head -c 5 -- $store | grep -q '^ramet' || return ;;
+    esac 2>/dev/null
+    case $1 in
     S | FILE) _files; return ;;
     COMMAND) found=(${${(M)${(f)"$($ramet help)"}:#  [a-z]*}/(#b)  ([a-z]##) */$match[1]}) ;;
     FORMAT) found=(tsv jsonl mdb) ;;

@@ -120,6 +120,7 @@ offers_just 'ramet get nowhere ' ''
 offers_just 'ramet get text ' ''
 offers_just 'ramet frobnicate ' ''
 [ ! -e nowhere ] || fail 'it made a store'
+[ ! -e text-lock ] || fail 'it left a lock file'
 
 # Types lines into a shell on a terminal, each with a tab at its end; then they are what the shell
 # made of them. The shell writes them to the file typed at Ctrl-B.
