@@ -247,14 +247,6 @@ int rmt_commit_prepare(struct ramet_store *store)
     return rc;
 }
 
-void rmt_store_note_dead(struct ramet_store *store, uint32_t readers)
-{
-    if (readers)
-        rmt_log_note(&store->log, RAMET_LOG_INFO,
-                     "store '%s': ended %u read transactions of processes that died",
-                     store->io->path, readers);
-}
-
 static int begin_locked(struct ramet_store *store, struct rmt_commit *c)
 {
     struct rmt_disk_slot slot;

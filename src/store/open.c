@@ -29,6 +29,14 @@ int rmt_store_usable(const struct ramet_store *store)
     return 0;
 }
 
+void rmt_store_note_dead(struct ramet_store *store, uint32_t readers)
+{
+    if (readers)
+        rmt_log_note(&store->log, RAMET_LOG_INFO,
+                     "store '%s': ended %u read transactions of processes that died",
+                     store->io->path, readers);
+}
+
 /* ---- creating -------------------------------------------------------------------------------- */
 
 /* Writes the first slot: a store without a branch. */

@@ -71,6 +71,8 @@ int rmt_store_open_io(struct rmt_io *io, const struct ramet_options *options,
 int rmt_store_usable(const struct ramet_store *store);
 /* 0, -EROFS or RAMET_EPOISONED. */
 int rmt_store_writable(const struct ramet_store *store);
+/* Tells the log of readers whose processes died and that were ended, if there are any. */
+void rmt_store_note_dead(struct ramet_store *store, uint32_t readers);
 /* True for a struct's size field that this version of the library knows. */
 #define rmt_known_size(p, type) ((p)->size >= offsetof(type, size) + sizeof((p)->size))
 
@@ -112,8 +114,6 @@ void rmt_commit_abort(struct rmt_commit *c);
 /* Publishes the newest version once more, durable, over the slot that opening fell back past: else
  * that commit, which was said to be lost, could be found whole when the file has grown. */
 int rmt_store_renew(struct ramet_store *store);
-/* Tells the log of readers whose processes died and that were ended, if there are any. */
-void rmt_store_note_dead(struct ramet_store *store, uint32_t readers);
 /* Makes what is published durable. */
 int rmt_store_sync(struct ramet_store *store);
 /* True: commits through this handle are durable when they return. */
