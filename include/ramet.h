@@ -70,6 +70,13 @@ enum {
 };
 #define RAMET_LAZY_MS 200
 
+/* How much a message of the log matters. */
+enum {
+    RAMET_LOG_ERROR = 1,   /* the store cannot go on as it should, until somebody acts */
+    RAMET_LOG_WARNING = 2, /* something was lost that nobody was promised */
+    RAMET_LOG_INFO = 3     /* something was put in order */
+};
+
 /* ramet_options.flags */
 enum {
     RAMET_MUST_EXIST = 1 << 0, /* a store that is not there is an error */
@@ -110,7 +117,27 @@ struct ramet_slice {
     size_t size;
 };
 
-/* Public structs begin with their own size, set by the caller to sizeof: they may grow. */
+/*
+ * Public structs begin with their own size, set by the caller to sizeof: they may grow. A program
+ * that was compiled with a shorter struct ramet_options goes on as before.
+ */
+
+/*
+ * The log of a store: what an operator wants to know and no call returns. message: a sentence that
+ * names the store, without a newline, until the function returns.
+ *
+ *   RAMET_LOG_ERROR    a flush failed, in a commit, in the background or when closing: the store is
+ *                      poisoned. Told once, by the handle that flushed
+ *   RAMET_LOG_WARNING  opening fell back past a commit that had not been flushed: it is lost
+ *   RAMET_LOG_INFO     opening verified pages after a crash: how many, how long; read transactions
+ *                      of processes that died were ended
+ *
+ * It is called by the thread that met it, with no lock held: inside ramet_open(), at its end, if
+ * that succeeds; inside calls that commit, flush or close; and by the thread of RAMET_LAZY. So it
+ * may come from several threads at once. It may read the store, and call ramet_stat(); it must not
+ * write to it, nor close it. What it calls can replace the thread's ramet_errmsg().
+ */
+typedef void (*ramet_log_fn)(void *ctx, int level, const char *message);
 
 struct ramet_options {
     size_t size;    /* sizeof(struct ramet_options) */
@@ -118,6 +145,8 @@ struct ramet_options {
     unsigned flags; /* RAMET_MUST_EXIST, RAMET_READONLY, RAMET_MUST_CREATE */
     uint32_t page_size; /* of a new store: a power of two, 4096 to 65536; 0: 4096 */
     uint32_t mode;      /* permission bits of a new file; 0: 0644, less the umask */
+    ramet_log_fn log;   /* NULL: no log */
+    void *log_ctx;      /* handed to log; both as long as the handle */
 };
 
 /* What a kept version is called, and by whom. */
@@ -184,7 +213,8 @@ struct ramet_stat {
     uint64_t durable_id;    /* newest commit known to be on disk */
     uint64_t branches;
     uint64_t snapshots;
-    uint64_t readers; /* open read transactions, of all processes */
+    uint64_t readers; /* open read transactions, of all processes; those of a process that died
+                         count until the next commit */
     uint64_t lost_id; /* 0, or: opening fell back past this commit, which had not been flushed */
     int poisoned;     /* 1: a flush failed; writing is refused until the store is opened anew */
 };
@@ -270,7 +300,8 @@ RAMET_API int ramet_errno(int code);
  *   -EOPNOTSUPP      on a network filesystem
  *   -EFBIG           the file is larger than the address space that can be had
  *   -ENOMEM, -ENOSPC, -EIO and kin
- * Lifetime: @out until ramet_close(). The library keeps no pointer to @path or @options.
+ * Lifetime: @out until ramet_close(). The library keeps no pointer to @path or @options; it keeps
+ *           options->log and log_ctx.
  * Threads:  any number at once; the same file may be opened several times, by one process and by
  *           several.
  * Blocks:   while another handle of the store is being opened; on device reads and one flush,
@@ -278,7 +309,7 @@ RAMET_API int ramet_errno(int code);
  * Cost:     O(1) after ramet_close() or a crash of the process. After a crash of the machine,
  *           O(pages written since the newest commit known to be durable): each is read and
  *           verified. If the newest commit had not been flushed and is not whole, the store goes
- *           on from the one before, and ramet_stat() tells so in lost_id.
+ *           on from the one before, and ramet_stat() tells so in lost_id, the log at once.
  */
 RAMET_API int ramet_open(const char *path, const struct ramet_options *options,
                          struct ramet_store **out);
@@ -288,7 +319,8 @@ RAMET_API int ramet_open(const char *path, const struct ramet_options *options,
  *
  * @store  taken; NULL is allowed. With it end its transactions, maps and cursors.
  *
- * Returns nothing: call ramet_sync() first to know whether the last commits reached the disk.
+ * Returns nothing: call ramet_sync() first to know whether the last commits reached the disk. The
+ * log is told if that flush fails.
  * Lifetime: @store and all that came from it end.
  * Threads:  one, and no other may use the handle. In a forked child it does nothing.
  * Blocks:   on a flush if something was committed since the last one; waits for a commit under
@@ -325,7 +357,8 @@ RAMET_API int ramet_sync(struct ramet_store *store);
  * Lifetime: copies.
  * Threads:  any number at once.
  * Blocks:   never: the figures are those of the newest published version.
- * Cost:     O(reader slots in use); asks the kernel once for each other process that reads.
+ * Cost:     about 550 instructions, and 8 for each reader slot up to the highest that was ever in
+ *           use at once. Asks the kernel nothing, takes no lock and no memory: it may be polled.
  */
 RAMET_API int ramet_stat(struct ramet_store *store, struct ramet_stat *out);
 
@@ -355,7 +388,8 @@ RAMET_API int ramet_reader_list(struct ramet_store *store, ramet_reader_fn fn, v
  *
  * Every commit reclaims a little by itself; this is for a program that has time, or needs the
  * room now. What is reclaimed goes to limbo first: it is free when no reader needs it and two
- * commits have been flushed.
+ * commits have been flushed. For progress, and to be able to stop, call it with some @pages_max
+ * until @out_left is 0.
  *
  * @store      borrowed.
  * @pages_max  about how many pages to reclaim at most; 0: all.

@@ -11,7 +11,7 @@
 
 enum { REDRAW_MS = 100, BAR_WIDTH = 24 };
 
-static bool line_shown;
+static _Atomic bool line_shown; /* atomic: errors are said by the flushing thread too */
 
 uint64_t rmt_progress_now_ms(void)
 {

@@ -65,6 +65,14 @@ int rmt_session_usage(const char *fmt, ...)
     return RMT_EXIT_USAGE;
 }
 
+/* Of the thread that flushes for --sync lazy too. */
+static void say_log(void *ctx, int level, const char *message)
+{
+    (void)ctx;
+    if (level <= RAMET_LOG_WARNING)
+        rmt_output_error("%s", message);
+}
+
 int rmt_session_open(struct rmt_session *s, unsigned flags)
 {
     struct ramet_options options = {
@@ -72,6 +80,7 @@ int rmt_session_open(struct rmt_session *s, unsigned flags)
         .durability = s->args.durability,
         .flags = flags,
         .page_size = (uint32_t)s->args.page_size,
+        .log = say_log,
     };
     s->path = s->args.operand[0];
     s->branch = s->args.branch ? s->args.branch : "main";

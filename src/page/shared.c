@@ -13,13 +13,17 @@ static bool is_known(const struct rmt_shared_bytes *bytes, const uint8_t boot_id
            memcmp(bytes->boot_id, boot_id, 16) == 0 && memcmp(bytes->store_id, store_id, 16) == 0;
 }
 
-static void release_readers(struct rmt_shared *shared, uint32_t process)
+/* Returns how many there were. */
+static uint32_t release_readers(struct rmt_shared *shared, uint32_t process)
 {
-    uint32_t high = atomic_load(&shared->bytes->readers_high);
+    uint32_t count = 0, high = atomic_load(&shared->bytes->readers_high);
     for (uint32_t i = 0; i < high; i++) {
-        if (atomic_load(&shared->bytes->readers[i].owner) == process + 1)
+        if (atomic_load(&shared->bytes->readers[i].owner) == process + 1) {
             rmt_reader_release(&shared->bytes->readers[i]);
+            count++;
+        }
     }
+    return count;
 }
 
 static int claim_process(struct rmt_shared *shared)
@@ -35,7 +39,8 @@ static int claim_process(struct rmt_shared *shared)
             continue;
         if (rc < 0)
             return rc;
-        release_readers(shared, i); /* of a dead process that had this place before us */
+        /* Of a dead process that had this place before us. */
+        shared->dead += release_readers(shared, i);
         bytes->processes[i].pid = (uint32_t)getpid();
         atomic_store(&bytes->processes[i].used, 1);
         shared->process = i;
@@ -67,6 +72,7 @@ static int open_locked(struct rmt_shared *shared, const uint8_t store_id[16])
                         "store '%s' is open in a process whose lock file this version cannot share",
                         io->path);
     if (shared->alone && shared->known) {
+        shared->dead = rmt_readers_count(shared);
         memset(shared->bytes->processes, 0, sizeof(shared->bytes->processes));
         memset(shared->bytes->readers, 0, sizeof(shared->bytes->readers));
         atomic_store(&shared->bytes->readers_high, 0);
@@ -104,7 +110,7 @@ void rmt_shared_close(struct rmt_shared *shared)
 {
     if (!shared->bytes)
         return;
-    release_readers(shared, shared->process);
+    (void)release_readers(shared, shared->process);
     atomic_store(&shared->bytes->processes[shared->process].used, 0);
 }
 
@@ -195,6 +201,7 @@ void rmt_readers_look(struct rmt_shared *shared, struct rmt_readers *out)
 {
     int8_t asked[RMT_PROCESSES] = {0};
     out->count = 0;
+    out->dead = 0;
     out->entering = UINT64_MAX;
     uint32_t high = atomic_load(&shared->bytes->readers_high);
     for (uint32_t i = 0; i < high; i++) {
@@ -203,12 +210,14 @@ void rmt_readers_look(struct rmt_shared *shared, struct rmt_readers *out)
         if (owner == 0)
             continue;
         uint64_t v = atomic_load(&slot->v);
-        if (is_dead(shared, owner, asked))
+        if (is_dead(shared, owner, asked)) {
             rmt_reader_release(slot);
-        else if (v & RMT_ENTERING)
+            out->dead++;
+        } else if (v & RMT_ENTERING) {
             out->entering = rmt_min(out->entering, v & ~RMT_ENTERING);
-        else if (v)
+        } else if (v) {
             out->v[out->count++] = v;
+        }
     }
     qsort(out->v, out->count, sizeof(out->v[0]), compare);
 }
@@ -226,6 +235,14 @@ bool rmt_readers_need(const struct rmt_readers *readers, uint64_t birth, uint64_
             hi = mid;
     }
     return lo < readers->count && readers->v[lo] < freed;
+}
+
+uint32_t rmt_readers_count(const struct rmt_shared *shared)
+{
+    uint32_t count = 0, high = atomic_load(&shared->bytes->readers_high);
+    for (uint32_t i = 0; i < high; i++)
+        count += atomic_load_explicit(&shared->bytes->readers[i].v, memory_order_relaxed) != 0;
+    return count;
 }
 
 int rmt_readers_list(struct rmt_shared *shared, const struct rmt_reader_slot *own,

@@ -87,6 +87,7 @@ struct rmt_shared {
     struct rmt_shared_bytes *bytes;
     uint32_t process; /* our index */
     bool alone;       /* set once in open: nobody else had the store open: recover */
+    uint32_t dead;    /* set once in open: readers of processes that died, which opening ended */
     bool known; /* set once in open: the bytes are of this boot: ids and caches are to be trusted */
 };
 
@@ -128,6 +129,7 @@ static inline void rmt_reader_settle(struct rmt_reader_slot *slot, uint64_t vers
 struct rmt_readers {
     uint64_t v[RMT_READERS]; /* ascending */
     uint32_t count;
+    uint32_t dead;     /* slots that were freed: their processes died */
     uint64_t entering; /* least id that a reader entered with; UINT64_MAX: none */
 };
 
@@ -135,6 +137,9 @@ struct rmt_readers {
 void rmt_readers_look(struct rmt_shared *shared, struct rmt_readers *out);
 /* True if some reader may need a page born at birth, unreachable since freed. */
 bool rmt_readers_need(const struct rmt_readers *readers, uint64_t birth, uint64_t freed);
+
+/* Slots in use, those of dead processes too. */
+uint32_t rmt_readers_count(const struct rmt_shared *shared);
 
 typedef int (*rmt_readers_fn)(void *ctx, uint32_t pid, uint64_t v, uint64_t since_ms);
 /* Calls fn for every slot in use but that of the caller (may be NULL). Nonzero stops and is

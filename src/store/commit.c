@@ -119,10 +119,13 @@ static void now_durable(struct ramet_store *store, const struct rmt_disk_slot *s
 
 /* A flush that failed poisons writing everywhere, and reading goes on from the last durable commit.
  */
-static void poison(struct ramet_store *store)
+static void poison(struct ramet_store *store, int rc)
 {
     struct rmt_shared_bytes *bytes = store->shared.bytes;
     atomic_store(&bytes->poisoned, 1);
+    rmt_log_note(&store->log, RAMET_LOG_ERROR,
+                 "store '%s': a flush failed (%s): writing is refused until it is opened anew",
+                 store->io->path, ramet_strerror(rc));
     rmt_pages_forget(&store->pages);
     rmt_shared_publish(&store->shared, &bytes->durable);
 }
@@ -131,7 +134,7 @@ static int flush(struct ramet_store *store)
 {
     int rc = store->io->ops->sync(store->io);
     if (rc < 0)
-        poison(store);
+        poison(store, rc);
     return rc;
 }
 
@@ -143,10 +146,19 @@ static void unlock_byte(struct ramet_store *store)
     (void)store->io->ops->lock(store->io, RMT_BYTE_COMMIT, RMT_IO_UNLOCK, true);
 }
 
+/* Gives the mutex back, and says what was noted. */
+static void give_mutex(struct ramet_store *store)
+{
+    struct rmt_log notes;
+    rmt_log_take(&store->log, &notes);
+    rmt_lock_give(&store->commit_lock);
+    rmt_log_say(&notes);
+}
+
 static void give_lock(struct ramet_store *store)
 {
     unlock_byte(store);
-    rmt_lock_give(&store->commit_lock);
+    give_mutex(store);
 }
 
 static int take_lock(struct ramet_store *store)
@@ -289,6 +301,7 @@ static int begin(struct ramet_store *store, struct rmt_commit *c)
     c->edit.pool = &store->pool;
     rmt_writer_init(&c->writer, &store->pages, &store->space, c->id);
     rmt_readers_look(&store->shared, store->readers);
+    rmt_store_note_dead(store, store->readers->dead);
     return rmt_limbo_release(c);
 }
 
@@ -569,7 +582,7 @@ static void lead(struct ramet_store *store, struct rmt_group *g)
         if (g->rc == 0)
             now_durable(store, &g->slot);
         else
-            poison(store);
+            poison(store, g->rc);
     }
     if (g->rc == 0) {
         rmt_shared_publish(&store->shared, &g->slot);
@@ -583,9 +596,8 @@ static void lead(struct ramet_store *store, struct rmt_group *g)
         rmt_flusher_wake(store->flusher);
 }
 
-int rmt_commit(struct ramet_store *store, rmt_apply_fn apply, void *ctx, bool flushing)
+static int commit_locked(struct ramet_store *store, rmt_apply_fn apply, void *ctx, bool flushing)
 {
-    rmt_lock_scope(&store->commit_lock);
     struct rmt_group *g = NULL;
     int rc = join(store, &g);
     if (rc == 0)
@@ -605,6 +617,14 @@ int rmt_commit(struct ramet_store *store, rmt_apply_fn apply, void *ctx, bool fl
     if (rc < 0 && !leading)
         return rmt_fail(rc, "store '%s': the commits that were written together failed",
                         store->io->path);
+    return rc;
+}
+
+int rmt_commit(struct ramet_store *store, rmt_apply_fn apply, void *ctx, bool flushing)
+{
+    rmt_lock_take(&store->commit_lock);
+    int rc = commit_locked(store, apply, ctx, flushing);
+    give_mutex(store);
     return rc;
 }
 

@@ -36,7 +36,7 @@ static void *run(void *arg)
         wait_ms(f, DELAY_MS);
         f->wanted = false;
         (void)pthread_mutex_unlock(&f->mutex);
-        /* A failure poisons the store: the next commit reports it. */
+        /* A flush that fails poisons the store: the log is told, and the next commit. */
         (void)rmt_store_sync(f->store);
         (void)pthread_mutex_lock(&f->mutex);
     }

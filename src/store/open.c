@@ -29,6 +29,14 @@ int rmt_store_usable(const struct ramet_store *store)
     return 0;
 }
 
+void rmt_store_note_dead(struct ramet_store *store, uint32_t readers)
+{
+    if (readers)
+        rmt_log_note(&store->log, RAMET_LOG_INFO,
+                     "store '%s': ended %u read transactions of processes that died",
+                     store->io->path, readers);
+}
+
 /* ---- creating -------------------------------------------------------------------------------- */
 
 /* Writes the first slot: a store without a branch. */
@@ -83,10 +91,18 @@ static int make_main(struct rmt_commit *c, void *ctx)
 
 /* ---- opening --------------------------------------------------------------------------------- */
 
-static int judge_options(const struct ramet_options *o)
+/* What is in the first version of struct ramet_options. */
+#define OPTIONS_SIZE_MIN offsetof(struct ramet_options, log)
+
+/* The options of a caller whose struct may be older, and shorter. from: NULL: all zero. */
+static int load_options(const struct ramet_options *from, struct ramet_options *o)
 {
-    if (!rmt_known_size(o, struct ramet_options) || o->size < sizeof(*o))
+    memset(o, 0, sizeof(*o));
+    if (from && from->size < OPTIONS_SIZE_MIN)
         return rmt_fail(-EINVAL, "ramet_open: options->size is not set");
+    if (from)
+        memcpy(o, from, rmt_min(from->size, sizeof(*o)));
+    o->size = sizeof(*o);
     if (o->durability < RAMET_FULL || o->durability > RAMET_NONE)
         return rmt_fail(-EINVAL, "ramet_open: durability %d", o->durability);
     if (o->flags & ~(unsigned)(RAMET_MUST_EXIST | RAMET_READONLY | RAMET_MUST_CREATE))
@@ -163,10 +179,9 @@ RMT_AUTO(free_store, struct ramet_store)
 int rmt_store_open_io(struct rmt_io *io, const struct ramet_options *options,
                       struct ramet_store **out)
 {
-    static const struct ramet_options defaults = {.size = sizeof(defaults)};
-    const struct ramet_options *o = options ? options : &defaults;
+    struct ramet_options o;
     rmt_auto(rmt_io_close) struct rmt_io *owned = io;
-    int rc = judge_options(o);
+    int rc = load_options(options, &o);
     if (rc < 0)
         return rc;
     rmt_auto(free_store) struct ramet_store *store = calloc(1, sizeof(*store));
@@ -175,7 +190,7 @@ int rmt_store_open_io(struct rmt_io *io, const struct ramet_options *options,
     (void)pthread_once(&forks_once, watch_forks);
     store->io = rmt_take(owned);
     store->forks = atomic_load(&forks);
-    store->durability = o->durability;
+    store->durability = o.durability;
     store->readonly = io->readonly;
     rmt_lock_init(&store->commit_lock, RMT_RANK_COMMIT);
     rmt_lock_init(&store->writers_lock, RMT_RANK_BRANCHES);
@@ -187,13 +202,20 @@ int rmt_store_open_io(struct rmt_io *io, const struct ramet_options *options,
         return rmt_fail(-ENOMEM, "store '%s'", io->path);
     rc = io->ops->lock(io, RMT_BYTE_OPEN, RMT_IO_LOCK_EXCLUSIVE, true);
     if (rc == 0)
-        rc = open_locked(store, o);
+        rc = open_locked(store, &o);
     if (rc == 0)
         rc = rmt_shared_ready(&store->shared);
-    if (rc == 0 && o->durability == RAMET_LAZY && io->durable && !io->readonly)
+    if (rc == 0 && o.durability == RAMET_LAZY && io->durable && !io->readonly)
         rc = rmt_flusher_new(store, &store->flusher);
     if (rc < 0)
         return rc;
+    rmt_store_note_dead(store, store->shared.dead);
+    /* Only now: what was noted on the way is said when no byte lock is held any more. */
+    store->log.fn = o.log;
+    store->log.ctx = o.log_ctx;
+    struct rmt_log notes;
+    rmt_log_take(&store->log, &notes);
+    rmt_log_say(&notes);
     *out = rmt_take(store);
     return 0;
 }
@@ -202,18 +224,17 @@ int ramet_open(const char *path, const struct ramet_options *options, struct ram
 {
     if (!out)
         return rmt_fail(-EINVAL, "ramet_open: out");
-    int rc = options ? judge_options(options) : 0;
+    struct ramet_options o;
+    int rc = load_options(options, &o);
     if (rc < 0)
         return rc;
-    unsigned flags = options ? options->flags : 0;
-    unsigned io_flags = (flags & RAMET_READONLY ? RMT_IO_READONLY | RMT_IO_MUST_EXIST : 0) |
-                        (flags & RAMET_MUST_EXIST ? RMT_IO_MUST_EXIST : 0) |
-                        (flags & RAMET_MUST_CREATE ? RMT_IO_MUST_CREATE : 0);
+    unsigned io_flags = (o.flags & RAMET_READONLY ? RMT_IO_READONLY | RMT_IO_MUST_EXIST : 0) |
+                        (o.flags & RAMET_MUST_EXIST ? RMT_IO_MUST_EXIST : 0) |
+                        (o.flags & RAMET_MUST_CREATE ? RMT_IO_MUST_CREATE : 0);
     struct rmt_io *io;
-    rc = path ? rmt_io_file_open(path, io_flags, options && options->mode ? options->mode : 0644,
-                                 &io)
+    rc = path ? rmt_io_file_open(path, io_flags, o.mode ? o.mode : 0644, &io)
               : rmt_io_memory_open(&io);
-    return rc < 0 ? rc : rmt_store_open_io(io, options, out);
+    return rc < 0 ? rc : rmt_store_open_io(io, &o, out);
 }
 
 void ramet_close(struct ramet_store *store)
@@ -235,15 +256,6 @@ int ramet_sync(struct ramet_store *store)
 }
 
 /* ---- what it says of itself ------------------------------------------------------------------ */
-
-static int count_reader(void *ctx, uint32_t pid, uint64_t v, uint64_t since_ms)
-{
-    (void)pid;
-    (void)v;
-    (void)since_ms;
-    ++*(uint64_t *)ctx;
-    return 0;
-}
 
 int ramet_stat(struct ramet_store *store, struct ramet_stat *out)
 {
@@ -273,11 +285,12 @@ int ramet_stat(struct ramet_store *store, struct ramet_stat *out)
         .durable_id = store->io->durable ? bytes->durable_id : 0,
         .branches = s.branches,
         .snapshots = s.snapshots,
+        .readers = rmt_readers_count(&store->shared),
         .lost_id = bytes->lost_id,
         .poisoned = atomic_load(&bytes->poisoned) != 0,
     };
     memcpy(out->store_id, store->store_id, sizeof(out->store_id));
-    return rmt_readers_list(&store->shared, NULL, count_reader, &out->readers);
+    return 0;
 }
 
 static int sweep(struct rmt_commit *c, void *ctx)

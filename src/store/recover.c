@@ -163,20 +163,21 @@ int rmt_recover_meta(struct rmt_io *io, bool *out_blank, uint32_t *out_page_size
 
 /* ---- is a commit wholly on disk? ------------------------------------------------------------- */
 
-static int ignore(void *ctx, struct rmt_run run, const struct rmt_disk_node *node)
+static int count_pages(void *ctx, struct rmt_run run, const struct rmt_disk_node *node)
 {
-    (void)ctx;
-    (void)run;
     (void)node;
+    *(uint64_t *)ctx += run.len;
     return 0;
 }
 
-static int verify_tree(struct ramet_store *store, struct rmt_ref root, bool maps, uint64_t horizon)
+/* count: of pages, is added to. */
+static int verify_tree(struct ramet_store *store, struct rmt_ref root, bool maps, uint64_t horizon,
+                       uint64_t *count)
 {
     struct rmt_walk walk;
     if (rmt_ref_none(root))
         return 0;
-    int rc = rmt_walk_init(&walk, &store->pages, root, maps, horizon, ignore, NULL);
+    int rc = rmt_walk_init(&walk, &store->pages, root, maps, horizon, count_pages, count);
     walk.verify = true;
     while (rc >= 0 && (rc = rmt_walk_step(&walk)) > 0)
         ;
@@ -184,7 +185,7 @@ static int verify_tree(struct ramet_store *store, struct rmt_ref root, bool maps
 }
 
 static int verify_versions(struct ramet_store *store, const struct rmt_tree *catalog,
-                           uint64_t horizon)
+                           uint64_t horizon, uint64_t *count)
 {
     struct rmt_key prefix = {.bytes = {'v'}, .size = 1};
     rmt_auto(rmt_scan_fini) struct rmt_scan scan;
@@ -194,14 +195,14 @@ static int verify_versions(struct ramet_store *store, const struct rmt_tree *cat
         struct rmt_version v;
         rc = rmt_version_load(&store->pages, 0, scan.value, &v);
         if (rc == 0 && v.root.birth > horizon)
-            rc = verify_tree(store, v.root, true, horizon);
+            rc = verify_tree(store, v.root, true, horizon, count);
         if (rc < 0)
             return rc;
     }
     return rc;
 }
 
-static int verify(struct ramet_store *store, const struct rmt_disk_slot *slot)
+static int verify(struct ramet_store *store, const struct rmt_disk_slot *slot, uint64_t *count)
 {
     struct rmt_state state;
     rmt_state_load(&state, slot);
@@ -214,9 +215,9 @@ static int verify(struct ramet_store *store, const struct rmt_disk_slot *slot)
         return rmt_fail(RAMET_ECORRUPT, "store '%s': a slot refers to page %" PRIu64,
                         store->io->path, state.catalog.addr);
     if (state.catalog.birth > state.durable)
-        rc = verify_tree(store, state.catalog, false, state.durable);
+        rc = verify_tree(store, state.catalog, false, state.durable, count);
     if (rc == 0)
-        rc = verify_versions(store, &catalog, state.durable);
+        rc = verify_versions(store, &catalog, state.durable, count);
     if (rc == 0)
         rc = rmt_space_load(&store->space, state.log);
     rmt_space_unload(&store->space);
@@ -265,10 +266,26 @@ static int long_enough(struct ramet_store *store, const struct rmt_disk_slot *sl
     return rc;
 }
 
+static void tell(struct ramet_store *store, uint64_t id, uint64_t lost, uint64_t pages,
+                 uint64_t since_ms)
+{
+    if (lost)
+        rmt_log_note(&store->log, RAMET_LOG_WARNING,
+                     "store '%s': commit %" PRIu64
+                     " had not been flushed and is not whole: it is lost, and %" PRIu64
+                     " is the newest",
+                     store->io->path, lost, id);
+    if (pages)
+        rmt_log_note(&store->log, RAMET_LOG_INFO,
+                     "store '%s': recovered after a crash: %" PRIu64 " pages verified in %" PRIu64
+                     " ms",
+                     store->io->path, pages, store->io->ops->clock_ms(store->io) - since_ms);
+}
+
 static int choose(struct ramet_store *store, const struct meta *meta, bool trusted)
 {
     uint32_t candidates[2], n = order(meta, candidates);
-    uint64_t lost = 0;
+    uint64_t lost = 0, count = 0, since_ms = store->io->ops->clock_ms(store->io);
     for (uint32_t i = 0; i < n; i++) {
         const struct rmt_disk_slot *slot = &meta->slots[candidates[i]];
         uint64_t id = rmt_get64(slot->id);
@@ -278,11 +295,12 @@ static int choose(struct ramet_store *store, const struct meta *meta, bool trust
                             store->io->path, meta->sealed);
         int rc = long_enough(store, slot);
         if (rc == 0 && !trusted && id != meta->sealed)
-            rc = verify(store, slot);
+            rc = verify(store, slot, &count);
         if (rc < 0 && (trusted || id == meta->sealed))
             return rc;
         if (rc == 0) {
             adopt(store, meta, candidates[i], lost);
+            tell(store, id, lost, count, since_ms);
             return 0;
         }
         /* What the device cannot read now may have been acknowledged: that decides nothing. */
@@ -308,7 +326,10 @@ int rmt_recover(struct ramet_store *store)
     rc = read_meta(io, &meta);
     if (rc < 0)
         return rc;
-    bool trusted = store->created || (store->shared.known && atomic_load(&bytes->published) != 0);
+    /* A reader that fell back could not write over the slot of the commit that is lost. */
+    bool lost = bytes->lost_id && bytes->new_epoch;
+    bool trusted =
+        store->created || (store->shared.known && atomic_load(&bytes->published) != 0 && !lost);
     if (store->created)
         atomic_store(&bytes->last_id, 1);
     if (!trusted) {

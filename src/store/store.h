@@ -13,6 +13,7 @@
 #include "page/shared.h"
 #include "page/space.h"
 #include "page/writer.h"
+#include "store/log.h"
 #include "tree/tree.h"
 
 /* A slot, decoded: what one published version of the store consists of. */
@@ -53,6 +54,7 @@ struct ramet_store {
     uint64_t limbo_at;           /* id of the limbo list to look at next */
     struct rmt_readers *readers; /* scratch of a commit */
     struct rmt_page_pool pool;   /* of commits */
+    struct rmt_log log;
 
     struct rmt_lock writers_lock; /* guards writers */
     pthread_cond_t writers_cond;
@@ -73,6 +75,8 @@ int rmt_store_open_io(struct rmt_io *io, const struct ramet_options *options,
 int rmt_store_usable(const struct ramet_store *store);
 /* 0, -EROFS or RAMET_EPOISONED. */
 int rmt_store_writable(const struct ramet_store *store);
+/* Tells the log of readers whose processes died and that were ended, if there are any. */
+void rmt_store_note_dead(struct ramet_store *store, uint32_t readers);
 /* True for a struct's size field that this version of the library knows. */
 #define rmt_known_size(p, type) ((p)->size >= offsetof(type, size) + sizeof((p)->size))
 

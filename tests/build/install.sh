@@ -27,6 +27,13 @@ libdir=$(dirname "$(find "$PWD/dest" -name 'libramet.so.0')")
 [ -e "$libdir/libramet.a" ] || die 'no static library'
 [ -n "$(find dest -name ramet.h)" ] || die 'no header'
 [ -n "$(find dest -name 'ramet.1*')" ] || die 'no ramet(1)'
+man=$(dirname "$(find dest -name 'ramet.3*')")
+for function in $(grep '^RAMET_API' "$root/include/ramet.h" | grep -oE '\bramet_[a-z0-9_]+\('); do
+    grep -q "^\.F[no] ${function%(}" "$man/${function%(}.3" || die "no ${function%(}(3)"
+done
+for page in "$root"/man/*.1; do
+    [ -e "$man/../man1/${page##*/}" ] || die "${page##*/} is not installed"
+done
 
 # shellcheck disable=SC2046 # flags
 "$@" "$root/examples/hello.c" -o shared $(pkg-config --cflags --libs ramet)
@@ -36,6 +43,9 @@ rm -f hello.ramet*
 "$@" "$root/examples/hello.c" -o static $(pkg-config --cflags ramet) "$libdir/libramet.a" -pthread
 [ "$(./static)" = 'hello world' ] || die 'static: no hello'
 
+for file in bash-completion/completions/ramet zsh/site-functions/_ramet; do
+    [ -e "$man/../../$file" ] || die "$file is not installed"
+done
 command=$(find "$PWD/dest" -name ramet -type f -perm -u+x)
 [ -n "$command" ] || die 'no ramet command'
 [ "$(LD_LIBRARY_PATH=$libdir "$command" version)" = "ramet $version" ] || die 'another version'

@@ -47,6 +47,35 @@ for i in $(seq 1 "$nr_kills"); do
     sound s
 done
 
+claim 'opening falls back past a commit that is not whole, and says so until somebody has written'
+ramet create lost
+ramet put lost m key old
+cp lost before
+ramet put lost m key new
+# As if nothing of it had been flushed but its slot: no seal, no lock file, its pages damaged.
+cmp -l before lost 2>/dev/null | awk '$1 > 131072 { print int(($1 - 1) / 4096) }' | sort -un >pages
+while read -r page; do
+    dd if=/dev/urandom of=lost bs=4096 seek="$page" count=1 conv=notrunc status=none
+done <pages
+for seal in 1 129; do
+    dd if=/dev/zero of=lost bs=512 seek=$seal count=1 conv=notrunc status=none
+done
+rm lost-lock
+# Who only reads cannot put that right: the next one finds it again.
+for _ in 1 2; do
+    run ramet get lost m key
+    is_status 0
+    out_is old
+    err_has "ramet: store 'lost': commit "
+    err_has 'it is lost'
+done
+run ramet put lost m other value
+is_status 0
+err_has 'it is lost'
+good ramet get lost m key
+out_is old
+sound lost
+
 claim 'and it goes on as if nothing had been'
 good ramet branch s after
 good ramet put s m 00001 changed -b after
