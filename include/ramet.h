@@ -408,6 +408,41 @@ typedef int (*ramet_progress_fn)(void *ctx, uint64_t done, uint64_t total);
 RAMET_API int ramet_check(struct ramet_store *store, unsigned flags, ramet_report_fn report,
                           ramet_progress_fn progress, void *ctx);
 
+/*
+ * ramet_copy() - make a consistent, compacted copy of a store in a new file, while it is in use.
+ *
+ * All branches and snapshots as they are now, with their ids, names, authors, messages and times:
+ * a ref names the same contents in the copy. What versions share they share there too, so the
+ * copy is as large as the data_bytes of ramet_stat(), and its records. What waits to be
+ * reclaimed, and free space, are left behind. Pages lie in key order, version by version from the
+ * oldest on. The copy is a store of its own, with another store id.
+ *
+ * @store     borrowed; in a file or in memory.
+ * @path      of the copy. It is made under a temporary name beside it, `PATH.XXXXXX`, and called
+ *            @path when all of it is on disk; on failure nothing is left. Its permissions are
+ *            those of the store's file (0600 if it is in memory).
+ * @progress  called every 256 pages or so, and at the end; a nonzero answer cancels. May be NULL.
+ * @ctx       handed to it.
+ *
+ * Returns 0, or
+ *   RAMET_ECORRUPT   a page of the store is damaged: the message names it
+ *   -ECANCELED       @progress asked for it
+ *   -EEXIST          there is something called @path; nothing was changed
+ *   -EINVAL          @path is empty
+ *   -EBUSY           all reader slots (4096) are taken
+ *   -ENOSPC          the disk has no room for the copy; known before the first page is copied
+ *   -ENOENT, -EACCES, -EROFS, -ENOMEM, -EIO and kin
+ *                    from the system
+ * Lifetime: nothing is kept of @path.
+ * Threads:  any number at once. @progress is called by this thread, and must not use the store.
+ * Blocks:   on device reads and writes and a few flushes; never waits for a writer. What is
+ *           freed meanwhile of the version being copied is held back, as by any reader.
+ * Cost:     O(pages of data): each is read and verified, and written once. 12 bytes of memory for
+ *           each page of the file, and the copy's catalog.
+ */
+RAMET_API int ramet_copy(struct ramet_store *store, const char *path, ramet_progress_fn progress,
+                         void *ctx);
+
 /* ---- transactions ---------------------------------------------------------------------------- */
 
 /*

@@ -105,6 +105,17 @@ enum rmt_io_open_flags {
  */
 int rmt_io_file_open(const char *path, unsigned flags, unsigned mode, struct rmt_io **out);
 
+/*
+ * Makes a new file that will be called path, with the permissions of what like has open. It stands
+ * beside path under a temporary name, and nobody else can open it, until rmt_io_file_keep() gives
+ * it its own; closed before that, it is removed. Locks and shared memory are private.
+ *   -EEXIST           there is something called path
+ *   -EACCES and kin   from the system
+ */
+int rmt_io_file_new(const char *path, const struct rmt_io *like, struct rmt_io **out);
+/* Everything written so far is flushed, then the name is given. -EEXIST: it was taken meanwhile. */
+int rmt_io_file_keep(struct rmt_io *io);
+
 /* A store in memory: a memfd that this struct rmt_io alone knows; it shares and locks nothing. */
 int rmt_io_memory_open(struct rmt_io **out);
 

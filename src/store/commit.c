@@ -150,8 +150,10 @@ static int next_id(struct ramet_store *store, uint64_t *out)
     uint64_t id = atomic_load(&store->shared.bytes->last_id) + 1;
     id += (uint32_t)id == 0; /* its low half means "none" where pages are remembered */
     if (id > RMT_ID_MAX - RMT_CEILING_STEP)
-        return rmt_fail(-EOVERFLOW, "store '%s' has used up all commit ids: copy it into a new one",
-                        store->io->path);
+        return rmt_fail(
+            -EOVERFLOW,
+            "store '%s' has used up all commit ids: dump it, and load that into a new one",
+            store->io->path);
     atomic_store(&store->shared.bytes->last_id, id);
     *out = id;
     return 0;

@@ -150,6 +150,14 @@ static inline uint64_t rmt_seal_off(uint32_t index)
     return rmt_slot_off(!index) + RMT_SECTOR_SIZE; /* in the block that may be written */
 }
 
+/* ---- copying: copy.c --------------------------------------------------------------------------
+ */
+
+/* Makes a copy of what a reader sees now, durable, in an empty file. io: taken, also on failure.
+ * out: the new store. */
+int rmt_store_copy(struct ramet_store *from, struct rmt_io *io, ramet_progress_fn progress,
+                   void *ctx, struct ramet_store **out);
+
 /* ---- the flusher of RAMET_LAZY: flusher.c ---------------------------------------------------- */
 
 int rmt_flusher_new(struct ramet_store *store, struct rmt_flusher **out);
