@@ -180,6 +180,7 @@ struct ramet_stat {
     uint64_t book_bytes;    /* the store's own records: catalog and space map */
     uint64_t limbo_bytes;   /* unreachable, waiting for readers or for the next flush */
     uint64_t free_bytes;    /* ready for use */
+    uint64_t hole_bytes;    /* given back to the filesystem by ramet_compact(), or about to be */
     uint64_t last_id;       /* newest commit */
     uint64_t durable_id;    /* newest commit known to be on disk */
     uint64_t branches;
@@ -377,8 +378,38 @@ RAMET_API int ramet_reclaim(struct ramet_store *store, uint64_t pages_max, uint6
 
 /* problem: a sentence, until the function returns. */
 typedef void (*ramet_report_fn)(void *ctx, const char *problem);
-/* done of total pages. A nonzero answer cancels. */
+/* done of total pages; total 0: not known yet. A nonzero answer cancels. */
 typedef int (*ramet_progress_fn)(void *ctx, uint64_t done, uint64_t total);
+
+/*
+ * ramet_compact() - give free space back to the filesystem, while the store is in use.
+ *
+ * Reclaims what was dropped, waits for nobody, and punches holes where pages are free, from the end
+ * of the file on, but for what open transactions were promised and a little more. The file takes
+ * less room on disk, and keeps its length. When the store needs the room again it asks the
+ * filesystem for it, in a write and not in a commit. Pages that readers hold back stay; pages in
+ * use are not moved: ramet_copy() makes a file without free space.
+ *
+ * @store     borrowed; in a file or in memory.
+ * @progress  called for every commit and hole, and at the end; a nonzero answer cancels, what was
+ *            given back by then stays so. May be NULL.
+ * @ctx       handed to it.
+ *
+ * Returns 0, or
+ *   RAMET_ECORRUPT   a page of the store's records, or of what was dropped, is damaged
+ *   RAMET_EPOISONED  an earlier flush failed
+ *   -ECANCELED       @progress asked for it
+ *   -EROFS           the store was opened read-only
+ *   -EOPNOTSUPP      the filesystem cannot give back parts of a file; nothing was changed
+ *   -ENOSPC          the disk is full, and what is kept for this is used up
+ *   -ENOMEM, -EIO and kin
+ * Lifetime: nothing is kept.
+ * Threads:  any number at once. @progress is called by this thread, and must not use the store.
+ * Blocks:   on device reads and writes, on a flush a commit, and for commits under way. Commits
+ *           wait while holes are punched.
+ * Cost:     O(pages reclaimed + pages of the file / 64) and one system call a hole.
+ */
+RAMET_API int ramet_compact(struct ramet_store *store, ramet_progress_fn progress, void *ctx);
 
 /*
  * ramet_check() - verify every page, reference, deadlist and count, and the space map.

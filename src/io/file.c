@@ -206,14 +206,18 @@ static int file_size(struct rmt_io *io, uint64_t *out)
     return rc < 0 ? rc : rmt_system_size(f->fd, f->path, out);
 }
 
+static int check_writable(const struct file *f)
+{
+    int rc = check_forked(f);
+    return rc == 0 && f->io.readonly ? rmt_fail(-EROFS, "store '%s'", f->path) : rc;
+}
+
 static int file_grow(struct rmt_io *io, uint64_t size)
 {
     struct file *f = file_of(io);
-    int rc = check_forked(f);
+    int rc = check_writable(f);
     if (rc < 0)
         return rc;
-    if (io->readonly)
-        return rmt_fail(-EROFS, "store '%s'", f->path);
 
     rmt_lock_scope(&f->grow_lock);
     if (f->lock_fd < 0)
@@ -224,6 +228,20 @@ static int file_grow(struct rmt_io *io, uint64_t size)
     rc = rmt_system_grow(f->fd, f->path, size);
     (void)own_lock(f->lock_fd, GROW, F_UNLCK);
     return rc;
+}
+
+static int file_punch(struct rmt_io *io, uint64_t off, uint64_t len)
+{
+    struct file *f = file_of(io);
+    int rc = check_writable(f);
+    return rc < 0 ? rc : rmt_system_punch(f->fd, f->path, off, len);
+}
+
+static int file_fill(struct rmt_io *io, uint64_t off, uint64_t len)
+{
+    struct file *f = file_of(io);
+    int rc = check_writable(f);
+    return rc < 0 ? rc : rmt_system_fill(f->fd, f->path, off, len);
 }
 
 static int file_map(struct rmt_io *io, uint64_t reserve, const uint8_t **out)
@@ -370,6 +388,8 @@ static const struct rmt_io_ops file_ops = {
     .sync = file_sync,
     .size = file_size,
     .grow = file_grow,
+    .punch = file_punch,
+    .fill = file_fill,
     .map = file_map,
     .drop_cache = file_drop_cache,
     .shared = file_shared,

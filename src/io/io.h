@@ -43,6 +43,12 @@ struct rmt_io_ops {
      * meet a full disk afterwards. -ENOSPC and kin; the file is then as long as it was. New bytes
      * are 0. */
     int (*grow)(struct rmt_io *io, uint64_t size);
+    /* Gives the blocks of a part of the file back to the filesystem; its length stays. What is read
+     * there is anything, and nothing is written until it was filled. -EOPNOTSUPP: it cannot. */
+    int (*punch)(struct rmt_io *io, uint64_t off, uint64_t len);
+    /* Allocates them again: writing there does not meet a full disk afterwards. -ENOSPC and kin;
+     * then any part may have been. After a power cut without a sync it may be undone. */
+    int (*fill)(struct rmt_io *io, uint64_t off, uint64_t len);
     /* A read-only view of reserve bytes of the file from offset 0, until close. Bytes past the end
      * of the file must not be touched, and appear by themselves when the file grows. -ENOMEM if the
      * address space does not hold it: ask for less. Succeeds once. */

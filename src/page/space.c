@@ -198,6 +198,12 @@ void rmt_space_release(struct rmt_space *space, uint64_t pages)
     space->reserved -= pages;
 }
 
+bool rmt_space_has(struct rmt_space *space, uint64_t pages, bool urgent)
+{
+    rmt_lock_scope(&space->lock);
+    return space->nr_free >= space->reserved + pages + (urgent ? 0 : URGENT_PAGES);
+}
+
 /* Looks once around the file for a run of least pages. */
 static bool look(struct rmt_space *space, uint64_t want, uint64_t least, struct rmt_span *out)
 {
@@ -282,6 +288,43 @@ void rmt_space_untake(struct rmt_space *space, uint64_t addr, uint64_t len)
     set(space, addr, len, false);
     space->nr_free += len;
     space->rover = addr;
+}
+
+/* All runs of free pages, by address. */
+static int list_free_locked(const struct rmt_space *space, uint64_t birth, struct rmt_runs *out)
+{
+    for (uint64_t addr = 0, end; addr < space->nr_pages; addr = end) {
+        addr = find(space, addr, space->nr_pages, false);
+        end = find(space, addr, space->nr_pages, true);
+        if (addr < end && !rmt_runs_push(out, addr, end - addr, birth))
+            return rmt_fail(-ENOMEM, "the space map");
+    }
+    return 0;
+}
+
+int rmt_space_spare(struct rmt_space *space, uint64_t keep, uint64_t birth, struct rmt_runs *out)
+{
+    rmt_lock_scope(&space->lock);
+    struct rmt_runs all = {0};
+    uint64_t kept = space->reserved + URGENT_PAGES + keep;
+    uint64_t budget = space->nr_free - rmt_min(space->nr_free, kept);
+    int rc = cover(space, 0);
+    if (rc == 0)
+        rc = list_free_locked(space, birth, &all);
+    for (size_t i = all.count; i-- > 0 && budget && rc == 0;) {
+        uint64_t len = rmt_min(all.items[i].len, budget);
+        uint64_t addr = all.items[i].addr + all.items[i].len - len;
+        rc = note(&space->taken.items, &space->taken.count, &space->taken.capacity, addr, len);
+        if (rc == 0 && !rmt_runs_push(out, addr, len, birth))
+            rc = rmt_fail(-ENOMEM, "the space map");
+        if (rc == 0)
+            set(space, addr, len, true);
+        space->nr_free -= rc == 0 ? len : 0;
+        budget -= len;
+    }
+    rmt_vec_fini(&all);
+    space->scattered = true; /* this commit takes what is left, and does not grow the file for it */
+    return rc;
 }
 
 int rmt_space_free(struct rmt_space *space, uint64_t addr, uint64_t len)

@@ -28,6 +28,7 @@ void rmt_state_load(struct rmt_state *state, const struct rmt_disk_slot *slot)
         .book_pages = rmt_get64(slot->book_pages),
         .limbo_pages = rmt_get64(slot->limbo_pages),
         .free_pages = rmt_get64(slot->free_pages),
+        .hole_pages = rmt_get64(slot->hole_pages),
         .branches = rmt_get64(slot->branches),
         .snapshots = rmt_get64(slot->snapshots),
         .time_us = (int64_t)rmt_get64(slot->time_us),
@@ -52,6 +53,7 @@ void rmt_state_save(const struct ramet_store *store, const struct rmt_state *sta
         .book_pages = rmt_put64(state->book_pages),
         .limbo_pages = rmt_put64(state->limbo_pages),
         .free_pages = rmt_put64(state->free_pages),
+        .hole_pages = rmt_put64(state->hole_pages),
         .branches = rmt_put64(state->branches),
         .snapshots = rmt_put64(state->snapshots),
         .time_us = rmt_put64((uint64_t)state->time_us),
@@ -358,14 +360,14 @@ static int balance(struct rmt_commit *c)
     struct rmt_state *s = &c->state;
     rmt_space_count(&store->space, &s->pages, &s->free_pages);
     uint64_t sum = store->pages.first + s->data_pages + s->unswept_pages + s->book_pages +
-                   s->limbo_pages + s->free_pages;
+                   s->limbo_pages + s->free_pages + s->hole_pages;
     if (sum != s->pages)
         return rmt_fail(RAMET_ECORRUPT,
                         "store '%s': %" PRIu64 " pages of data, %" PRIu64 " unswept, %" PRIu64
-                        " of records, %" PRIu64 " in limbo and %" PRIu64
-                        " free do not make %" PRIu64,
+                        " of records, %" PRIu64 " in limbo, %" PRIu64 " free and %" PRIu64
+                        " given back do not make %" PRIu64,
                         store->io->path, s->data_pages, s->unswept_pages, s->book_pages,
-                        s->limbo_pages, s->free_pages, s->pages);
+                        s->limbo_pages, s->free_pages, s->hole_pages, s->pages);
     return 0;
 }
 
@@ -426,6 +428,11 @@ int rmt_commit_end(struct rmt_commit *c, bool flushing)
     return 0;
 }
 
+int rmt_commit_flush(struct rmt_commit *c)
+{
+    return c->store->io->durable ? flush(c->store) : 0;
+}
+
 /* ---- flushing later, making room ------------------------------------------------------------- */
 
 int rmt_store_sync(struct ramet_store *store)
@@ -457,7 +464,10 @@ static int turn(struct ramet_store *store)
 
 int rmt_store_reserve(struct ramet_store *store, uint64_t pages, bool urgent)
 {
-    int rc = rmt_space_reserve(&store->space, pages, urgent);
+    int rc = rmt_space_has(&store->space, pages, urgent) ? 0 : rmt_holes_fill(store, pages);
+    if (rc < 0 && rc != -ENOSPC && rc != -EDQUOT) /* on a full disk there may be other room */
+        return rc;
+    rc = rmt_space_reserve(&store->space, pages, urgent);
     for (int i = 0; rc == -ENOSPC && i < 3; i++) {
         struct rmt_disk_slot slot;
         (void)rmt_shared_newest(&store->shared, &slot);

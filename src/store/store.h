@@ -19,7 +19,7 @@
 struct rmt_state {
     uint64_t id, durable, ceiling, pages, number;
     struct rmt_ref catalog, log;
-    uint64_t data_pages, unswept_pages, book_pages, limbo_pages, free_pages;
+    uint64_t data_pages, unswept_pages, book_pages, limbo_pages, free_pages, hole_pages;
     uint64_t branches, snapshots;
     int64_t time_us;
     uint32_t flags;
@@ -107,6 +107,8 @@ int rmt_commit_begin(struct ramet_store *store, struct rmt_commit *c);
 /* Ends the commit in any case. flush: durable on return. */
 int rmt_commit_end(struct rmt_commit *c, bool flush);
 void rmt_commit_abort(struct rmt_commit *c);
+/* Flushes what was written so far, within a commit. */
+int rmt_commit_flush(struct rmt_commit *c);
 /* Publishes the newest version once more, durable, over the slot that opening fell back past: else
  * that commit, which was said to be lost, could be found whole when the file has grown. */
 int rmt_store_renew(struct ramet_store *store);
@@ -126,6 +128,13 @@ static inline uint64_t rmt_commit_number(struct rmt_commit *c)
 }
 /* Pages that no version reaches any more. */
 int rmt_commit_limbo(struct rmt_commit *c, uint64_t addr, uint64_t len, uint64_t birth);
+
+/* ---- giving space back: compact.c -------------------------------------------------------------
+ */
+
+/* Holes become free pages again, pages at least if there are so many. -ENOSPC and kin if the
+ * filesystem has no blocks for any. */
+int rmt_holes_fill(struct ramet_store *store, uint64_t pages);
 
 /* ---- recovery: recover.c --------------------------------------------------------------------- */
 

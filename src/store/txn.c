@@ -150,7 +150,9 @@ static int reserve(void *ctx, uint64_t pages)
     want -= txn->reserved;
     if (!txn->urgent)
         want += RESERVE_PAGES;
-    int rc = rmt_store_reserve(txn->store, want, txn->urgent);
+    /* Within the transaction's own commit there is no other that could make room. */
+    int rc = txn->committing ? rmt_space_reserve(&txn->store->space, want, txn->urgent)
+                             : rmt_store_reserve(txn->store, want, txn->urgent);
     if (rc == 0)
         txn->reserved += want;
     return rc;
@@ -357,6 +359,7 @@ static int commit(struct ramet_txn *txn, const struct ramet_keep *keep, uint64_t
     rc = rmt_commit_begin(txn->store, &c);
     if (rc < 0)
         return rc;
+    txn->committing = true;
     rc = publish(txn, &c, changed, keep, out_id);
     if (rc < 0) {
         rmt_commit_abort(&c);

@@ -61,7 +61,8 @@ static const uint8_t weights[PROFILES][OP_KINDS] = {
                   [OP_CHECK] = 2,
                   [OP_VERIFY] = 1,
                   [OP_REOPEN] = 1,
-                  [OP_COPY] = 1},
+                  [OP_COPY] = 1,
+                  [OP_COMPACT] = 2},
     [BIG_TREES] = {[OP_BEGIN_WRITE] = 14,
                    [OP_BEGIN_READ] = 4,
                    [OP_REFRESH] = 3,
@@ -90,7 +91,8 @@ static const uint8_t weights[PROFILES][OP_KINDS] = {
                    [OP_RECLAIM] = 1,
                    [OP_CHECK] = 1,
                    [OP_VERIFY] = 1,
-                   [OP_REOPEN] = 1},
+                   [OP_REOPEN] = 1,
+                   [OP_COMPACT] = 2},
     [MANY_VERSIONS] = {[OP_BEGIN_WRITE] = 20,
                        [OP_BEGIN_READ] = 6,
                        [OP_REFRESH] = 4,
@@ -116,7 +118,8 @@ static const uint8_t weights[PROFILES][OP_KINDS] = {
                        [OP_CHECK] = 3,
                        [OP_VERIFY] = 3,
                        [OP_REOPEN] = 2,
-                       [OP_COPY] = 3},
+                       [OP_COPY] = 3,
+                       [OP_COMPACT] = 3},
     [MOVING] = {[OP_BEGIN_WRITE] = 10,
                 [OP_BEGIN_READ] = 4,
                 [OP_REFRESH] = 3,
@@ -153,7 +156,8 @@ static const uint8_t weights[PROFILES][OP_KINDS] = {
                        [OP_SNAPSHOT_DELETE] = 8,
                        [OP_RECLAIM] = 3,
                        [OP_SYNC] = 4,
-                       [OP_COPY] = 2},
+                       [OP_COPY] = 2,
+                       [OP_COMPACT] = 3},
 };
 
 void config_choose(struct config *config, uint64_t seed)
@@ -1514,7 +1518,7 @@ static bool do_stat(struct run *run)
     struct ramet_stat st = {.size = sizeof(st)};
     TRY(ramet_stat(run->store, &st), 0);
     uint64_t sum = st.meta_bytes + st.data_bytes + st.unswept_bytes + st.book_bytes +
-                   st.limbo_bytes + st.free_bytes,
+                   st.limbo_bytes + st.free_bytes + st.hole_bytes,
              readers = 0;
     DEMAND(sum == st.file_bytes, "stat: parts of %" PRIu64 " bytes in a file of %" PRIu64, sum,
            st.file_bytes);
@@ -1593,6 +1597,15 @@ static bool do_reopen(struct run *run, const struct op *op)
         rmt_sim_boot(run->sim);
     }
     return run_open(run) && run_verify(run);
+}
+
+static bool do_compact(struct run *run)
+{
+    TRY(ramet_compact(run->store, NULL, NULL), 0);
+    (void)pthread_mutex_lock(&run->lock);
+    forget_history_locked(run); /* its commits were flushed */
+    (void)pthread_mutex_unlock(&run->lock);
+    return true;
 }
 
 /* The copy is what the store is, and shares as much. */
@@ -1713,6 +1726,7 @@ static bool dispatch(struct run *run, const struct op *op)
     case OP_VERIFY: return run_verify(run);
     case OP_REOPEN: return do_reopen(run, op);
     case OP_COPY: return do_copy(run, op);
+    case OP_COMPACT: return do_compact(run);
     case OP_KINDS: break;
     }
     return run_fail(run, "no such operation");
