@@ -209,6 +209,7 @@ struct ramet_stat {
     uint64_t book_bytes;    /* the store's own records: catalog and space map */
     uint64_t limbo_bytes;   /* unreachable, waiting for readers or for the next flush */
     uint64_t free_bytes;    /* ready for use */
+    uint64_t hole_bytes;    /* given back to the filesystem by ramet_compact(), or about to be */
     uint64_t last_id;       /* newest commit */
     uint64_t durable_id;    /* newest commit known to be on disk */
     uint64_t branches;
@@ -411,8 +412,38 @@ RAMET_API int ramet_reclaim(struct ramet_store *store, uint64_t pages_max, uint6
 
 /* problem: a sentence, until the function returns. */
 typedef void (*ramet_report_fn)(void *ctx, const char *problem);
-/* done of total pages. A nonzero answer cancels. */
+/* done of total pages; total 0: not known yet. A nonzero answer cancels. */
 typedef int (*ramet_progress_fn)(void *ctx, uint64_t done, uint64_t total);
+
+/*
+ * ramet_compact() - give free space back to the filesystem, while the store is in use.
+ *
+ * Reclaims what was dropped, waits for nobody, and punches holes where pages are free, from the end
+ * of the file on, but for what open transactions were promised and a little more. The file takes
+ * less room on disk, and keeps its length. When the store needs the room again it asks the
+ * filesystem for it, in a write and not in a commit. Pages that readers hold back stay; pages in
+ * use are not moved: ramet_copy() makes a file without free space.
+ *
+ * @store     borrowed; in a file or in memory.
+ * @progress  called for every commit and hole, and at the end; a nonzero answer cancels, what was
+ *            given back by then stays so. May be NULL.
+ * @ctx       handed to it.
+ *
+ * Returns 0, or
+ *   RAMET_ECORRUPT   a page of the store's records, or of what was dropped, is damaged
+ *   RAMET_EPOISONED  an earlier flush failed
+ *   -ECANCELED       @progress asked for it
+ *   -EROFS           the store was opened read-only
+ *   -EOPNOTSUPP      the filesystem cannot give back parts of a file; nothing was changed
+ *   -ENOSPC          the disk is full, and what is kept for this is used up
+ *   -ENOMEM, -EIO and kin
+ * Lifetime: nothing is kept.
+ * Threads:  any number at once. @progress is called by this thread, and must not use the store.
+ * Blocks:   on device reads and writes, on a flush a commit, and for commits under way. Commits
+ *           wait while holes are punched.
+ * Cost:     O(pages reclaimed + pages of the file / 64) and one system call a hole.
+ */
+RAMET_API int ramet_compact(struct ramet_store *store, ramet_progress_fn progress, void *ctx);
 
 /*
  * ramet_check() - verify every page, reference, deadlist and count, and the space map.
@@ -441,6 +472,41 @@ typedef int (*ramet_progress_fn)(void *ctx, uint64_t done, uint64_t total);
  */
 RAMET_API int ramet_check(struct ramet_store *store, unsigned flags, ramet_report_fn report,
                           ramet_progress_fn progress, void *ctx);
+
+/*
+ * ramet_copy() - make a consistent, compacted copy of a store in a new file, while it is in use.
+ *
+ * All branches and snapshots as they are now, with their ids, names, authors, messages and times:
+ * a ref names the same contents in the copy. What versions share they share there too, so the
+ * copy is as large as the data_bytes of ramet_stat(), and its records. What waits to be
+ * reclaimed, and free space, are left behind. Pages lie in key order, version by version from the
+ * oldest on. The copy is a store of its own, with another store id.
+ *
+ * @store     borrowed; in a file or in memory.
+ * @path      of the copy. It is made under a temporary name beside it, `PATH.XXXXXX`, and called
+ *            @path when all of it is on disk; on failure nothing is left. Its permissions are
+ *            those of the store's file (0600 if it is in memory).
+ * @progress  called every 256 pages or so, and at the end; a nonzero answer cancels. May be NULL.
+ * @ctx       handed to it.
+ *
+ * Returns 0, or
+ *   RAMET_ECORRUPT   a page of the store is damaged: the message names it
+ *   -ECANCELED       @progress asked for it
+ *   -EEXIST          there is something called @path; nothing was changed
+ *   -EINVAL          @path is empty
+ *   -EBUSY           all reader slots (4096) are taken
+ *   -ENOSPC          the disk has no room for the copy; known before the first page is copied
+ *   -ENOENT, -EACCES, -EROFS, -ENOMEM, -EIO and kin
+ *                    from the system
+ * Lifetime: nothing is kept of @path.
+ * Threads:  any number at once. @progress is called by this thread, and must not use the store.
+ * Blocks:   on device reads and writes and a few flushes; never waits for a writer. What is
+ *           freed meanwhile of the version being copied is held back, as by any reader.
+ * Cost:     O(pages of data): each is read and verified, and written once. 12 bytes of memory for
+ *           each page of the file, and the copy's catalog.
+ */
+RAMET_API int ramet_copy(struct ramet_store *store, const char *path, ramet_progress_fn progress,
+                         void *ctx);
 
 /* ---- transactions ---------------------------------------------------------------------------- */
 

@@ -64,6 +64,13 @@ static const struct rmt_command commands[] = {
      "ramet delete app.ramet main@before\n"},
     {"reclaim", "S", 1, 1, RMT_OPT_SYNC, rmt_versions_reclaim,
      "go on with reclaiming what was dropped, to the end", "ramet reclaim app.ramet\n"},
+    {"copy", "S COPY", 2, 2, 0, rmt_space_copy,
+     "make a compacted copy with all branches and snapshots, while the store is in use",
+     "ramet copy app.ramet monday.ramet\n"
+     "ramet copy app.ramet small.ramet --json\n"},
+    {"compact", "S", 1, 1, 0, rmt_space_compact,
+     "give free space back to the filesystem, while the store is in use",
+     "ramet compact app.ramet\n"},
     {"stat", "S", 1, 1, RMT_OPT_BYTES | RMT_OPT_HUMAN | RMT_OPT_BARS, rmt_report_stat,
      "show what each branch shares and owns, readers, free space",
      "ramet stat app.ramet\n"

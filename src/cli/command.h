@@ -49,6 +49,10 @@ int rmt_versions_delete(struct rmt_session *s);
 int rmt_versions_reset(struct rmt_session *s);
 int rmt_versions_reclaim(struct rmt_session *s);
 
+/* space.c: the room that a store takes */
+int rmt_space_copy(struct rmt_session *s);
+int rmt_space_compact(struct rmt_session *s);
+
 /* report.c: the state of a store */
 int rmt_report_stat(struct rmt_session *s);
 int rmt_report_check(struct rmt_session *s);

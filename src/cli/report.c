@@ -99,6 +99,7 @@ static void print_store(const struct stat_view *view)
         {"records", stat->book_bytes, "catalog and space map"},
         {"limbo", stat->limbo_bytes, "unreachable, waiting for readers or the next flush"},
         {"free", stat->free_bytes, "ready for use"},
+        {"holes", stat->hole_bytes, "given back to the filesystem"},
         {"meta", stat->meta_bytes, "fixed places at the front"},
         {"file", stat->file_bytes, "all of these"},
     };
@@ -295,6 +296,7 @@ static void print_json(const struct stat_view *view)
     rmt_output_json_int(object, "book_bytes", stat->book_bytes);
     rmt_output_json_int(object, "limbo_bytes", stat->limbo_bytes);
     rmt_output_json_int(object, "free_bytes", stat->free_bytes);
+    rmt_output_json_int(object, "hole_bytes", stat->hole_bytes);
     rmt_output_json_int(object, "last_id", stat->last_id);
     rmt_output_json_int(object, "durable_id", stat->durable_id);
     rmt_output_json_int(object, "lost_id", stat->lost_id);

@@ -14,6 +14,7 @@
  *   l list chunk              more of a list    runs
  *   L freed list              limbo             struct rmt_disk_list, runs
  *   s number                  sweep             struct rmt_disk_sweep
+ *   H list                    holes             struct rmt_disk_list, runs
  *
  * Numbers of versions, branches, lists and sweeps are drawn from one counter and never used twice.
  */

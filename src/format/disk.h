@@ -67,7 +67,7 @@ struct rmt_disk_slot { /* FORMAT.md 3.1 */
     rmt_le64 number;  /* last number given to a version, branch, list or sweep */
     struct rmt_disk_ref catalog;
     struct rmt_disk_ref log; /* newest page of the space log */
-    rmt_le64 data_pages;     /* accounts: the five add up with the meta pages to .pages */
+    rmt_le64 data_pages;     /* accounts: the six add up with the meta pages to .pages */
     rmt_le64 unswept_pages;
     rmt_le64 book_pages;
     rmt_le64 limbo_pages;
@@ -75,7 +75,8 @@ struct rmt_disk_slot { /* FORMAT.md 3.1 */
     rmt_le64 branches;
     rmt_le64 snapshots;
     rmt_le64 time_us;
-    uint8_t zero[512 - 184 - 8];
+    rmt_le64 hole_pages; /* the sixth account */
+    uint8_t zero[512 - 192 - 8];
     rmt_le64 checksum; /* XXH3-64 of the bytes before it */
 };
 static_assert(sizeof(struct rmt_disk_slot) == RMT_SECTOR_SIZE, "FORMAT.md 3.1");

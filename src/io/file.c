@@ -47,8 +47,9 @@ struct file {
     char *path;      /* as the caller wrote it: io.path */
     char *real_path; /* of the store file, links followed */
     char *lock_path;
+    char *temporary;           /* of a new file: the name it has until it is kept */
     int fd;                    /* set once in open; -1 in a forked child */
-    int lock_fd;               /* set once in open; -1: a loner, or a forked child */
+    int lock_fd;               /* set once in open; -1: a loner, a new file, or a forked child */
     bool made;                 /* this open made the store file */
     bool forked;               /* set once, in a forked child */
     uint8_t boot_id[16];       /* set once in open */
@@ -205,22 +206,42 @@ static int file_size(struct rmt_io *io, uint64_t *out)
     return rc < 0 ? rc : rmt_system_size(f->fd, f->path, out);
 }
 
+static int check_writable(const struct file *f)
+{
+    int rc = check_forked(f);
+    return rc == 0 && f->io.readonly ? rmt_fail(-EROFS, "store '%s'", f->path) : rc;
+}
+
 static int file_grow(struct rmt_io *io, uint64_t size)
 {
     struct file *f = file_of(io);
-    int rc = check_forked(f);
+    int rc = check_writable(f);
     if (rc < 0)
         return rc;
-    if (io->readonly)
-        return rmt_fail(-EROFS, "store '%s'", f->path);
 
     rmt_lock_scope(&f->grow_lock);
+    if (f->lock_fd < 0)
+        return rmt_system_grow(f->fd, f->path, size); /* a new file: nobody else has it */
     rc = own_lock(f->lock_fd, GROW, F_WRLCK);
     if (rc < 0)
         return rmt_fail(rc, "lock file '%s': cannot lock it for growing", f->lock_path);
     rc = rmt_system_grow(f->fd, f->path, size);
     (void)own_lock(f->lock_fd, GROW, F_UNLCK);
     return rc;
+}
+
+static int file_punch(struct rmt_io *io, uint64_t off, uint64_t len)
+{
+    struct file *f = file_of(io);
+    int rc = check_writable(f);
+    return rc < 0 ? rc : rmt_system_punch(f->fd, f->path, off, len);
+}
+
+static int file_fill(struct rmt_io *io, uint64_t off, uint64_t len)
+{
+    struct file *f = file_of(io);
+    int rc = check_writable(f);
+    return rc < 0 ? rc : rmt_system_fill(f->fd, f->path, off, len);
 }
 
 static int file_map(struct rmt_io *io, uint64_t reserve, const uint8_t **out)
@@ -343,8 +364,11 @@ static void file_free(struct file *f)
         (void)munmap((void *)(uintptr_t)f->view, f->view_size);
     if (f->shared)
         (void)munmap(f->shared, f->shared_size);
+    if (f->temporary && !f->forked)
+        (void)unlink(f->temporary);
     close_fds(f);
     rmt_lock_fini(&f->grow_lock);
+    free(f->temporary);
     free(f->path);
     free(f->real_path);
     free(f->lock_path);
@@ -364,6 +388,8 @@ static const struct rmt_io_ops file_ops = {
     .sync = file_sync,
     .size = file_size,
     .grow = file_grow,
+    .punch = file_punch,
+    .fill = file_fill,
     .map = file_map,
     .drop_cache = file_drop_cache,
     .shared = file_shared,
@@ -645,6 +671,17 @@ static int open_both(struct file *f, unsigned flags, unsigned mode)
     return rc;
 }
 
+static void list_file(struct file *f)
+{
+    rmt_lock_take(&files_lock);
+    f->next = open_files;
+    f->link = &open_files;
+    if (f->next)
+        f->next->link = &f->next;
+    open_files = f;
+    rmt_lock_give(&files_lock);
+}
+
 int rmt_io_file_open(const char *path, unsigned flags, unsigned mode, struct rmt_io **out)
 {
     rmt_assert(path != NULL);
@@ -668,13 +705,78 @@ int rmt_io_file_open(const char *path, unsigned flags, unsigned mode, struct rmt
     if (rc < 0)
         return rc;
 
-    rmt_lock_take(&files_lock);
-    f->next = open_files;
-    f->link = &open_files;
-    if (f->next)
-        f->next->link = &f->next;
-    open_files = f;
-    rmt_lock_give(&files_lock);
+    list_file(f);
     *out = &rmt_take(f)->io;
     return 0;
+}
+
+/* ---- new files that get their name last ------------------------------------------------------ */
+
+static mode_t mode_like(const struct rmt_io *io)
+{
+    struct stat st;
+    if (io->ops != &file_ops || fstat(((const struct file *)io)->fd, &st) < 0)
+        return 0600;
+    return st.st_mode & 0777;
+}
+
+int rmt_io_file_new(const char *path, const struct rmt_io *like, struct rmt_io **out)
+{
+    rmt_assert(path != NULL);
+    rmt_assert(out != NULL);
+
+    struct stat st;
+    if (lstat(path, &st) == 0)
+        return rmt_fail(-EEXIST, "'%s' is there already", path);
+    rmt_auto(file_free) struct file *f = file_new(path, 0);
+    char *name = NULL;
+    if (!f || !f->path || asprintf(&name, "%s.XXXXXX", path) < 0)
+        return rmt_fail(-ENOMEM, "store '%s'", path);
+    (void)pthread_once(&fork_once, watch_forks);
+    f->fd = mkostemp(name, O_CLOEXEC);
+    if (f->fd < 0) {
+        int err = errno;
+        free(name);
+        return rmt_fail(-err, "store '%s': cannot make it", path);
+    }
+    f->temporary = name;
+    f->io.created = true;
+    if (fchmod(f->fd, mode_like(like)) < 0)
+        return rmt_fail(-errno, "store '%s': cannot set its permissions", path);
+    f->real_path = realpath(f->temporary, NULL);
+    if (!f->real_path)
+        return rmt_fail(-errno, "store '%s': cannot find its folder", path);
+    int rc = read_boot_id(f);
+    if (rc < 0)
+        return rc;
+    list_file(f);
+    *out = &rmt_take(f)->io;
+    return 0;
+}
+
+/* rename() would replace what is there. Returns 0 or -errno. */
+static int rename_new(const char *from, const char *to)
+{
+    if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0)
+        return 0;
+    if (errno != EINVAL && errno != ENOSYS)
+        return -errno;
+    if (link(from, to) < 0) /* the filesystem cannot; this one refuses as well */
+        return -errno;
+    return unlink(from) < 0 ? -errno : 0;
+}
+
+int rmt_io_file_keep(struct rmt_io *io)
+{
+    struct file *f = file_of(io);
+    rmt_assert(f->temporary != NULL);
+    int rc = file_sync(io);
+    if (rc < 0)
+        return rc;
+    rc = rename_new(f->temporary, f->path);
+    if (rc < 0)
+        return rmt_fail(rc, "store '%s': cannot give the new file its name", f->path);
+    free(f->temporary);
+    f->temporary = NULL;
+    return sync_folder(f);
 }

@@ -43,6 +43,12 @@ struct rmt_io_ops {
      * meet a full disk afterwards. -ENOSPC and kin; the file is then as long as it was. New bytes
      * are 0. */
     int (*grow)(struct rmt_io *io, uint64_t size);
+    /* Gives the blocks of a part of the file back to the filesystem; its length stays. What is read
+     * there is anything, and nothing is written until it was filled. -EOPNOTSUPP: it cannot. */
+    int (*punch)(struct rmt_io *io, uint64_t off, uint64_t len);
+    /* Allocates them again: writing there does not meet a full disk afterwards. -ENOSPC and kin;
+     * then any part may have been. After a power cut without a sync it may be undone. */
+    int (*fill)(struct rmt_io *io, uint64_t off, uint64_t len);
     /* A read-only view of reserve bytes of the file from offset 0, until close. Bytes past the end
      * of the file must not be touched, and appear by themselves when the file grows. -ENOMEM if the
      * address space does not hold it: ask for less. Succeeds once. */
@@ -104,6 +110,17 @@ enum rmt_io_open_flags {
  * again.
  */
 int rmt_io_file_open(const char *path, unsigned flags, unsigned mode, struct rmt_io **out);
+
+/*
+ * Makes a new file that will be called path, with the permissions of what like has open. It stands
+ * beside path under a temporary name, and nobody else can open it, until rmt_io_file_keep() gives
+ * it its own; closed before that, it is removed. Locks and shared memory are private.
+ *   -EEXIST           there is something called path
+ *   -EACCES and kin   from the system
+ */
+int rmt_io_file_new(const char *path, const struct rmt_io *like, struct rmt_io **out);
+/* Everything written so far is flushed, then the name is given. -EEXIST: it was taken meanwhile. */
+int rmt_io_file_keep(struct rmt_io *io);
 
 /* A store in memory: a memfd that this struct rmt_io alone knows; it shares and locks nothing. */
 int rmt_io_memory_open(struct rmt_io **out);

@@ -55,6 +55,27 @@ static void reads_what_was_written(void **state)
     assert_int_equal(view[8191], 'h');
 }
 
+static void gives_memory_back_and_takes_it_again(void **state)
+{
+    (void)state;
+    char buf[4] = {0};
+    char text[] = "abcd";
+    struct iovec iov = {text, 4};
+    uint64_t size = 0;
+    assert_int_equal(io->ops->grow(io, 65536), 0);
+    assert_int_equal(io->ops->write(io, &iov, 1, 8192), 0);
+    assert_int_equal(io->ops->punch(io, 4096, 8192), 0);
+    assert_int_equal(io->ops->read(io, buf, 4, 8192), 0);
+    assert_memory_equal(buf, "\0\0\0\0", 4);
+    assert_int_equal(io->ops->fill(io, 4096, 8192), 0);
+    iov = (struct iovec){text, 4};
+    assert_int_equal(io->ops->write(io, &iov, 1, 8192), 0);
+    assert_int_equal(io->ops->read(io, buf, 4, 8192), 0);
+    assert_memory_equal(buf, "abcd", 4);
+    assert_int_equal(io->ops->size(io, &size), 0);
+    assert_int_equal(size, 65536);
+}
+
 static void shares_with_nobody(void **state)
 {
     (void)state;
@@ -89,6 +110,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(is_new_and_forgets),
         TEST(reads_what_was_written),
+        TEST(gives_memory_back_and_takes_it_again),
         TEST(shares_with_nobody),
         TEST(two_are_strangers),
     };

@@ -67,6 +67,16 @@ static int memory_grow(struct rmt_io *io, uint64_t size)
     return rmt_system_grow(m->fd, io->path, size);
 }
 
+static int memory_punch(struct rmt_io *io, uint64_t off, uint64_t len)
+{
+    return rmt_system_punch(memory_of(io)->fd, io->path, off, len);
+}
+
+static int memory_fill(struct rmt_io *io, uint64_t off, uint64_t len)
+{
+    return rmt_system_fill(memory_of(io)->fd, io->path, off, len);
+}
+
 static int memory_map(struct rmt_io *io, uint64_t reserve, const uint8_t **out)
 {
     struct memory *m = memory_of(io);
@@ -120,6 +130,8 @@ static const struct rmt_io_ops memory_ops = {
     .sync = memory_sync,
     .size = memory_size,
     .grow = memory_grow,
+    .punch = memory_punch,
+    .fill = memory_fill,
     .map = memory_map,
     .drop_cache = memory_drop_cache,
     .shared = memory_shared,

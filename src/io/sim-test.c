@@ -321,6 +321,38 @@ static void fills_up(void **state)
     assert_int_equal(size, CAPACITY * 2);
 }
 
+static void holes_give_room_and_are_filled_before_they_are_written(void **state)
+{
+    (void)state;
+    const uint64_t at = 8192, len = 16384;
+    assert_int_equal(io->ops->grow(io, CAPACITY), 0);
+    assert_int_equal(io->ops->punch(io, at, len), 0);
+    assert_int_equal(io->ops->grow(io, CAPACITY + len), 0); /* in the room that was given back */
+    assert_int_equal(io->ops->fill(io, at, len), -ENOSPC);
+    assert_int_equal(fill(at / SECTOR, at / SECTOR + 1, 7), -ENOSPC);
+    assert_int_equal(rmt_sim_violations(sim), 1);
+    rmt_sim_set_capacity(sim, CAPACITY * 2);
+    assert_int_equal(io->ops->fill(io, at, len), 0);
+    assert_int_equal(fill(at / SECTOR, at / SECTOR + 1, 7), 0);
+    assert_int_equal(rmt_sim_violations(sim), 1);
+}
+
+static void a_cut_undoes_what_was_filled_and_not_synced(void **state)
+{
+    (void)state;
+    assert_int_equal(io->ops->grow(io, CAPACITY), 0);
+    assert_int_equal(io->ops->punch(io, 8192, 8192), 0);
+    assert_int_equal(io->ops->sync(io), 0);
+    assert_int_equal(io->ops->fill(io, 8192, 4096), 0);
+    assert_int_equal(io->ops->sync(io), 0);
+    assert_int_equal(io->ops->fill(io, 12288, 4096), 0);
+    rmt_io_close(io);
+    rmt_sim_boot(sim);
+    assert_int_equal(rmt_sim_open(sim, 0, &io), 0);
+    assert_int_equal(fill(16, 24, 1), 0);
+    assert_int_equal(fill(24, 25, 1), -ENOSPC);
+}
+
 static void fails_once_and_where_it_was_told_to(void **state)
 {
     (void)state;
@@ -535,6 +567,8 @@ int main(void)
         TEST(a_write_under_the_knife_may_be_there_in_part),
         TEST(the_file_is_as_long_as_its_durable_length),
         TEST(fills_up),
+        TEST(holes_give_room_and_are_filled_before_they_are_written),
+        TEST(a_cut_undoes_what_was_filled_and_not_synced),
         TEST(fails_once_and_where_it_was_told_to),
         TEST(a_failed_sync_may_forget_what_it_should_have_written),
         TEST(several_handles_share_memory_and_exclude_each_other),

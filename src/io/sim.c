@@ -31,6 +31,9 @@
 #include "base/vec.h"
 
 #define SECTOR 512u
+#define BLOCK 4096u /* of the filesystem: punched and filled as a whole */
+#define HOLE 1u
+#define DURABLE_HOLE 2u
 #define DISK_MAX ((uint64_t)4 << 30) /* address space of an arena */
 #define SHARED_MAX ((size_t)64 << 20)
 #define POOL_MAX 8
@@ -73,8 +76,10 @@ struct rmt_sim {
     pthread_cond_t unlocked;
     struct arena arena;
     uint64_t capacity;
-    uint64_t size;         /* of the file, as it is seen */
-    uint64_t durable_size; /* of the file, on the disk */
+    uint64_t size;          /* of the file, as it is seen */
+    uint64_t durable_size;  /* of the file, on the disk */
+    RMT_VEC(uint8_t) holes; /* by block: bit 0: punched; bit 1: as of the last sync */
+    uint64_t nr_holes;      /* blocks that are punched */
     RMT_VEC(struct stale) stale;
     RMT_VEC(struct record) journal;
     RMT_VEC(uint8_t) journal_data;
@@ -329,6 +334,29 @@ static uint64_t size_after_cut(struct rmt_sim *sim)
     return size;
 }
 
+/* Blocks that are punched and lie in [off, off + len). */
+static uint64_t holes_in(const struct rmt_sim *sim, uint64_t off, uint64_t len)
+{
+    uint64_t n = 0;
+    for (uint64_t i = off / BLOCK; i < rmt_min(rmt_div_up(off + len, BLOCK), sim->holes.count); i++)
+        n += (sim->holes.items[i] & HOLE) != 0;
+    return n;
+}
+
+static void holes_sync(struct rmt_sim *sim)
+{
+    for (size_t i = 0; i < sim->holes.count; i++)
+        sim->holes.items[i] = sim->holes.items[i] & HOLE ? HOLE | DURABLE_HOLE : 0;
+}
+
+/* What was punched is, what was filled is not: whoever counts on it must have flushed. */
+static void holes_cut(struct rmt_sim *sim)
+{
+    for (size_t i = 0; i < sim->holes.count; i++)
+        sim->holes.items[i] = sim->holes.items[i] ? HOLE | DURABLE_HOLE : 0;
+    sim->nr_holes = holes_in(sim, 0, sim->holes.count * BLOCK);
+}
+
 static void lose_power(struct rmt_sim *sim)
 {
     uint64_t odds = 1 + choose(sim, 7);
@@ -349,6 +377,7 @@ static void lose_power(struct rmt_sim *sim)
             replay(sim, r, 0, r->len / SECTOR);
     }
     journal_clear(sim);
+    holes_cut(sim);
     sim->durable_size = sim->size;
     arena_protect(&sim->arena, sim->size, false);
 }
@@ -422,6 +451,10 @@ static int sim_write(struct rmt_io *io, struct iovec *iov, int count, uint64_t o
             -EINVAL, "simulated disk: a write of %" PRIu64 " bytes at %" PRIu64 " of %" PRIu64 "%s",
             len, off, sim->size, io->readonly ? ", read-only" : "");
     }
+    if (holes_in(sim, off, len)) {
+        sim->violations++;
+        return rmt_fail(-ENOSPC, "simulated disk: a write at %" PRIu64 " into a hole", off);
+    }
     bool cut_now = false;
     int rc = begin_op(sim, RMT_SIM_WRITE, &cut_now);
     if (cut_now && len) /* was on its way: the cache does not matter any more */
@@ -440,6 +473,7 @@ static void sync_succeeds(struct rmt_sim *sim)
             make_clean(sim, &sim->stale.items[i]);
     }
     journal_clear(sim);
+    holes_sync(sim);
     sim->durable_size = sim->size;
 }
 
@@ -489,7 +523,7 @@ static int sim_grow(struct rmt_io *io, uint64_t size)
     int rc = begin_op(sim, RMT_SIM_GROW, &cut_now);
     if (rc < 0 && !cut_now)
         return rc;
-    if (size > sim->capacity && size > sim->size)
+    if (size > sim->capacity + sim->nr_holes * BLOCK && size > sim->size)
         return rmt_fail(-ENOSPC, "simulated disk: of %" PRIu64 " bytes", sim->capacity);
     if (io->readonly)
         sim->violations++;
@@ -502,6 +536,54 @@ static int sim_grow(struct rmt_io *io, uint64_t size)
         }
     }
     return rc;
+}
+
+/* Punching and filling a part of the file are operations of the kind GROW. */
+static int begin_blocks(struct rmt_io *io, uint64_t off, uint64_t len)
+{
+    struct rmt_sim *sim = sim_of(io);
+    bool cut_now = false;
+    if (off % BLOCK || len % BLOCK || off > sim->size || len > sim->size - off || io->readonly) {
+        sim->violations++;
+        return rmt_fail(-EINVAL, "simulated disk: %" PRIu64 " bytes of blocks at %" PRIu64, len,
+                        off);
+    }
+    return begin_op(sim, RMT_SIM_GROW, &cut_now);
+}
+
+static int sim_punch(struct rmt_io *io, uint64_t off, uint64_t len)
+{
+    struct rmt_sim *sim = sim_of(io);
+    rmt_lock_scope(&sim->lock);
+    int rc = begin_blocks(io, off, len);
+    if (rc < 0)
+        return rc;
+    rmt_auto(free) uint8_t *zeros = calloc(1, len + 1);
+    must(zeros != NULL);
+    cache_write(sim, off, zeros, len);
+    while (sim->holes.count < (off + len) / BLOCK)
+        must(rmt_vec_push(&sim->holes, 0));
+    for (uint64_t i = off / BLOCK; i < (off + len) / BLOCK; i++) {
+        sim->nr_holes += !(sim->holes.items[i] & HOLE);
+        sim->holes.items[i] |= HOLE;
+    }
+    return 0;
+}
+
+static int sim_fill(struct rmt_io *io, uint64_t off, uint64_t len)
+{
+    struct rmt_sim *sim = sim_of(io);
+    rmt_lock_scope(&sim->lock);
+    int rc = begin_blocks(io, off, len);
+    if (rc < 0)
+        return rc;
+    uint64_t nr = holes_in(sim, off, len);
+    if (sim->size > sim->capacity + (sim->nr_holes - nr) * BLOCK)
+        return rmt_fail(-ENOSPC, "simulated disk: of %" PRIu64 " bytes", sim->capacity);
+    for (uint64_t i = off / BLOCK; i < rmt_min((off + len) / BLOCK, sim->holes.count); i++)
+        sim->holes.items[i] &= (uint8_t)~HOLE;
+    sim->nr_holes -= nr;
+    return 0;
 }
 
 static int sim_map(struct rmt_io *io, uint64_t reserve_size, const uint8_t **out)
@@ -630,6 +712,8 @@ static const struct rmt_io_ops sim_ops = {
     .sync = sim_sync,
     .size = sim_size,
     .grow = sim_grow,
+    .punch = sim_punch,
+    .fill = sim_fill,
     .map = sim_map,
     .drop_cache = sim_drop_cache,
     .shared = sim_shared,
@@ -719,6 +803,7 @@ void rmt_sim_free(struct rmt_sim *sim)
     rmt_vec_fini(&sim->journal);
     rmt_vec_fini(&sim->journal_data);
     rmt_vec_fini(&sim->locks);
+    rmt_vec_fini(&sim->holes);
     (void)pthread_cond_destroy(&sim->unlocked);
     rmt_lock_fini(&sim->lock);
     free(sim);
@@ -757,6 +842,8 @@ struct rmt_sim *rmt_sim_clone(const struct rmt_sim *sim, uint64_t seed)
         copy->arena.index[copy->stale.items[i].sector] = (uint32_t)i + 1;
     COPY_VEC(&copy->journal, &sim->journal);
     COPY_VEC(&copy->journal_data, &sim->journal_data);
+    COPY_VEC(&copy->holes, &sim->holes);
+    copy->nr_holes = sim->nr_holes;
     copy->capacity = sim->capacity;
     copy->size = sim->size;
     copy->durable_size = sim->durable_size;

@@ -5,7 +5,8 @@
  *
  * A struct rmt_sim is the machine; it outlives the struct rmt_io's opened on it, one at a time or
  * several at once (as processes of one machine would). It counts every operation that can be cut:
- * write, sync, grow. Sectors are 512 bytes: one is written whole or not at all.
+ * write, sync, grow (punch and fill too). Sectors are 512 bytes: one is written whole or not at
+ * all.
  */
 #ifndef RMT_SIM_H
 #define RMT_SIM_H
@@ -65,7 +66,7 @@ uint8_t *rmt_sim_bytes(struct rmt_sim *sim, uint64_t *out_size);
 struct rmt_sim *rmt_sim_clone(const struct rmt_sim *sim, uint64_t seed);
 
 /* Violations of the contract seen so far (a write beyond the end of the file, an unaligned one, one
- * by a reader): 0 if none. */
+ * by a reader, one into what was punched and not filled): 0 if none. */
 uint64_t rmt_sim_violations(const struct rmt_sim *sim);
 
 #endif

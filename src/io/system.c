@@ -74,7 +74,7 @@ int rmt_system_size(int fd, const char *name, uint64_t *out)
 }
 
 /* For filesystems that have no fallocate: blocks are allocated by writing them. Returns -errno. */
-static int append_zeros(int fd, uint64_t from, uint64_t to)
+static int write_zeros(int fd, uint64_t from, uint64_t to)
 {
     static const uint8_t zeros[ZEROS];
     while (from < to) {
@@ -88,6 +88,23 @@ static int append_zeros(int fd, uint64_t from, uint64_t to)
     return 0;
 }
 
+/* Returns 0 or -errno. */
+static int change_blocks(int fd, int mode, uint64_t off, uint64_t len)
+{
+    int rc;
+    do
+        rc = fallocate(fd, mode, (off_t)off, (off_t)len) < 0 ? -errno : 0;
+    while (rc == -EINTR);
+    return rc == -ENOSYS ? -EOPNOTSUPP : rc;
+}
+
+/* The bytes of the part are nobody's. Returns 0 or -errno. */
+static int allocate(int fd, int mode, uint64_t off, uint64_t len)
+{
+    int rc = change_blocks(fd, mode, off, len);
+    return rc == -EOPNOTSUPP ? write_zeros(fd, off, off + len) : rc;
+}
+
 int rmt_system_grow(int fd, const char *name, uint64_t size)
 {
     uint64_t old = 0;
@@ -99,16 +116,30 @@ int rmt_system_grow(int fd, const char *name, uint64_t size)
     if (size > INT64_MAX || (getrlimit(RLIMIT_FSIZE, &limit) == 0 && size > limit.rlim_cur))
         return rmt_fail(-EFBIG, "store '%s': cannot grow to %" PRIu64 " bytes", name, size);
 
-    do
-        rc = fallocate(fd, 0, (off_t)old, (off_t)(size - old)) < 0 ? -errno : 0;
-    while (rc == -EINTR);
-    if (rc == -EOPNOTSUPP || rc == -ENOSYS)
-        rc = append_zeros(fd, old, size);
+    rc = allocate(fd, 0, old, size - old);
     if (rc < 0) {
         int shrunk = ftruncate(fd, (off_t)old); /* a part may have been allocated */
         (void)shrunk;                           /* longer than needed is harmless */
         return rmt_fail(rc, "store '%s': cannot grow to %" PRIu64 " bytes", name, size);
     }
+    return 0;
+}
+
+int rmt_system_punch(int fd, const char *name, uint64_t off, uint64_t len)
+{
+    int rc = change_blocks(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, off, len);
+    if (rc < 0)
+        return rmt_fail(rc, "store '%s': cannot give %" PRIu64 " bytes back at %" PRIu64, name, len,
+                        off);
+    return 0;
+}
+
+int rmt_system_fill(int fd, const char *name, uint64_t off, uint64_t len)
+{
+    int rc = allocate(fd, FALLOC_FL_KEEP_SIZE, off, len);
+    if (rc < 0)
+        return rmt_fail(rc, "store '%s': cannot have %" PRIu64 " bytes back at %" PRIu64, name, len,
+                        off);
     return 0;
 }
 

@@ -14,6 +14,8 @@ int rmt_system_write(int fd, const char *name, struct iovec *iov, int count, uin
 int rmt_system_size(int fd, const char *name, uint64_t *out);
 /* The caller sees to it that nobody else grows the file meanwhile. */
 int rmt_system_grow(int fd, const char *name, uint64_t size);
+int rmt_system_punch(int fd, const char *name, uint64_t off, uint64_t len);
+int rmt_system_fill(int fd, const char *name, uint64_t off, uint64_t len);
 int rmt_system_map(int fd, const char *name, uint64_t reserve, const uint8_t **out);
 int rmt_system_anonymous(size_t size, void **out);
 

@@ -125,6 +125,25 @@ static bool data_known(const struct rmt_pages *pages, struct rmt_ref ref, uint64
     return true;
 }
 
+int rmt_data_load(struct rmt_pages *pages, const struct rmt_disk_run *run, void *buf)
+{
+    struct rmt_ref ref = rmt_ref_load(&run->ref);
+    uint64_t len = rmt_get32(run->pages);
+    int rc = within_file(pages, ref.addr, len);
+    if (rc < 0)
+        return rc;
+    size_t size = len << pages->page_shift;
+    rc = pages->io->ops->read(pages->io, buf, size, ref.addr << pages->page_shift);
+    if (rc < 0)
+        return rc;
+    if (rmt_data_sum(buf, size, pages->seed, ref.addr, ref.birth) != ref.sum)
+        return rmt_fail(RAMET_ECORRUPT,
+                        "store '%s': %" PRIu64 " pages of a value at page %" PRIu64
+                        " (birth %" PRIu64 "): the checksum is wrong",
+                        pages->io->path, len, ref.addr, ref.birth);
+    return 0;
+}
+
 int rmt_page_data(struct rmt_pages *pages, const struct rmt_disk_run *run, const uint8_t **out)
 {
     struct rmt_ref ref = rmt_ref_load(&run->ref);
@@ -135,21 +154,13 @@ int rmt_page_data(struct rmt_pages *pages, const struct rmt_disk_run *run, const
                         ", which cannot be",
                         pages->io->path, len, ref.addr);
     if (!data_known(pages, ref, len)) {
-        int rc = within_file(pages, ref.addr, len);
-        if (rc < 0)
-            return rc;
         size_t size = len << pages->page_shift;
         rmt_auto(free) void *buf = malloc(size);
         if (!buf)
             return rmt_fail(-ENOMEM, "reading %zu bytes of a value", size);
-        rc = pages->io->ops->read(pages->io, buf, size, ref.addr << pages->page_shift);
+        int rc = rmt_data_load(pages, run, buf);
         if (rc < 0)
             return rc;
-        if (rmt_data_sum(buf, size, pages->seed, ref.addr, ref.birth) != ref.sum)
-            return rmt_fail(RAMET_ECORRUPT,
-                            "store '%s': %" PRIu64 " pages of a value at page %" PRIu64
-                            " (birth %" PRIu64 "): the checksum is wrong",
-                            pages->io->path, len, ref.addr, ref.birth);
         rmt_data_known(pages, ref.addr, len, ref.birth);
     }
     *out = (const uint8_t *)rmt_page_at(pages, ref.addr);

@@ -91,6 +91,10 @@ static inline void rmt_page_known(struct rmt_pages *pages, uint64_t addr, uint64
  * judge. */
 int rmt_page_load(struct rmt_pages *pages, struct rmt_ref ref, enum rmt_node_kind kind, void *buf);
 
+/* Reads a plausible run of raw data into the caller's memory and verifies it, remembering nothing.
+ */
+int rmt_data_load(struct rmt_pages *pages, const struct rmt_disk_run *run, void *buf);
+
 /* As rmt_page_read(), of a run of raw data. The bytes are pages << page_shift long. */
 int rmt_page_data(struct rmt_pages *pages, const struct rmt_disk_run *run, const uint8_t **out);
 

@@ -198,6 +198,12 @@ void rmt_space_release(struct rmt_space *space, uint64_t pages)
     space->reserved -= pages;
 }
 
+bool rmt_space_has(struct rmt_space *space, uint64_t pages, bool urgent)
+{
+    rmt_lock_scope(&space->lock);
+    return space->nr_free >= space->reserved + pages + (urgent ? 0 : URGENT_PAGES);
+}
+
 /* Looks once around the file for a run of least pages. */
 static bool look(struct rmt_space *space, uint64_t want, uint64_t least, struct rmt_span *out)
 {
@@ -298,8 +304,13 @@ void rmt_space_untake(struct rmt_space *space, uint64_t addr, uint64_t len)
 
 void rmt_space_mark(struct rmt_space *space, struct rmt_space_mark *out)
 {
-    size_t count = space->taken.count;
-    *out = (struct rmt_space_mark){count, count ? space->taken.items[count - 1].len : 0};
+    size_t taken = space->taken.count, freed = space->freed.count;
+    *out = (struct rmt_space_mark){
+        .taken = taken,
+        .freed = freed,
+        .last_taken = taken ? space->taken.items[taken - 1].len : 0,
+        .last_freed = freed ? space->freed.items[freed - 1].len : 0,
+    };
 }
 
 static void give_back(struct rmt_space *space, uint64_t addr, uint64_t len)
@@ -308,17 +319,68 @@ static void give_back(struct rmt_space *space, uint64_t addr, uint64_t len)
     space->nr_free += len;
 }
 
+static void take_back(struct rmt_space *space, uint64_t addr, uint64_t len)
+{
+    set(space, addr, len, true);
+    space->nr_free -= len;
+}
+
 void rmt_space_rollback(struct rmt_space *space, const struct rmt_space_mark *mark)
 {
     rmt_lock_scope(&space->lock);
-    for (size_t i = mark->count; i < space->taken.count; i++)
+    for (size_t i = mark->taken; i < space->taken.count; i++)
         give_back(space, space->taken.items[i].addr, space->taken.items[i].len);
-    space->taken.count = mark->count;
-    if (mark->count) {
-        struct rmt_span *last = &space->taken.items[mark->count - 1];
-        give_back(space, last->addr + mark->last, last->len - mark->last);
-        last->len = mark->last;
+    space->taken.count = mark->taken;
+    if (mark->taken) {
+        struct rmt_span *last = &space->taken.items[mark->taken - 1];
+        give_back(space, last->addr + mark->last_taken, last->len - mark->last_taken);
+        last->len = mark->last_taken;
     }
+    for (size_t i = mark->freed; i < space->freed.count; i++)
+        take_back(space, space->freed.items[i].addr, space->freed.items[i].len);
+    space->freed.count = mark->freed;
+    if (mark->freed) {
+        struct rmt_span *last = &space->freed.items[mark->freed - 1];
+        take_back(space, last->addr + mark->last_freed, last->len - mark->last_freed);
+        last->len = mark->last_freed;
+    }
+}
+
+/* All runs of free pages, by address. */
+static int list_free_locked(const struct rmt_space *space, uint64_t birth, struct rmt_runs *out)
+{
+    for (uint64_t addr = 0, end; addr < space->nr_pages; addr = end) {
+        addr = find(space, addr, space->nr_pages, false);
+        end = find(space, addr, space->nr_pages, true);
+        if (addr < end && !rmt_runs_push(out, addr, end - addr, birth))
+            return rmt_fail(-ENOMEM, "the space map");
+    }
+    return 0;
+}
+
+int rmt_space_spare(struct rmt_space *space, uint64_t keep, uint64_t birth, struct rmt_runs *out)
+{
+    rmt_lock_scope(&space->lock);
+    struct rmt_runs all = {0};
+    uint64_t kept = space->reserved + URGENT_PAGES + keep;
+    uint64_t budget = space->nr_free - rmt_min(space->nr_free, kept);
+    int rc = cover(space, 0);
+    if (rc == 0)
+        rc = list_free_locked(space, birth, &all);
+    for (size_t i = all.count; i-- > 0 && budget && rc == 0;) {
+        uint64_t len = rmt_min(all.items[i].len, budget);
+        uint64_t addr = all.items[i].addr + all.items[i].len - len;
+        rc = note(&space->taken.items, &space->taken.count, &space->taken.capacity, addr, len);
+        if (rc == 0 && !rmt_runs_push(out, addr, len, birth))
+            rc = rmt_fail(-ENOMEM, "the space map");
+        if (rc == 0)
+            set(space, addr, len, true);
+        space->nr_free -= rc == 0 ? len : 0;
+        budget -= len;
+    }
+    rmt_vec_fini(&all);
+    space->least = 1; /* this commit takes what is left, and does not grow the file for it */
+    return rc;
 }
 
 int rmt_space_free(struct rmt_space *space, uint64_t addr, uint64_t len)
@@ -346,10 +408,8 @@ void rmt_space_undo(struct rmt_space *space)
     rmt_lock_scope(&space->lock);
     for (size_t i = 0; i < space->taken.count; i++)
         give_back(space, space->taken.items[i].addr, space->taken.items[i].len);
-    for (size_t i = 0; i < space->freed.count; i++) {
-        set(space, space->freed.items[i].addr, space->freed.items[i].len, true);
-        space->nr_free -= space->freed.items[i].len;
-    }
+    for (size_t i = 0; i < space->freed.count; i++)
+        take_back(space, space->freed.items[i].addr, space->freed.items[i].len);
     space->taken.count = space->freed.count = 0;
 }
 

@@ -74,13 +74,15 @@ void rmt_space_undo(struct rmt_space *space);
  * may use what is kept so that deleting works on a full disk. */
 int rmt_space_reserve(struct rmt_space *space, uint64_t pages, bool urgent);
 void rmt_space_release(struct rmt_space *space, uint64_t pages);
+/* True if so many can be promised as it is. */
+bool rmt_space_has(struct rmt_space *space, uint64_t pages, bool urgent);
 
 /* A run of free pages, want at most, one at least. -ENOSPC */
 int rmt_space_take(struct rmt_space *space, uint64_t want, struct rmt_span *out);
-/* What was taken so far by the commit under way, to give back all that was taken since. */
+/* What was taken and freed so far by the commit under way, to undo what comes after it. */
 struct rmt_space_mark {
-    size_t count;
-    uint64_t last; /* pages of the last span */
+    size_t taken, freed;             /* spans */
+    uint64_t last_taken, last_freed; /* pages of the last ones */
 };
 void rmt_space_mark(struct rmt_space *space, struct rmt_space_mark *out);
 void rmt_space_rollback(struct rmt_space *space, const struct rmt_space_mark *mark);
@@ -88,6 +90,9 @@ void rmt_space_rollback(struct rmt_space *space, const struct rmt_space_mark *ma
 void rmt_space_untake(struct rmt_space *space, uint64_t addr, uint64_t len);
 /* Pages leave limbo. RAMET_ECORRUPT if they are free already. */
 int rmt_space_free(struct rmt_space *space, uint64_t addr, uint64_t len);
+/* Takes free pages, from the end of the file on, as long as keep pages stay free beside what is
+ * promised. out: with that birth. */
+int rmt_space_spare(struct rmt_space *space, uint64_t keep, uint64_t birth, struct rmt_runs *out);
 /* True if the page is free. */
 bool rmt_space_is_free(struct rmt_space *space, uint64_t addr);
 /* Pages of the file, and how many of them are free, as of one moment. */

@@ -16,8 +16,9 @@
 #include "store/versions.h"
 #include "store/walk.h"
 
-enum what { NOTHING, LIVE, BOOK, LIMBO, UNSWEPT };
-static const char *const what_names[] = {"nothing", "data", "a record", "in limbo", "dropped"};
+enum what { NOTHING, LIVE, BOOK, LIMBO, UNSWEPT, HOLE };
+static const char *const what_names[] = {"nothing",  "data",    "a record",
+                                         "in limbo", "dropped", "given back"};
 
 struct checked_version {
     struct rmt_version v;
@@ -518,7 +519,7 @@ static int check_branches(struct check *k)
 
 /* ---- what waits, and what is free ------------------------------------------------------------ */
 
-static int mark_limbo(void *ctx, struct rmt_run run)
+static int mark_listed(void *ctx, struct rmt_run run)
 {
     struct dead_check *d = ctx;
     d->pages += run.len;
@@ -538,7 +539,23 @@ static int check_limbo(struct check *k)
     while ((rc = rmt_scan_next(&scan)) > 0) {
         if (scan.key.size != 16 || rmt_get_be64(scan.key.data) > k->state.id)
             problem(k, "limbo has a list that cannot be");
-        rc = check_list(k, &scan, mark_limbo, &d);
+        rc = check_list(k, &scan, mark_listed, &d);
+        if (rc < 0)
+            return rc;
+    }
+    return rc;
+}
+
+static int check_holes(struct check *k)
+{
+    struct rmt_key prefix = {.bytes = {'H'}, .size = 1};
+    rmt_auto(rmt_scan_fini) struct rmt_scan scan;
+    rmt_scan_init(&scan, k->pages, &k->catalog, &prefix);
+    struct dead_check d = {.k = k};
+    k->marking = HOLE;
+    int rc;
+    while ((rc = rmt_scan_next(&scan)) > 0) {
+        rc = check_list(k, &scan, mark_listed, &d);
         if (rc < 0)
             return rc;
     }
@@ -585,7 +602,7 @@ static int check_book(struct check *k, struct rmt_space *space)
 
 static void check_space(struct check *k, struct rmt_space *space)
 {
-    uint64_t found[UNSWEPT + 1] = {0};
+    uint64_t found[HOLE + 1] = {0};
     for (uint64_t i = k->pages->first; i < k->nr; i++) {
         bool is_free = rmt_space_is_free(space, i);
         found[k->what[i]]++;
@@ -598,9 +615,9 @@ static void check_space(struct check *k, struct rmt_space *space)
                     i);
     }
     const struct rmt_state *s = &k->state;
-    const uint64_t said[UNSWEPT + 1] = {s->free_pages, s->data_pages, s->book_pages, s->limbo_pages,
-                                        s->unswept_pages};
-    for (int i = 0; i <= UNSWEPT; i++) {
+    const uint64_t said[HOLE + 1] = {s->free_pages,  s->data_pages,    s->book_pages,
+                                     s->limbo_pages, s->unswept_pages, s->hole_pages};
+    for (int i = 0; i <= HOLE; i++) {
         if (found[i] != said[i])
             problem(k, "%" PRIu64 " pages are %s, and the slot says %" PRIu64, found[i],
                     what_names[i], said[i]);
@@ -629,6 +646,8 @@ static int check_with(struct check *k, struct rmt_space *space)
         rc = check_sweeps(k);
     if (rc == 0)
         rc = check_limbo(k);
+    if (rc == 0)
+        rc = check_holes(k);
     if (rc == 0 && !k->unreadable)
         check_space(k, space);
     return rc;

@@ -36,6 +36,7 @@ void rmt_state_load(struct rmt_state *state, const struct rmt_disk_slot *slot)
         .book_pages = rmt_get64(slot->book_pages),
         .limbo_pages = rmt_get64(slot->limbo_pages),
         .free_pages = rmt_get64(slot->free_pages),
+        .hole_pages = rmt_get64(slot->hole_pages),
         .branches = rmt_get64(slot->branches),
         .snapshots = rmt_get64(slot->snapshots),
         .time_us = (int64_t)rmt_get64(slot->time_us),
@@ -60,6 +61,7 @@ void rmt_state_save(const struct ramet_store *store, const struct rmt_state *sta
         .book_pages = rmt_put64(state->book_pages),
         .limbo_pages = rmt_put64(state->limbo_pages),
         .free_pages = rmt_put64(state->free_pages),
+        .hole_pages = rmt_put64(state->hole_pages),
         .branches = rmt_put64(state->branches),
         .snapshots = rmt_put64(state->snapshots),
         .time_us = rmt_put64((uint64_t)state->time_us),
@@ -155,13 +157,13 @@ static void give_mutex(struct ramet_store *store)
     rmt_log_say(&notes);
 }
 
-static void give_lock(struct ramet_store *store)
+void rmt_store_unlock(struct ramet_store *store)
 {
     unlock_byte(store);
     give_mutex(store);
 }
 
-static int take_lock(struct ramet_store *store)
+int rmt_store_lock(struct ramet_store *store)
 {
     rmt_lock_take(&store->commit_lock);
     while (store->group || store->flying) /* they hold the byte lock, and what is to be looked at */
@@ -170,7 +172,7 @@ static int take_lock(struct ramet_store *store)
     if (rc == 0)
         rc = rmt_store_writable(store);
     if (rc < 0)
-        give_lock(store);
+        rmt_store_unlock(store);
     return rc;
 }
 
@@ -181,8 +183,10 @@ static int next_id(struct ramet_store *store, uint64_t *out)
     uint64_t id = atomic_load(&store->shared.bytes->last_id) + 1;
     id += (uint32_t)id == 0; /* its low half means "none" where pages are remembered */
     if (id > RMT_ID_MAX - RMT_CEILING_STEP)
-        return rmt_fail(-EOVERFLOW, "store '%s' has used up all commit ids: copy it into a new one",
-                        store->io->path);
+        return rmt_fail(
+            -EOVERFLOW,
+            "store '%s' has used up all commit ids: dump it, and load that into a new one",
+            store->io->path);
     atomic_store(&store->shared.bytes->last_id, id);
     *out = id;
     return 0;
@@ -211,7 +215,7 @@ static int renew(struct ramet_store *store, struct rmt_state *state)
 
 int rmt_store_renew(struct ramet_store *store)
 {
-    int rc = take_lock(store);
+    int rc = rmt_store_lock(store);
     if (rc < 0)
         return rc;
     struct rmt_disk_slot slot;
@@ -219,7 +223,7 @@ int rmt_store_renew(struct ramet_store *store)
     (void)rmt_shared_newest(&store->shared, &slot);
     rmt_state_load(&state, &slot);
     rc = renew(store, &state);
-    give_lock(store);
+    rmt_store_unlock(store);
     return rc;
 }
 
@@ -259,7 +263,7 @@ int rmt_commit_prepare(struct ramet_store *store)
 {
     if (store->space.loaded)
         return rmt_store_writable(store);
-    int rc = take_lock(store);
+    int rc = rmt_store_lock(store);
     if (rc < 0)
         return rc;
     if (!store->space.loaded) {
@@ -269,7 +273,7 @@ int rmt_commit_prepare(struct ramet_store *store)
         rmt_state_load(&state, &slot);
         rc = load_space(store, &state, publication);
     }
-    give_lock(store);
+    rmt_store_unlock(store);
     return rc;
 }
 
@@ -383,14 +387,14 @@ static int balance(struct rmt_commit *c)
     struct rmt_state *s = &c->state;
     rmt_space_count(&store->space, &s->pages, &s->free_pages);
     uint64_t sum = store->pages.first + s->data_pages + s->unswept_pages + s->book_pages +
-                   s->limbo_pages + s->free_pages;
+                   s->limbo_pages + s->free_pages + s->hole_pages;
     if (sum != s->pages)
         return rmt_fail(RAMET_ECORRUPT,
                         "store '%s': %" PRIu64 " pages of data, %" PRIu64 " unswept, %" PRIu64
-                        " of records, %" PRIu64 " in limbo and %" PRIu64
-                        " free do not make %" PRIu64,
+                        " of records, %" PRIu64 " in limbo, %" PRIu64 " free and %" PRIu64
+                        " given back do not make %" PRIu64,
                         store->io->path, s->data_pages, s->unswept_pages, s->book_pages,
-                        s->limbo_pages, s->free_pages, s->pages);
+                        s->limbo_pages, s->free_pages, s->hole_pages, s->pages);
     return 0;
 }
 
@@ -628,6 +632,11 @@ int rmt_commit(struct ramet_store *store, rmt_apply_fn apply, void *ctx, bool fl
     return rc;
 }
 
+int rmt_commit_flush(struct rmt_commit *c)
+{
+    return c->store->io->durable ? flush(c->store) : 0;
+}
+
 /* ---- flushing later, making room ------------------------------------------------------------- */
 
 int rmt_store_sync(struct ramet_store *store)
@@ -635,7 +644,7 @@ int rmt_store_sync(struct ramet_store *store)
     if (!store->io->durable)
         return 0;
     struct rmt_disk_slot slot;
-    int rc = take_lock(store);
+    int rc = rmt_store_lock(store);
     if (rc < 0)
         return rc;
     (void)rmt_shared_newest(&store->shared, &slot);
@@ -644,7 +653,7 @@ int rmt_store_sync(struct ramet_store *store)
         if (rc == 0)
             now_durable(store, &slot);
     }
-    give_lock(store);
+    rmt_store_unlock(store);
     return rc;
 }
 
@@ -655,21 +664,23 @@ static int nothing(struct rmt_commit *c, void *ctx)
     return 0;
 }
 
-/* An empty commit, durable: what waits in limbo comes nearer to being free. */
-static int turn(struct ramet_store *store)
+int rmt_store_turn(struct ramet_store *store)
 {
     return rmt_commit(store, nothing, NULL, true);
 }
 
 int rmt_store_reserve(struct ramet_store *store, uint64_t pages, bool urgent)
 {
-    int rc = rmt_space_reserve(&store->space, pages, urgent);
+    int rc = rmt_space_has(&store->space, pages, urgent) ? 0 : rmt_holes_fill(store, pages);
+    if (rc < 0 && rc != -ENOSPC && rc != -EDQUOT) /* on a full disk there may be other room */
+        return rc;
+    rc = rmt_space_reserve(&store->space, pages, urgent);
     for (int i = 0; rc == -ENOSPC && i < 3; i++) {
         struct rmt_disk_slot slot;
         (void)rmt_shared_newest(&store->shared, &slot);
         if (rmt_get64(slot.limbo_pages) + rmt_get64(slot.unswept_pages) < pages)
             return rmt_space_reserve(&store->space, pages, urgent); /* for its message */
-        int turned = turn(store);
+        int turned = rmt_store_turn(store);
         if (turned < 0)
             return turned;
         rc = rmt_space_reserve(&store->space, pages, urgent);

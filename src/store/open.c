@@ -281,6 +281,7 @@ int ramet_stat(struct ramet_store *store, struct ramet_stat *out)
         .book_bytes = s.book_pages << shift,
         .limbo_bytes = s.limbo_pages << shift,
         .free_bytes = s.free_pages << shift,
+        .hole_bytes = s.hole_pages << shift,
         .last_id = s.id,
         .durable_id = store->io->durable ? bytes->durable_id : 0,
         .branches = s.branches,

@@ -20,7 +20,7 @@
 struct rmt_state {
     uint64_t id, durable, ceiling, pages, number;
     struct rmt_ref catalog, log;
-    uint64_t data_pages, unswept_pages, book_pages, limbo_pages, free_pages;
+    uint64_t data_pages, unswept_pages, book_pages, limbo_pages, free_pages, hole_pages;
     uint64_t branches, snapshots;
     int64_t time_us;
     uint32_t flags;
@@ -127,6 +127,14 @@ int rmt_commit_prepare(struct ramet_store *store);
  * the flush failed, the store is poisoned.
  */
 int rmt_commit(struct ramet_store *store, rmt_apply_fn apply, void *ctx, bool flush);
+/* Flushes what was written so far, within a commit. */
+int rmt_commit_flush(struct rmt_commit *c);
+/* An empty commit, durable: what waits in limbo comes nearer to being free. */
+int rmt_store_turn(struct ramet_store *store);
+/* The commit lock, for those who commit nothing: nobody else does until it is given back. On
+ * failure it is not held. */
+int rmt_store_lock(struct ramet_store *store);
+void rmt_store_unlock(struct ramet_store *store);
 /* Publishes the newest version once more, durable, over the slot that opening fell back past: else
  * that commit, which was said to be lost, could be found whole when the file has grown. */
 int rmt_store_renew(struct ramet_store *store);
@@ -146,6 +154,13 @@ static inline uint64_t rmt_commit_number(struct rmt_commit *c)
 }
 /* Pages that no version reaches any more. */
 int rmt_commit_limbo(struct rmt_commit *c, uint64_t addr, uint64_t len, uint64_t birth);
+
+/* ---- giving space back: compact.c -------------------------------------------------------------
+ */
+
+/* Holes become free pages again, pages at least if there are so many. -ENOSPC and kin if the
+ * filesystem has no blocks for any. */
+int rmt_holes_fill(struct ramet_store *store, uint64_t pages);
 
 /* ---- recovery: recover.c --------------------------------------------------------------------- */
 
@@ -169,6 +184,14 @@ static inline uint64_t rmt_seal_off(uint32_t index)
 {
     return rmt_slot_off(!index) + RMT_SECTOR_SIZE; /* in the block that may be written */
 }
+
+/* ---- copying: copy.c --------------------------------------------------------------------------
+ */
+
+/* Makes a copy of what a reader sees now, durable, in an empty file. io: taken, also on failure.
+ * out: the new store. */
+int rmt_store_copy(struct ramet_store *from, struct rmt_io *io, ramet_progress_fn progress,
+                   void *ctx, struct ramet_store **out);
 
 /* ---- the flusher of RAMET_LAZY: flusher.c ---------------------------------------------------- */
 

@@ -150,7 +150,9 @@ static int reserve(void *ctx, uint64_t pages)
     want -= txn->reserved;
     if (!txn->urgent)
         want += RESERVE_PAGES;
-    int rc = rmt_store_reserve(txn->store, want, txn->urgent);
+    /* Within the transaction's own commit there is no other that could make room. */
+    int rc = txn->committing ? rmt_space_reserve(&txn->store->space, want, txn->urgent)
+                             : rmt_store_reserve(txn->store, want, txn->urgent);
     if (rc == 0)
         txn->reserved += want;
     return rc;
@@ -362,6 +364,7 @@ static int commit(struct ramet_txn *txn, const struct ramet_keep *keep, uint64_t
     if (keep && !rmt_known_size(keep, struct ramet_keep))
         return rmt_fail(-EINVAL, "ramet_commit: keep->size is not set");
     struct publishing p = {txn, changed, keep, 0};
+    txn->committing = true;
     rc = rmt_commit(txn->store, publish, &p, rmt_store_flushes(txn->store));
     if (rc == 0)
         *out_id = p.id;

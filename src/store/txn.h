@@ -66,6 +66,7 @@ struct ramet_txn {
     struct rmt_page_pool pool;
     uint64_t reserved; /* pages promised by the space map */
     bool urgent; /* the operation under way gives back space: it may use what is kept for that */
+    bool committing; /* its commit is under way, and holds the commit lock */
     RMT_VEC(struct rmt_savepoint) savepoints;
 
     char ref[2 * RAMET_NAME_MAX + 2];

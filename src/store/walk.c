@@ -109,10 +109,15 @@ void rmt_walk_path(const struct rmt_walk *walk, rmt_le16 *path, uint32_t *out_de
     *out_depth = walk->depth;
 }
 
-static int on_run(void *ctx, struct rmt_run run)
+static int on_run(void *ctx, const struct rmt_disk_run *disk, uint32_t level)
 {
     struct rmt_walk *walk = ctx;
-    return run.birth > walk->horizon ? walk->fn(walk->ctx, run, NULL) : 0;
+    struct rmt_run run = rmt_run_of(disk);
+    if (run.birth <= walk->horizon)
+        return 0;
+    walk->ref = rmt_ref_load(&disk->ref);
+    walk->level = level;
+    return walk->fn(walk->ctx, run, NULL);
 }
 
 /* Data first, then the page that refers to it. */
@@ -130,6 +135,8 @@ static int leave(struct rmt_walk *walk, const struct rmt_walk_step *step)
         }
     }
     struct rmt_run run = {step->ref.addr, 1, step->ref.birth};
+    walk->ref = step->ref;
+    walk->maps = step->maps;
     return walk->fn(walk->ctx, run, step->node);
 }
 

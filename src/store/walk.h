@@ -35,6 +35,10 @@ struct rmt_walk {
         struct rmt_ref ref); /* set after init; may be NULL: a page at or before the horizon */
     struct rmt_walk_step steps[RMT_SWEEP_DEPTH_MAX];
     uint32_t depth;
+    /* of what fn is being handed */
+    struct rmt_ref ref;
+    uint32_t level; /* of a run: 0: data; else of lists of runs */
+    bool maps;      /* a page of the tree of maps */
 };
 
 /* root: not none. maps: it is the tree of a version, whose values are maps. */

@@ -139,10 +139,10 @@ static void forge(struct fake *fake)
 
 static uint64_t sink;
 
-static int sink_run(void *ctx, struct rmt_run run)
+static int sink_run(void *ctx, const struct rmt_disk_run *run, uint32_t level)
 {
     (void)ctx;
-    sink += run.len;
+    sink += rmt_get32(run->pages) + level;
     return 0;
 }
 

@@ -140,12 +140,21 @@ int rmt_value_slice(struct rmt_pages *pages, const struct rmt_value *value, stru
 /* Copies up to len bytes from off on, and returns how many. Verifies only the runs it touches. */
 int64_t rmt_value_read(struct rmt_pages *pages, const struct rmt_value *value, uint64_t off,
                        void *buf, size_t len);
+/* A run of pages of a value: of its data at level 0, else of lists of runs of level - 1. */
+typedef int (*rmt_value_run_fn)(void *ctx, const struct rmt_disk_run *run, uint32_t level);
 /* Calls fn for every run of pages the value has in the file, lists of runs included. For an extents
  * value that is not private. A list is read before its own run is handed over; verify: also
  * verifies the data. fn's nonzero answer stops and is returned. */
-typedef int (*rmt_run_fn)(void *ctx, struct rmt_run run);
 int rmt_value_runs(struct rmt_pages *pages, const struct rmt_value *value, bool verify,
-                   rmt_run_fn fn, void *ctx);
+                   rmt_value_run_fn fn, void *ctx);
+/* Pages side by side, wherever they were found. */
+typedef int (*rmt_run_fn)(void *ctx, struct rmt_run run);
+static inline struct rmt_run rmt_run_of(const struct rmt_disk_run *disk)
+{
+    struct rmt_ref ref = rmt_ref_load(&disk->ref);
+    struct rmt_run run = {ref.addr, rmt_get32(disk->pages), ref.birth};
+    return run;
+}
 
 /* ---- cursors --------------------------------------------------------------------------------- */
 

@@ -54,7 +54,7 @@ struct rmt_private *rmt_extents_value(const struct rmt_value *value)
  * it lists. */
 struct walk {
     struct rmt_pages *pages;
-    int (*fn)(void *ctx, const struct rmt_disk_run *run, uint32_t level);
+    rmt_value_run_fn fn;
     void *ctx;
     uint64_t pages_max; /* of data still to come */
     uint64_t *seen;     /* pages of data so far, of other values too */
@@ -133,8 +133,7 @@ static int walk_run(struct walk *walk, const struct rmt_disk_run *run, uint32_t 
 
 /* Over all runs of a record of the file. */
 static int walk_record(struct rmt_pages *pages, const struct rmt_disk_extents *extents,
-                       uint64_t *seen, int (*fn)(void *, const struct rmt_disk_run *, uint32_t),
-                       void *ctx)
+                       uint64_t *seen, rmt_value_run_fn fn, void *ctx)
 {
     struct walk walk = {
         .seen = seen,
@@ -153,17 +152,10 @@ static int walk_record(struct rmt_pages *pages, const struct rmt_disk_extents *e
     return 0;
 }
 
-static struct rmt_run run_of(const struct rmt_disk_run *disk)
-{
-    struct rmt_ref ref = rmt_ref_load(&disk->ref);
-    struct rmt_run run = {ref.addr, rmt_get32(disk->pages), ref.birth};
-    return run;
-}
-
 static int gone_fn(void *ctx, const struct rmt_disk_run *run, uint32_t level)
 {
     (void)level;
-    return rmt_edit_gone_grow(ctx, run_of(run));
+    return rmt_edit_gone_grow(ctx, rmt_run_of(run));
 }
 
 int rmt_value_gone(struct rmt_edit *edit, const struct rmt_value *value, uint64_t *seen)
@@ -173,7 +165,7 @@ int rmt_value_gone(struct rmt_edit *edit, const struct rmt_value *value, uint64_
 
 struct runs_call {
     struct rmt_pages *pages;
-    rmt_run_fn fn;
+    rmt_value_run_fn fn;
     void *ctx;
     bool verify;
 };
@@ -187,11 +179,11 @@ static int runs_fn(void *ctx, const struct rmt_disk_run *run, uint32_t level)
         if (rc < 0)
             return rc;
     }
-    return call->fn(call->ctx, run_of(run));
+    return call->fn(call->ctx, run, level);
 }
 
 int rmt_value_runs(struct rmt_pages *pages, const struct rmt_value *value, bool verify,
-                   rmt_run_fn fn, void *ctx)
+                   rmt_value_run_fn fn, void *ctx)
 {
     struct runs_call call = {pages, fn, ctx, verify};
     if (!value->extents || rmt_extents_value(value))
@@ -224,7 +216,7 @@ struct copy {
 static int copy_fn(void *ctx, const struct rmt_disk_run *run, uint32_t level)
 {
     struct copy *copy = ctx;
-    struct rmt_run pages = run_of(run);
+    struct rmt_run pages = rmt_run_of(run);
     uint64_t from = copy->at, to = from + (pages.len << copy->pages->page_shift);
     if (level > 0)
         return 0;

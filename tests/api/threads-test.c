@@ -329,8 +329,8 @@ static void look(struct worker *w, struct ramet_store *store, uint64_t *last_id)
     struct ramet_stat s = {.size = sizeof(s)};
     uint64_t count = 0;
     must(ramet_stat(store, &s));
-    if (s.file_bytes !=
-        s.meta_bytes + s.data_bytes + s.unswept_bytes + s.book_bytes + s.limbo_bytes + s.free_bytes)
+    if (s.file_bytes != s.meta_bytes + s.data_bytes + s.unswept_bytes + s.book_bytes +
+                            s.limbo_bytes + s.free_bytes + s.hole_bytes)
         fatal("what a store consists of does not add up");
     if (s.last_id < *last_id || s.poisoned || s.lost_id)
         fatal("the newest commit is %" PRIu64 " after %" PRIu64, s.last_id, *last_id);

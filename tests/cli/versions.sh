@@ -113,7 +113,7 @@ free_after=$(jq '.free_bytes + .limbo_bytes' out)
 claim 'what stat says adds up to the length of the file'
 run ramet stat big --json
 [ "$(jq '.file_bytes == .meta_bytes + .data_bytes + .unswept_bytes + .book_bytes + .limbo_bytes
-    + .free_bytes' out)" = true ] || fail 'it does not' out
+    + .free_bytes + .hole_bytes' out)" = true ] || fail 'it does not' out
 [ "$(jq .file_bytes out)" = "$(stat -c %s big)" ] || fail 'it is not the length' out
 
 claim 'what a branch shares and owns is exact: nothing at first, then the pages it changed'

@@ -161,6 +161,20 @@ static int watched_grow(struct rmt_io *io, uint64_t size)
     return inner->ops->grow(inner, size);
 }
 
+static int watched_punch(struct rmt_io *io, uint64_t off, uint64_t len)
+{
+    struct rmt_io *inner = watched_of(io)->inner;
+    before_operation(watched_of(io));
+    return inner->ops->punch(inner, off, len);
+}
+
+static int watched_fill(struct rmt_io *io, uint64_t off, uint64_t len)
+{
+    struct rmt_io *inner = watched_of(io)->inner;
+    before_operation(watched_of(io));
+    return inner->ops->fill(inner, off, len);
+}
+
 static int watched_map(struct rmt_io *io, uint64_t reserve, const uint8_t **out)
 {
     struct rmt_io *inner = watched_of(io)->inner;
@@ -222,6 +236,8 @@ static const struct rmt_io_ops watched_ops = {
     .sync = watched_sync,
     .size = watched_size,
     .grow = watched_grow,
+    .punch = watched_punch,
+    .fill = watched_fill,
     .map = watched_map,
     .drop_cache = watched_drop_cache,
     .shared = watched_shared,

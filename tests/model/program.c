@@ -60,7 +60,9 @@ static const uint8_t weights[PROFILES][OP_KINDS] = {
                   [OP_SYNC] = 1,
                   [OP_CHECK] = 2,
                   [OP_VERIFY] = 1,
-                  [OP_REOPEN] = 1},
+                  [OP_REOPEN] = 1,
+                  [OP_COPY] = 1,
+                  [OP_COMPACT] = 2},
     [BIG_TREES] = {[OP_BEGIN_WRITE] = 14,
                    [OP_BEGIN_READ] = 4,
                    [OP_REFRESH] = 3,
@@ -89,7 +91,8 @@ static const uint8_t weights[PROFILES][OP_KINDS] = {
                    [OP_RECLAIM] = 1,
                    [OP_CHECK] = 1,
                    [OP_VERIFY] = 1,
-                   [OP_REOPEN] = 1},
+                   [OP_REOPEN] = 1,
+                   [OP_COMPACT] = 2},
     [MANY_VERSIONS] = {[OP_BEGIN_WRITE] = 20,
                        [OP_BEGIN_READ] = 6,
                        [OP_REFRESH] = 4,
@@ -114,7 +117,9 @@ static const uint8_t weights[PROFILES][OP_KINDS] = {
                        [OP_SYNC] = 2,
                        [OP_CHECK] = 3,
                        [OP_VERIFY] = 3,
-                       [OP_REOPEN] = 2},
+                       [OP_REOPEN] = 2,
+                       [OP_COPY] = 3,
+                       [OP_COMPACT] = 3},
     [MOVING] = {[OP_BEGIN_WRITE] = 10,
                 [OP_BEGIN_READ] = 4,
                 [OP_REFRESH] = 3,
@@ -150,7 +155,9 @@ static const uint8_t weights[PROFILES][OP_KINDS] = {
                        [OP_SNAPSHOT_CREATE] = 10,
                        [OP_SNAPSHOT_DELETE] = 8,
                        [OP_RECLAIM] = 3,
-                       [OP_SYNC] = 4},
+                       [OP_SYNC] = 4,
+                       [OP_COPY] = 2,
+                       [OP_COMPACT] = 3},
 };
 
 void config_choose(struct config *config, uint64_t seed)
@@ -1519,7 +1526,7 @@ static bool do_stat(struct run *run)
     struct ramet_stat st = {.size = sizeof(st)};
     TRY(ramet_stat(run->store, &st), 0);
     uint64_t sum = st.meta_bytes + st.data_bytes + st.unswept_bytes + st.book_bytes +
-                   st.limbo_bytes + st.free_bytes,
+                   st.limbo_bytes + st.free_bytes + st.hole_bytes,
              readers = 0;
     DEMAND(sum == st.file_bytes, "stat: parts of %" PRIu64 " bytes in a file of %" PRIu64, sum,
            st.file_bytes);
@@ -1600,6 +1607,71 @@ static bool do_reopen(struct run *run, const struct op *op)
     return run_open(run) && run_verify(run);
 }
 
+static bool do_compact(struct run *run)
+{
+    TRY(ramet_compact(run->store, NULL, NULL), 0);
+    (void)pthread_mutex_lock(&run->lock);
+    forget_history_locked(run); /* its commits were flushed */
+    (void)pthread_mutex_unlock(&run->lock);
+    return true;
+}
+
+/* The copy is what the store is, and shares as much. */
+static bool judge_copy(struct run *run, struct ramet_store *copy)
+{
+    char why[1000] = "";
+    struct problems p = {0};
+    struct ramet_stat from = {.size = sizeof(from)}, to = {.size = sizeof(to)};
+    int rc = ramet_check(copy, 0, report, NULL, &p);
+    DEMAND(rc == 0, "check of a copy: %d, %u problems: %s", rc, p.count, p.first);
+    DEMAND(run_matches(copy, &run->model, false, why, sizeof(why)) == 1,
+           "a copy is not what it was made from: %s", why);
+    TRY(ramet_stat(run->store, &from), 0);
+    TRY(ramet_stat(copy, &to), 0);
+    DEMAND(from.data_bytes == to.data_bytes && to.unswept_bytes == 0 &&
+               memcmp(from.store_id, to.store_id, 16) != 0,
+           "a copy has %" PRIu64 " bytes of data instead of %" PRIu64, to.data_bytes,
+           from.data_bytes);
+    return true;
+}
+
+/* What it says of who owns a page holds when versions go, too. */
+static bool use_copy(struct run *run, struct ramet_store *copy)
+{
+    struct problems p = {0};
+    for (size_t i = 0; i < run->model.branches.count; i++) {
+        TRY(ramet_branch_delete(copy, run->model.branches.items[i].name), 0);
+        int rc = ramet_check(copy, 0, report, NULL, &p);
+        DEMAND(rc == 0, "check of a copy that was used: %d: %s", rc, p.first);
+    }
+    TRY(ramet_reclaim(copy, 0, NULL), 0);
+    struct ramet_stat st = {.size = sizeof(st)};
+    TRY(ramet_stat(copy, &st), 0);
+    DEMAND(st.data_bytes == 0 && st.unswept_bytes == 0, "an empty copy has %" PRIu64 " bytes",
+           st.data_bytes + st.unswept_bytes);
+    return true;
+}
+
+static bool do_copy(struct run *run, const struct op *op)
+{
+    rmt_auto(rmt_sim_free) struct rmt_sim *disk = rmt_sim_new(op->a, UINT64_MAX);
+    struct ramet_options options = {.size = sizeof(options), .flags = RAMET_MUST_EXIST};
+    struct ramet_store *copy = NULL;
+    struct rmt_io *io;
+    rmt_assert(disk && rmt_sim_open(disk, 0, &io) == 0);
+    TRY(rmt_store_copy(run->store, io, NULL, NULL, &copy), 0);
+    if (op->b % 2) { /* all of it was on disk */
+        ramet_close(copy);
+        rmt_sim_cut_at(disk, UINT64_MAX, (enum rmt_sim_fate)(op->c % RMT_SIM_FATES));
+        rmt_sim_boot(disk);
+        rmt_assert(rmt_sim_open(disk, 0, &io) == 0);
+        TRY(rmt_store_open_io(io, &options, &copy), 0);
+    }
+    bool good = judge_copy(run, copy) && (op->d % 2 || use_copy(run, copy));
+    ramet_close(copy);
+    return good && (rmt_sim_violations(disk) == 0 || run_fail(run, "a copy broke the contract"));
+}
+
 bool run_open(struct run *run)
 {
     struct ramet_options options = {
@@ -1661,6 +1733,8 @@ static bool dispatch(struct run *run, const struct op *op)
     case OP_CHECK: return run_check(run);
     case OP_VERIFY: return run_verify(run);
     case OP_REOPEN: return do_reopen(run, op);
+    case OP_COPY: return do_copy(run, op);
+    case OP_COMPACT: return do_compact(run);
     case OP_KINDS: break;
     }
     return run_fail(run, "no such operation");
