@@ -37,10 +37,12 @@ static bool parse_groups(const char *list, struct options *o)
     return found;
 }
 
-static void parse_peers(const char *list, struct options *o)
+static bool parse_peers(const char *list, struct options *o)
 {
-    for (size_t p = RAMET + 1; p < PEERS; p++)
-        o->peers[p] = peers[p] && named(list, peers[p]->name);
+    bool found = false;
+    for (size_t p = RAMET + 1; p < DISK; p++)
+        found |= o->peers[p] = peers[p] && named(list, peers[p]->name);
+    return found;
 }
 
 static bool parse(int argc, char **argv, struct options *o)
@@ -56,13 +58,15 @@ static bool parse(int argc, char **argv, struct options *o)
             o->dir = value + 1;
         else if (strncmp(a, "--gb=", 5) == 0)
             o->gb = n;
-        else if (strncmp(a, "--peers=", 8) == 0)
-            parse_peers(value + 1, o);
         else if (strcmp(a, "--json") == 0)
             o->json = true;
         else if (strcmp(a, "--large") == 0)
             o->groups[GROUP_LARGE] = true;
-        else if (strncmp(a, "--only=", 7) != 0 || !parse_groups(value + 1, o))
+        else if (strncmp(a, "--peers=", 8) == 0 && parse_peers(value + 1, o))
+            continue;
+        else if (strncmp(a, "--only=", 7) == 0 && parse_groups(value + 1, o))
+            continue;
+        else
             return false;
     }
     return true;

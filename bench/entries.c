@@ -87,8 +87,8 @@ static void paths_free(void)
     paths_nr = 0;
 }
 
-/* Where there are too few files they come again, as in a copy: with a number, which no file that
- * was found has behind a //. */
+/* Where there are too few files they come again, with a number behind two slashes: no file that was
+ * found has those in its name. */
 static size_t path_make(uint64_t i, uint8_t *out)
 {
     char *text = (char *)out;

@@ -117,7 +117,7 @@ static void print_aim(const struct row *row, const struct aim *aim)
     if (aim->against >= 0)
         printf(" of %s", aim->against == DISK  ? "the disk"
                          : peers[aim->against] ? peers[aim->against]->name
-                                               : "a peer that is not here");
+                                               : "a peer that is not there");
     printf(": %s", !known ? "?" : met ? "met" : "NOT MET");
 }
 
@@ -125,6 +125,16 @@ static bool any(const struct row *row)
 {
     for (size_t p = 0; p < PEERS; p++) {
         if (has(row, p))
+            return true;
+    }
+    return false;
+}
+
+/* Does the peer take part in the group? */
+static bool takes_part(enum group group, size_t p)
+{
+    for (size_t i = 0; i < rows_nr; i++) {
+        if (rows[i].group == group && has(&rows[i], p))
             return true;
     }
     return false;
@@ -155,6 +165,8 @@ static void print_row(const struct row *row)
     double x;
     printf("%-*s", NAME_WIDTH, row->name);
     for (size_t p = 0; p < PEERS; p++) {
+        if (!takes_part(row->group, p))
+            continue;
         (void)snprintf(cell, sizeof(cell), "-");
         if (has(row, p))
             print_amount(cell, sizeof(cell), value(row, p), row->field);
@@ -172,7 +184,8 @@ static void print_row(const struct row *row)
         cell[0] = '\0';
         if (has_ratio(row, p, &x))
             (void)snprintf(cell, sizeof(cell), "%.2fx", x);
-        printf("%*s", CELL_WIDTH, cell);
+        if (takes_part(row->group, p))
+            printf("%*s", CELL_WIDTH, cell);
     }
     for (size_t i = 0; i < 2; i++)
         print_aim(row, &row->aims[i]);
@@ -182,8 +195,10 @@ static void print_row(const struct row *row)
 void report_group(enum group group)
 {
     printf("\n%s: %s\n%-*s", group_names[group], group_texts[group], NAME_WIDTH, "");
-    for (size_t p = 0; p < PEERS; p++)
-        printf("%*s", CELL_WIDTH, peers[p] ? peers[p]->name : "");
+    for (size_t p = 0; p < PEERS; p++) {
+        if (takes_part(group, p))
+            printf("%*s", CELL_WIDTH, peers[p]->name);
+    }
     printf("\n");
     for (size_t i = 0; i < rows_nr; i++) {
         if (rows[i].group == group && any(&rows[i]))

@@ -41,7 +41,7 @@ static const char *key_of(const struct entries *e, uint32_t i)
 
 static const char *version(void)
 {
-    return ROCKSDB_VERSION; /* the C interface does not tell */
+    return ROCKSDB_VERSION; /* meson.build has it */
 }
 
 static rocksdb_options_t *options_new(struct peer *peer, uint64_t cache_bytes)
