@@ -3,9 +3,10 @@
  * bench.h - ramet and its peers, measured in one run, turn by turn.
  *
  * Every peer works in a process of its own (worker.c), so that what its background threads do is
- * on its own account, and waits there until it is told what to do. A row is one task. In each round
- * every peer does the task in turn, with the same keys, values and batches; who begins changes from
- * round to round. Reported are medians over the rounds, and medians of the ratios within a round.
+ * on its own account, and waits there until it is told what to do. In each round every peer does
+ * the task in turn, with the same keys, values and batches; who begins changes from round to round.
+ * What came out is a *sample*: a result for each peer and round. A *row* shows one figure of a
+ * sample: medians over the rounds, and medians of the ratios within a round.
  */
 #ifndef BENCH_H
 #define BENCH_H
@@ -21,7 +22,15 @@
 
 /* ---- what is stored: entries.c --------------------------------------------------------------- */
 
-enum keys { KEYS_RANDOM, KEYS_KINDS };
+enum keys {
+    KEYS_RANDOM,   /* 16 random bytes */
+    KEYS_PREFIX8,  /* 8 bytes that all share, and 8 random ones */
+    KEYS_PREFIX40, /* 40 bytes that all share, and 16 random ones */
+    KEYS_PATHS,    /* of the files of this machine */
+    KEYS_INTEGERS, /* 0, 1, 2, ... as 8 bytes, big-endian */
+    KEYS_LENGTHS,  /* 8 to 64 random bytes */
+    KEYS_KINDS
+};
 
 struct entries {
     size_t count;
@@ -63,6 +72,13 @@ static inline uint64_t touch(const void *data, size_t size)
 /* ---- peers ----------------------------------------------------------------------------------- */
 
 struct peer;
+struct session; /* what one thread has of a peer */
+
+struct setup {
+    uint64_t bytes_max;   /* how large the store may get, for who must know */
+    uint64_t cache_bytes; /* for who has a cache of its own: all entries fit */
+    bool durable;         /* commits are flushed */
+};
 
 /* A piece of a load: entries of order[count], batch to a commit. */
 struct load {
@@ -73,48 +89,70 @@ struct load {
     bool append; /* they come in the order of keys, into an empty store */
 };
 
+typedef uint64_t (*lookup_fn)(struct session *s, const struct entries *e, const uint32_t *order,
+                              size_t count);
+
 /* Whatever fails ends the program. A function that is NULL: the peer cannot do that. */
 struct peer_ops {
     const char *name;
     const char *(*version)(void);
-    /* The store of that name, made if it is not there. durable: commits are flushed. bytes_max: how
-     * large it may get, for who must know. */
-    struct peer *(*open)(const char *path, uint64_t bytes_max, bool durable);
+    /* The store of that name, made if it is not there. */
+    struct peer *(*open)(const char *path, const struct setup *setup);
     void (*close)(struct peer *peer);
-    void (*load)(struct peer *peer, const struct load *load);
-    /* One read transaction, in which the next four work. */
-    void (*read_begin)(struct peer *peer);
-    void (*read_end)(struct peer *peer);
-    uint64_t (*get)(struct peer *peer, const struct entries *e, const uint32_t *order,
-                    size_t count);
-    /* The same, MANY keys at once. */
-    uint64_t (*get_many)(struct peer *peer, const struct entries *e, const uint32_t *order,
-                         size_t count);
-    uint64_t (*scan)(struct peer *peer, size_t *out_count);
-    /* From each key of order[count] on, RANGE_LEN entries, or fewer where the store ends. */
-    uint64_t (*range)(struct peer *peer, const struct entries *e, const uint32_t *order,
-                      size_t count);
+    /* Does now, or waits for, what was put off. NULL: nothing is. */
+    void (*settle)(struct peer *peer);
+    /* line: sessions of different lines write side by side, where a peer can do that. */
+    struct session *(*session_open)(struct peer *peer, unsigned line);
+    void (*session_close)(struct session *s);
+    void (*load)(struct session *s, const struct load *load);
+    /* One read transaction, in which the others work. */
+    void (*read_begin)(struct session *s);
+    void (*read_end)(struct session *s);
+    lookup_fn get;
+    lookup_fn get_many;  /* MANY keys at once */
+    lookup_fn get_fresh; /* each after asking for the newest version */
+    lookup_fn range;     /* from each key on RANGE_LEN entries, or fewer where the store ends */
+    uint64_t (*scan)(struct session *s, size_t *out_count);
 };
 
-extern const struct peer_ops peer_ramet, peer_lmdb, peer_disk;
+enum { RAMET, LMDB, ROCKSDB, SQLITE, WIREDTIGER, DISK, PEERS };
 
-/* ---- tasks: worker.c ------------------------------------------------------------------------- */
+extern const struct peer_ops peer_ramet, peer_lmdb, peer_rocksdb, peer_sqlite, peer_wiredtiger,
+    peer_disk;
+/* NULL: was not there when this was built. */
+extern const struct peer_ops *const peers[PEERS];
+
+/* ---- tasks: tasks.c, threads.c; the processes that do them: worker.c ---------------------------
+ */
 
 enum task {
     TASK_OPEN,         /* a store, empty the first time */
     TASK_OPEN_DURABLE, /* the same one, commits are flushed */
+    TASK_OPEN_GET,     /* the same as TASK_OPEN, and one get: timed together */
     TASK_CLOSE,
     TASK_REMOVE, /* what was closed */
     TASK_LOAD_SORTED,
     TASK_LOAD_RANDOM,
-    TASK_OVERWRITE,
-    TASK_COMMIT, /* overwrites, one to a commit */
+    TASK_LOAD_AT_ONCE,   /* count entries, random order, in one transaction */
+    TASK_OVERWRITE,      /* count of them */
+    TASK_OVERWRITE_HELD, /* the same, while one reader holds what was there before */
+    TASK_COMMIT,         /* overwrites, one to a commit, by several threads */
     TASK_GET,
     TASK_GET_MANY,
+    TASK_GET_FRESH,
+    TASK_READ,        /* gets, by several threads */
+    TASK_READ_BESIDE, /* the same, in one version, beside a busy writer */
     TASK_SCAN,
     TASK_RANGE,
     TASK_SIZE, /* of the store's files */
     TASK_QUIT
+};
+
+struct order {
+    enum task task;
+    uint32_t round;
+    size_t count;            /* of entries, of commits; 0: all */
+    unsigned threads, lines; /* TASK_COMMIT, TASK_READ */
 };
 
 struct result {
@@ -122,36 +160,166 @@ struct result {
     double median_ns;       /* wall; TASK_COMMIT */
     double flushes;         /* of an operation */
     uint64_t check;         /* what was read, the same for all peers */
-    uint64_t bytes;         /* TASK_SIZE */
+    uint64_t bytes;         /* TASK_SIZE: apparent; TASK_LOAD_AT_ONCE: memory */
+    uint64_t disk_bytes;    /* TASK_SIZE: blocks */
+    uint64_t pages;         /* branches: pages of data copied, or given back */
 };
-
-struct worker;
 
 struct plan {
     const char *dir; /* where stores lie */
     const struct entries *entries;
-    size_t overwrites, commits, ranges;
+    size_t gets, ranges;
 };
+
+/* What a worker's process knows. */
+struct state {
+    const struct peer_ops *ops;
+    const struct plan *plan;
+    struct peer *peer;
+    struct session *session; /* of the thread that does the tasks */
+    char path[4096];
+};
+
+/* False: the peer cannot. */
+bool task_perform(struct state *s, const struct order *order, struct result *r);
+void task_commits(struct state *s, const struct order *order, struct result *r);
+void task_reads(struct state *s, const struct order *order, struct result *r);
+
+struct worker;
 
 /* Starts a process. It lives until TASK_QUIT. */
 struct worker *worker_start(const struct peer_ops *ops, const struct plan *plan);
-/* False: the peer cannot do it. */
-bool worker_do(struct worker *worker, enum task task, uint32_t round, struct result *out);
+bool worker_do(struct worker *worker, const struct order *order, struct result *out);
 void worker_quit(struct worker *worker);
+/* As a crash of the process does it: what it had open stays as it is. */
+void worker_kill(struct worker *worker);
+/* Runs fn in a process that ends with it. */
+void worker_once(void (*fn)(const void *arg, struct result *out), const void *arg, size_t results,
+                 struct result *out);
 
-/* ---- branches: of ramet alone ---------------------------------------------------------------- */
+/* ---- branches: of ramet alone: branches.c ------------------------------------------------------
+ */
 
+#define DROPS 3
+static const size_t drop_pages[DROPS] = {16, 256, 4096};
+
+/* Fills a store with about arg->bytes, and measures there: first the making of a branch, then the
+ * dropping of branches that own so many pages (if the store has as many). */
 struct branching {
-    double cpu_ns, wall_ns; /* medians, of one creation */
-    uint64_t copied_pages;  /* by all creations together, as ramet_stat() has it */
-    uint64_t flushes;       /* in all creations together */
-    uint64_t store_bytes;   /* of data when the branches were made */
+    const char *path;
+    uint64_t bytes;
+};
+void branches_measure(const void *branching, struct result *out); /* 1 + DROPS of them */
+
+/* Overwrites on a branch nobody shares, then on a fresh one of it. */
+struct sharing {
+    const char *path;
+    const struct entries *entries;
+    uint32_t round;
+};
+void branches_overwrite(const void *sharing, struct result *out); /* 2 of them */
+
+/* ---- samples and rows: rows.c ------------------------------------------------------------------
+ */
+
+enum sample {
+    NO_SAMPLE,
+    SORTED_LOAD,
+    SORTED_SCAN,
+    RANDOM_LOAD,
+    RANDOM_SIZE,
+    RANDOM_SCAN,
+    RANGE,
+    OVERWRITE,
+    GET, /* + enum keys */
+    GET_MANY = GET + KEYS_KINDS,
+    GET_LARGE,
+    READ_1,
+    READ_2,
+    READ_BESIDE,
+    GET_FRESH,
+    COMMIT_1,
+    COMMIT_2,
+    COMMIT_16_16, /* threads, branches */
+    COMMIT_16_1,
+    OPEN_CLEAN,
+    OPEN_KILLED,
+    OPEN_LARGE,
+    SIZE_BEFORE,
+    SIZE_HELD,
+    MEMORY_PART,
+    MEMORY,
+    MEMORY_LARGE_PART,
+    MEMORY_LARGE,
+    BRANCH_SMALL, /* and DROPS more, by pages */
+    BRANCH_BIG = BRANCH_SMALL + 1 + DROPS,
+    BRANCH_HUGE = BRANCH_BIG + 1 + DROPS,
+    OVERWRITE_ALONE = BRANCH_HUGE + 1 + DROPS,
+    OVERWRITE_SHARED,
+    SAMPLES
 };
 
-/* Fills a store with about size_bytes. */
-void branching_load(const char *path, uint64_t size_bytes);
-/* Makes count branches of it, each after a commit to the branch it comes from. Unflushed. */
-void branching_run(const char *path, size_t count, struct branching *out);
+enum group {
+    GROUP_LOAD,
+    GROUP_GET,
+    GROUP_READERS,
+    GROUP_COMMIT,
+    GROUP_OPEN,
+    GROUP_SPACE,
+    GROUP_BRANCH,
+    GROUP_LARGE,
+    GROUPS
+};
+
+struct taken {
+    size_t rounds;
+    bool has[PEERS];
+    struct result results[PEERS][ROUNDS_MAX];
+};
+
+extern struct taken samples[SAMPLES];
+
+enum field { CPU, WALL, MEDIAN, RATE, FLUSHES, BYTES, BLOCKS, PAGES };
+
+#define AGAINST_BASE (-1)    /* the same peer's row of sample `base` */
+#define AGAINST_NOTHING (-2) /* the value itself */
+
+/* What is hoped for of ramet's value, divided by another. */
+struct aim {
+    enum { AIM_NONE, AIM_AT_MOST, AIM_AT_LEAST } kind;
+    int against; /* a peer, or AGAINST_... */
+    double bound;
+};
+
+struct row {
+    enum group group;
+    enum sample sample;
+    enum field field;
+    const char *name;
+    enum sample base; /* ratios are to that, of the same peer; NO_SAMPLE: to the other peers */
+    struct aim aims[2];
+};
+
+extern const struct row rows[];
+extern const size_t rows_nr;
+extern const char *const group_names[GROUPS], *const group_texts[GROUPS];
+
+/* ---- the run: groups.c; what is printed: report.c -----------------------------------------------
+ */
+
+struct options {
+    size_t entries, rounds, gb;
+    const char *dir;
+    const char *folder; /* in it, of this run */
+    bool json;
+    bool groups[GROUPS];
+    bool peers[PEERS];
+};
+
+void group_run(enum group group, const struct options *o);
+void report_machine(const struct options *o);
+void report_group(enum group group);
+void report_json(const struct options *o);
 
 /* ---- measuring: measure.c -------------------------------------------------------------------- */
 
@@ -167,9 +335,15 @@ static inline struct stopwatch stopwatch_since(struct stopwatch begin)
     struct stopwatch took = {now.cpu_ns - begin.cpu_ns, now.wall_ns - begin.wall_ns};
     return took;
 }
+/* CPU time of the calling thread. */
+double thread_cpu_ns(void);
+void per_operation(struct result *r, struct stopwatch took, size_t count);
 
 /* Sorts the values. */
 double median(double *values, size_t count);
+
+/* Memory of this process that is no file's: /proc/self/status, RssAnon. */
+uint64_t memory_bytes(void);
 
 /* Flushes of this process so far, whoever asked for them: flushes.c. */
 uint64_t flushes_count(void);
@@ -181,8 +355,8 @@ void *allocate(size_t size);
  * SIGKILL. */
 const char *folder_make(const char *dir);
 void folder_remove(const char *path);
-/* Bytes on disk of all files whose path begins so. */
-uint64_t files_size(const char *path);
+/* Of a store's files: their lengths, and their blocks on disk. */
+void files_size(const char *path, uint64_t *out_bytes, uint64_t *out_disk_bytes);
 void files_remove(const char *path);
 
 #endif

@@ -16,36 +16,39 @@ struct peer {
     int fd;
 };
 
+struct session {
+    int fd;
+};
+
 static const char *version(void)
 {
     return "pwrite, fdatasync";
 }
 
-static void write_page(struct peer *peer, uint32_t n)
+static void write_page(int fd, uint32_t n)
 {
-    static uint8_t page[PAGE];
+    static _Thread_local uint8_t page[PAGE];
     page[0]++;
-    if (pwrite(peer->fd, page, PAGE, (off_t)(n % PAGES) * PAGE) != PAGE)
+    if (pwrite(fd, page, PAGE, (off_t)(n % PAGES) * PAGE) != PAGE)
         die("disk: %s", strerror(errno));
 }
 
-static void flush(struct peer *peer)
+static void flush(int fd)
 {
-    if (fdatasync(peer->fd) < 0)
+    if (fdatasync(fd) < 0)
         die("disk: %s", strerror(errno));
 }
 
-static struct peer *disk_open(const char *path, uint64_t bytes_max, bool durable)
+static struct peer *disk_open(const char *path, const struct setup *setup)
 {
     struct peer *peer = allocate(sizeof(*peer));
-    (void)bytes_max;
-    (void)durable;
+    (void)setup;
     peer->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
     if (peer->fd < 0)
         die("disk: %s: %s", path, strerror(errno));
     for (uint32_t n = 0; n < PAGES; n++)
-        write_page(peer, n);
-    flush(peer);
+        write_page(peer->fd, n);
+    flush(peer->fd);
     return peer;
 }
 
@@ -55,11 +58,24 @@ static void disk_close(struct peer *peer)
     free(peer);
 }
 
-static void disk_load(struct peer *peer, const struct load *load)
+static struct session *session_open(struct peer *peer, unsigned line)
+{
+    struct session *s = allocate(sizeof(*s));
+    (void)line;
+    s->fd = peer->fd;
+    return s;
+}
+
+static void session_close(struct session *s)
+{
+    free(s);
+}
+
+static void disk_load(struct session *s, const struct load *load)
 {
     for (size_t i = 0; i < load->count; i += load->batch) {
-        write_page(peer, load->order[i]);
-        flush(peer);
+        write_page(s->fd, load->order[i]);
+        flush(s->fd);
     }
 }
 
@@ -68,5 +84,7 @@ const struct peer_ops peer_disk = {
     .version = version,
     .open = disk_open,
     .close = disk_close,
+    .session_open = session_open,
+    .session_close = session_close,
     .load = disk_load,
 };

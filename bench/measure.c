@@ -27,6 +27,32 @@ struct stopwatch stopwatch_now(void)
     return now;
 }
 
+double thread_cpu_ns(void)
+{
+    return clock_ns(CLOCK_THREAD_CPUTIME_ID);
+}
+
+void per_operation(struct result *r, struct stopwatch took, size_t count)
+{
+    r->cpu_ns = took.cpu_ns / (double)count;
+    r->wall_ns = took.wall_ns / (double)count;
+}
+
+uint64_t memory_bytes(void)
+{
+    char line[256];
+    unsigned long long kib = 0;
+    FILE *f = fopen("/proc/self/status", "re");
+    if (!f)
+        die("/proc/self/status: %s", strerror(errno));
+    while (fgets(line, sizeof(line), f)) {
+        if (sscanf(line, "RssAnon: %llu", &kib) == 1)
+            break;
+    }
+    (void)fclose(f);
+    return (uint64_t)kib << 10;
+}
+
 static int compare(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;
@@ -105,31 +131,41 @@ const char *folder_make(const char *dir)
     return folder;
 }
 
-static uint64_t size_sum;
+static uint64_t size_sum, block_sum;
 
 static int add_size(const char *path, const struct stat *st, int flag, struct FTW *ftw)
 {
     (void)path;
     (void)ftw;
-    if (flag == FTW_F)
-        size_sum += (uint64_t)st->st_blocks * 512;
+    if (flag == FTW_F) {
+        size_sum += (uint64_t)st->st_size;
+        block_sum += (uint64_t)st->st_blocks * 512;
+    }
     return 0;
 }
 
-uint64_t files_size(const char *path)
+/* The store, then what peers put beside it: what holds data, what is shared memory. */
+static const char *const endings[] = {"", "-wal", "-shm", "-lock"};
+#define WITH_DATA 2
+
+static const char *beside(const char *path, size_t i)
 {
-    size_sum = 0;
-    (void)nftw(path, add_size, 16, FTW_PHYS);
-    return size_sum;
+    static char name[4200];
+    (void)snprintf(name, sizeof(name), "%s%s", path, endings[i]);
+    return name;
 }
 
-/* The store, and what peers put beside it. */
+void files_size(const char *path, uint64_t *out_bytes, uint64_t *out_disk_bytes)
+{
+    size_sum = block_sum = 0;
+    for (size_t i = 0; i < WITH_DATA; i++)
+        (void)nftw(beside(path, i), add_size, 16, FTW_PHYS);
+    *out_bytes = size_sum;
+    *out_disk_bytes = block_sum;
+}
+
 void files_remove(const char *path)
 {
-    static const char *const endings[] = {"", "-lock", "-wal", "-shm"};
-    char name[4200];
-    for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++) {
-        (void)snprintf(name, sizeof(name), "%s%s", path, endings[i]);
-        folder_remove(name);
-    }
+    for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++)
+        folder_remove(beside(path, i));
 }

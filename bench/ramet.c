@@ -1,14 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /* ramet.c - ramet as a peer: one map in one branch. */
+#include <errno.h>
 #include <ramet.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "bench.h"
 
 struct peer {
     struct ramet_store *store;
+};
+
+struct session {
+    struct ramet_store *store;
+    char branch[16];
     struct ramet_txn *txn; /* the read transaction */
     struct ramet_map *map; /* in it */
     struct ramet_cursor *cursor;
@@ -31,12 +36,11 @@ static struct ramet_slice key_of(const struct entries *e, uint32_t i)
     return slice(entry_key(e, i), entry_key_size(e, i));
 }
 
-static struct peer *ramet_peer_open(const char *path, uint64_t bytes_max, bool durable)
+static struct peer *ramet_peer_open(const char *path, const struct setup *setup)
 {
     struct ramet_options options = {.size = sizeof(options),
-                                    .durability = durable ? RAMET_FULL : RAMET_NONE};
+                                    .durability = setup->durable ? RAMET_FULL : RAMET_NONE};
     struct peer *peer = allocate(sizeof(*peer));
-    (void)bytes_max;
     must(ramet_open(path, &options, &peer->store));
     return peer;
 }
@@ -47,14 +51,33 @@ static void ramet_peer_close(struct peer *peer)
     free(peer);
 }
 
-static void ramet_load(struct peer *peer, const struct load *load)
+static struct session *ramet_session_open(struct peer *peer, unsigned line)
+{
+    struct session *s = allocate(sizeof(*s));
+    s->store = peer->store;
+    (void)snprintf(s->branch, sizeof(s->branch), "main");
+    if (line > 0) {
+        (void)snprintf(s->branch, sizeof(s->branch), "line%u", line);
+        int rc = ramet_branch_create(s->store, s->branch, NULL);
+        if (rc != -EEXIST)
+            must(rc);
+    }
+    return s;
+}
+
+static void ramet_session_close(struct session *s)
+{
+    free(s);
+}
+
+static void ramet_load(struct session *s, const struct load *load)
 {
     const struct entries *e = load->entries;
     unsigned flags = load->append ? RAMET_APPEND : 0;
     for (size_t at = 0; at < load->count;) {
         struct ramet_txn *txn;
         struct ramet_map *map;
-        must(ramet_begin(peer->store, NULL, RAMET_WRITE, &txn));
+        must(ramet_begin(s->store, s->branch, RAMET_WRITE, &txn));
         must(ramet_map_open(txn, "bench", RAMET_CREATE, &map));
         for (size_t n = 0; n < load->batch && at < load->count; n++, at++) {
             uint32_t i = load->order[at];
@@ -65,31 +88,31 @@ static void ramet_load(struct peer *peer, const struct load *load)
     }
 }
 
-static void ramet_read_begin(struct peer *peer)
+static void ramet_read_begin(struct session *s)
 {
-    must(ramet_begin(peer->store, NULL, RAMET_READ, &peer->txn));
-    must(ramet_map_open(peer->txn, "bench", 0, &peer->map));
-    must(ramet_cursor_open(peer->map, &peer->cursor));
+    must(ramet_begin(s->store, s->branch, RAMET_READ, &s->txn));
+    must(ramet_map_open(s->txn, "bench", 0, &s->map));
+    must(ramet_cursor_open(s->map, &s->cursor));
 }
 
-static void ramet_read_end(struct peer *peer)
+static void ramet_read_end(struct session *s)
 {
-    ramet_abort(peer->txn);
+    ramet_abort(s->txn);
 }
 
-static uint64_t ramet_gets(struct peer *peer, const struct entries *e, const uint32_t *order,
+static uint64_t ramet_gets(struct session *s, const struct entries *e, const uint32_t *order,
                            size_t count)
 {
     uint64_t sum = 0;
     for (size_t i = 0; i < count; i++) {
         struct ramet_slice value;
-        must(ramet_get(peer->map, key_of(e, order[i]), &value));
+        must(ramet_get(s->map, key_of(e, order[i]), &value));
         sum += touch(value.data, value.size);
     }
     return sum;
 }
 
-static uint64_t ramet_gets_many(struct peer *peer, const struct entries *e, const uint32_t *order,
+static uint64_t ramet_gets_many(struct session *s, const struct entries *e, const uint32_t *order,
                                 size_t count)
 {
     uint64_t sum = 0;
@@ -98,21 +121,34 @@ static uint64_t ramet_gets_many(struct peer *peer, const struct entries *e, cons
         size_t n = count - i < MANY ? count - i : MANY;
         for (size_t k = 0; k < n; k++)
             keys[k] = key_of(e, order[i + k]);
-        must(ramet_get_many(peer->map, n, keys, values));
+        must(ramet_get_many(s->map, n, keys, values));
         for (size_t k = 0; k < n; k++)
             sum += touch(values[k].data, values[k].size);
     }
     return sum;
 }
 
-static uint64_t ramet_scan(struct peer *peer, size_t *out_count)
+static uint64_t ramet_gets_fresh(struct session *s, const struct entries *e, const uint32_t *order,
+                                 size_t count)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct ramet_slice value;
+        must(ramet_refresh(s->txn));
+        must(ramet_get(s->map, key_of(e, order[i]), &value));
+        sum += touch(value.data, value.size);
+    }
+    return sum;
+}
+
+static uint64_t ramet_scan(struct session *s, size_t *out_count)
 {
     struct ramet_slice key, value;
     uint64_t sum = 0;
     size_t count = 0;
-    int rc = ramet_cursor_first(peer->cursor);
-    for (; rc == 0; rc = ramet_cursor_next(peer->cursor), count++) {
-        must(ramet_cursor_get(peer->cursor, &key, &value));
+    int rc = ramet_cursor_first(s->cursor);
+    for (; rc == 0; rc = ramet_cursor_next(s->cursor), count++) {
+        must(ramet_cursor_get(s->cursor, &key, &value));
         sum += touch(key.data, key.size) + touch(value.data, value.size);
     }
     if (rc != RAMET_ENOTFOUND)
@@ -121,18 +157,18 @@ static uint64_t ramet_scan(struct peer *peer, size_t *out_count)
     return sum;
 }
 
-static uint64_t ramet_range(struct peer *peer, const struct entries *e, const uint32_t *order,
+static uint64_t ramet_range(struct session *s, const struct entries *e, const uint32_t *order,
                             size_t count)
 {
     uint64_t sum = 0;
     for (size_t i = 0; i < count; i++) {
-        int rc = ramet_cursor_seek(peer->cursor, key_of(e, order[i]));
+        int rc = ramet_cursor_seek(s->cursor, key_of(e, order[i]));
         for (size_t n = 0; rc == 0 && n < RANGE_LEN; n++) {
             struct ramet_slice key, value;
-            must(ramet_cursor_get(peer->cursor, &key, &value));
+            must(ramet_cursor_get(s->cursor, &key, &value));
             sum += touch(key.data, key.size) + touch(value.data, value.size);
             if (n + 1 < RANGE_LEN)
-                rc = ramet_cursor_next(peer->cursor);
+                rc = ramet_cursor_next(s->cursor);
         }
         if (rc != RAMET_ENOTFOUND)
             must(rc);
@@ -145,96 +181,14 @@ const struct peer_ops peer_ramet = {
     .version = ramet_version,
     .open = ramet_peer_open,
     .close = ramet_peer_close,
+    .session_open = ramet_session_open,
+    .session_close = ramet_session_close,
     .load = ramet_load,
     .read_begin = ramet_read_begin,
     .read_end = ramet_read_end,
     .get = ramet_gets,
     .get_many = ramet_gets_many,
-    .scan = ramet_scan,
+    .get_fresh = ramet_gets_fresh,
     .range = ramet_range,
+    .scan = ramet_scan,
 };
-
-/* ---- branches -------------------------------------------------------------------------------- */
-
-#define BATCH 10000
-#define NUMBER_SIZE 16
-
-static struct ramet_store *open_unflushed(const char *path)
-{
-    struct ramet_options options = {.size = sizeof(options), .durability = RAMET_NONE};
-    struct ramet_store *store;
-    must(ramet_open(path, &options, &store));
-    return store;
-}
-
-/* Keys that ascend with n. */
-static void number_key(uint8_t key[NUMBER_SIZE], uint64_t n)
-{
-    memset(key, 0, NUMBER_SIZE);
-    for (int i = 0; i < 8; i++)
-        key[i] = (uint8_t)(n >> (56 - 8 * i));
-}
-
-static void put_numbers(struct ramet_store *store, uint64_t from, uint64_t to, unsigned flags)
-{
-    uint8_t key[NUMBER_SIZE], value[VALUE_SIZE] = {0};
-    struct ramet_txn *txn;
-    struct ramet_map *map;
-    must(ramet_begin(store, NULL, RAMET_WRITE, &txn));
-    must(ramet_map_open(txn, "bench", RAMET_CREATE, &map));
-    for (uint64_t n = from; n < to; n++) {
-        number_key(key, n);
-        value[0]++;
-        must(ramet_put(map, slice(key, NUMBER_SIZE), slice(value, VALUE_SIZE), flags));
-    }
-    must(ramet_commit(txn, NULL, NULL));
-}
-
-void branching_load(const char *path, uint64_t size_bytes)
-{
-    struct ramet_store *store = open_unflushed(path);
-    uint64_t count = size_bytes / (NUMBER_SIZE + VALUE_SIZE) + 1;
-    for (uint64_t n = 0; n < count; n += BATCH)
-        put_numbers(store, n, n + BATCH < count ? n + BATCH : count, RAMET_APPEND);
-    must(ramet_sync(store));
-    ramet_close(store);
-}
-
-static struct ramet_stat stat_of(struct ramet_store *store)
-{
-    struct ramet_stat stat = {.size = sizeof(stat)};
-    must(ramet_stat(store, &stat));
-    return stat;
-}
-
-void branching_run(const char *path, size_t count, struct branching *out)
-{
-    struct ramet_store *store = open_unflushed(path);
-    double *cpu = allocate(count * sizeof(*cpu)), *wall = allocate(count * sizeof(*wall));
-    char name[32];
-    memset(out, 0, sizeof(*out));
-    for (size_t i = 0; i < count; i++) {
-        put_numbers(store, i, i + 1, 0); /* so that there is a new head to branch from */
-        (void)snprintf(name, sizeof(name), "b%zu", i);
-        struct ramet_stat before = stat_of(store);
-        uint64_t flushes = flushes_count();
-        struct stopwatch begin = stopwatch_now();
-        must(ramet_branch_create(store, name, NULL));
-        struct stopwatch took = stopwatch_since(begin);
-        out->flushes += flushes_count() - flushes;
-        out->store_bytes = before.data_bytes;
-        out->copied_pages += (stat_of(store).data_bytes - before.data_bytes) / before.page_size;
-        cpu[i] = took.cpu_ns;
-        wall[i] = took.wall_ns;
-    }
-    for (size_t i = 0; i < count; i++) {
-        (void)snprintf(name, sizeof(name), "b%zu", i);
-        must(ramet_branch_delete(store, name));
-    }
-    out->cpu_ns = median(cpu, count);
-    out->wall_ns = median(wall, count);
-    free(cpu);
-    free(wall);
-    must(ramet_reclaim(store, 0, NULL));
-    ramet_close(store);
-}

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+/* rows.c - the rows of the tables: what each shows, and what is hoped for. */
+#include "bench.h"
+
+const struct peer_ops *const peers[PEERS] = {
+    [RAMET] = &peer_ramet,
+    [LMDB] = &peer_lmdb,
+#ifdef HAVE_ROCKSDB
+    [ROCKSDB] = &peer_rocksdb,
+#endif
+#ifdef HAVE_SQLITE
+    [SQLITE] = &peer_sqlite,
+#endif
+#ifdef HAVE_WIREDTIGER
+    [WIREDTIGER] = &peer_wiredtiger,
+#endif
+    [DISK] = &peer_disk,
+};
+
+struct taken samples[SAMPLES];
+
+const char *const group_names[GROUPS] = {
+    [GROUP_LOAD] = "load",       [GROUP_GET] = "get",     [GROUP_READERS] = "readers",
+    [GROUP_COMMIT] = "commit",   [GROUP_OPEN] = "open",   [GROUP_SPACE] = "space",
+    [GROUP_BRANCH] = "branches", [GROUP_LARGE] = "large",
+};
+
+const char *const group_texts[GROUPS] = {
+    [GROUP_LOAD] = "loads, not flushed, and scans; CPU time of an entry, of all threads",
+    [GROUP_GET] = "gets in one read transaction, warm, random order; CPU time of a get",
+    [GROUP_READERS] = "several readers, and a writer; CPU time of a get, of the reader alone",
+    [GROUP_COMMIT] = "durable commits of one overwrite; wall time",
+    [GROUP_OPEN] = "a fresh process opens a store and gets one entry; wall time",
+    [GROUP_SPACE] = "files and memory",
+    [GROUP_BRANCH] = "branches",
+    [GROUP_LARGE] = "ten million entries",
+};
+
+#define AT_MOST(what, n)                                     \
+    {                                                        \
+        .kind = AIM_AT_MOST, .against = (what), .bound = (n) \
+    }
+#define AT_LEAST(what, n)                                     \
+    {                                                         \
+        .kind = AIM_AT_LEAST, .against = (what), .bound = (n) \
+    }
+#define NO_AIM           \
+    {                    \
+        .kind = AIM_NONE \
+    }
+#define GET_ROW(kind, text, n)                 \
+    {                                          \
+        GROUP_GET, GET + (kind), CPU, text, 0, \
+        {                                      \
+            AT_MOST(LMDB, n)                   \
+        }                                      \
+    }
+
+const struct row rows[] = {
+    {GROUP_LOAD, SORTED_LOAD, CPU, "sorted load, 10,000 a commit", 0, {AT_MOST(LMDB, 0.9)}},
+    {GROUP_LOAD, SORTED_SCAN, CPU, "scan after it", 0, {AT_MOST(LMDB, 1)}},
+    {GROUP_LOAD, RANDOM_LOAD, CPU, "random load, 1,000 a commit", 0, {AT_MOST(LMDB, 0.5)}},
+    {GROUP_LOAD, RANDOM_LOAD, RATE, "entries a second of it", 0, {AT_LEAST(LMDB, 2)}},
+    {GROUP_LOAD, RANDOM_SIZE, BYTES, "file after it", 0, {AT_MOST(LMDB, 0.9)}},
+    {GROUP_LOAD, RANDOM_SIZE, BLOCKS, "its blocks on disk", 0, {AT_MOST(LMDB, 0.9)}},
+    {GROUP_LOAD, RANDOM_SCAN, CPU, "scan after it", 0, {AT_MOST(LMDB, 0.7)}},
+    {GROUP_LOAD, RANGE, CPU, "range of 100 after it", 0, {AT_MOST(LMDB, 0.8)}},
+    {GROUP_LOAD, OVERWRITE, CPU, "overwrites, 1,000 a commit", 0, {AT_MOST(LMDB, 0.5)}},
+    {GROUP_LOAD, OVERWRITE, RATE, "overwrites a second", 0, {AT_LEAST(LMDB, 2)}},
+
+    GET_ROW(KEYS_RANDOM, "16 random bytes", 0.6),
+    GET_ROW(KEYS_PREFIX8, "8 shared bytes, 8 random", 0.6),
+    GET_ROW(KEYS_PREFIX40, "40 shared bytes, 16 random", 0.6),
+    GET_ROW(KEYS_PATHS, "paths of files", 0.6),
+    GET_ROW(KEYS_INTEGERS, "integers, 8 bytes", 0.1),
+    GET_ROW(KEYS_LENGTHS, "8 to 64 random bytes", 0.6),
+    {GROUP_GET, GET_MANY, CPU, "16 random bytes, 16 at once", 0, {AT_MOST(LMDB, 0.25)}},
+
+    {GROUP_READERS, READ_1, CPU, "one reader alone", 0, {NO_AIM}},
+    {GROUP_READERS, READ_2, CPU, "two readers", READ_1, {AT_MOST(AGAINST_BASE, 1.05)}},
+    {GROUP_READERS,
+     READ_BESIDE,
+     CPU,
+     "one beside a busy writer",
+     READ_1,
+     {AT_MOST(AGAINST_BASE, 1.1)}},
+    {GROUP_READERS, GET_FRESH, CPU, "added by a refresh", 0, {AT_MOST(AGAINST_NOTHING, 20)}},
+
+    {GROUP_COMMIT, COMMIT_1, MEDIAN, "1 writer, median", 0, {AT_MOST(DISK, 1.3)}},
+    {GROUP_COMMIT,
+     COMMIT_1,
+     RATE,
+     "commits a second of it",
+     0,
+     {AT_LEAST(LMDB, 2.5), AT_LEAST(ROCKSDB, 1)}},
+    {GROUP_COMMIT, COMMIT_1, FLUSHES, "flushes a commit of it", 0, {AT_MOST(AGAINST_NOTHING, 1)}},
+    {GROUP_COMMIT, COMMIT_2, RATE, "2 writers, commits a second", 0, {NO_AIM}},
+    {GROUP_COMMIT, COMMIT_16_16, RATE, "16, a branch each (ramet)", 0, {AT_LEAST(LMDB, 6)}},
+    {GROUP_COMMIT, COMMIT_16_16, FLUSHES, "flushes a commit of it", 0, {NO_AIM}},
+    {GROUP_COMMIT, COMMIT_16_1, RATE, "16, one branch", 0, {AT_LEAST(LMDB, 4)}},
+    {GROUP_COMMIT, COMMIT_16_1, FLUSHES, "flushes a commit of it", 0, {NO_AIM}},
+
+    {GROUP_OPEN, OPEN_CLEAN, WALL, "cleanly closed", 0, {AT_MOST(AGAINST_NOTHING, 1e6)}},
+    {GROUP_OPEN, OPEN_KILLED, WALL, "its writer killed (-9)", 0, {AT_MOST(AGAINST_NOTHING, 50e6)}},
+
+    {GROUP_SPACE, SIZE_BEFORE, BLOCKS, "file after the random load", 0, {NO_AIM}},
+    {GROUP_SPACE,
+     SIZE_HELD,
+     BLOCKS,
+     "overwritten, one old reader",
+     SIZE_BEFORE,
+     {AT_MOST(AGAINST_BASE, 2.2)}},
+    {GROUP_SPACE, SIZE_HELD, CPU, "an overwrite of it", 0, {NO_AIM}},
+    {GROUP_SPACE, MEMORY_PART, BYTES, "memory, a quarter at once", 0, {NO_AIM}},
+    {GROUP_SPACE, MEMORY, BYTES, "memory, all at once", MEMORY_PART, {NO_AIM}},
+
+    {GROUP_BRANCH, BRANCH_SMALL, WALL, "new branch, 1 MB", 0, {AT_MOST(AGAINST_NOTHING, 20e3)}},
+    {GROUP_BRANCH,
+     BRANCH_SMALL,
+     PAGES,
+     "pages copied by 100 of them",
+     0,
+     {AT_MOST(AGAINST_NOTHING, 0)}},
+    {GROUP_BRANCH, BRANCH_BIG, WALL, "new branch, 1 GB", 0, {AT_MOST(AGAINST_NOTHING, 20e3)}},
+    {GROUP_BRANCH,
+     BRANCH_BIG,
+     PAGES,
+     "pages copied by 100 of them",
+     0,
+     {AT_MOST(AGAINST_NOTHING, 0)}},
+    {GROUP_BRANCH, BRANCH_BIG, FLUSHES, "flushes of one", 0, {AT_MOST(AGAINST_NOTHING, 0)}},
+    {GROUP_BRANCH, BRANCH_HUGE, WALL, "new branch, --gb", 0, {AT_MOST(AGAINST_NOTHING, 20e3)}},
+    {GROUP_BRANCH, BRANCH_SMALL + 1, CPU, "dropped page of 16, 1 MB", 0, {NO_AIM}},
+    {GROUP_BRANCH,
+     BRANCH_BIG + 1,
+     CPU,
+     "dropped page of 16, 1 GB",
+     BRANCH_SMALL + 1,
+     {AT_MOST(AGAINST_BASE, 1.5)}},
+    {GROUP_BRANCH,
+     BRANCH_BIG + 2,
+     CPU,
+     "dropped page of 256, 1 GB",
+     BRANCH_BIG + 1,
+     {AT_MOST(AGAINST_BASE, 1.1)}},
+    {GROUP_BRANCH,
+     BRANCH_BIG + 3,
+     CPU,
+     "dropped page of 4096, 1 GB",
+     BRANCH_BIG + 2,
+     {AT_MOST(AGAINST_BASE, 1.1)}},
+    {GROUP_BRANCH, OVERWRITE_ALONE, CPU, "overwrite, nobody shares", 0, {NO_AIM}},
+    {GROUP_BRANCH,
+     OVERWRITE_SHARED,
+     CPU,
+     "overwrite, fresh branch",
+     OVERWRITE_ALONE,
+     {AT_MOST(AGAINST_BASE, 1.3)}},
+
+    {GROUP_LARGE, GET_LARGE, CPU, "get, 16 random bytes", 0, {AT_MOST(LMDB, 0.7)}},
+    {GROUP_LARGE, OPEN_LARGE, WALL, "open and first get", 0, {AT_MOST(AGAINST_NOTHING, 1e6)}},
+    {GROUP_LARGE, MEMORY_LARGE_PART, BYTES, "memory, a quarter at once", 0, {NO_AIM}},
+    {GROUP_LARGE,
+     MEMORY_LARGE,
+     BYTES,
+     "memory, all at once",
+     MEMORY_LARGE_PART,
+     {AT_MOST(AGAINST_BASE, 1.5)}},
+};
+
+const size_t rows_nr = sizeof(rows) / sizeof(rows[0]);
