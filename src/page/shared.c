@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #define MAGIC 0x6b636f6c2d746d72ull /* "rmt-lock" */
-#define LAYOUT 1u
+#define LAYOUT 2u
 
 static bool is_known(const struct rmt_shared_bytes *bytes, const uint8_t boot_id[16],
                      const uint8_t store_id[16])

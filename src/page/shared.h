@@ -65,16 +65,16 @@ struct rmt_shared_bytes {
     uint8_t boot_id[16];
     uint8_t store_id[16];
     /* guarded by the commit lock */
-    _Atomic uint64_t last_id;    /* highest id given out */
-    uint64_t durable_ceiling;    /* ceiling of the newest durable slot */
-    _Atomic uint64_t durable_id; /* atomic: ramet_stat() reads it without the lock */
-    uint64_t slot_ids[2];        /* what the two slots on disk hold; 0: nothing */
-    uint32_t durable_index;      /* the slot that holds durable_id */
-    uint32_t new_epoch; /* ids may have been used that nobody knows of: see rmt_commit_begin() */
-    uint64_t lost_id;   /* opening fell back past this commit; 0: it did not */
-    struct rmt_disk_slot durable;  /* the newest durable slot */
-    _Atomic uint32_t poisoned;     /* a flush failed */
-    _Atomic uint32_t readers_high; /* no reader slot at or above it was ever claimed */
+    _Atomic uint64_t last_id;       /* highest id given out */
+    struct rmt_disk_slot slots[2];  /* what was written to the two on disk */
+    _Atomic uint64_t slot_ids[2];   /* their ids; 0: nothing. atomic: of ramet_stat() */
+    _Atomic uint32_t durable_index; /* the newest durable one: one store, so that whoever dies
+                                       has moved on or has not */
+    uint32_t new_epoch;             /* slots on disk may hold what was not published, or ids may
+                                       have been used that nobody knows of: see take_id() */
+    uint64_t lost_id;               /* opening fell back past this commit; 0: it did not */
+    _Atomic uint32_t poisoned;      /* a flush failed */
+    _Atomic uint32_t readers_high;  /* no reader slot at or above it was ever claimed */
     /* atomic: seq_cst, pairs with rmt_reader_enter() */
     _Alignas(64) _Atomic uint64_t published;               /* number of the newest publication */
     _Alignas(64) struct rmt_published ring[RMT_PUBLISHED]; /* number % RMT_PUBLISHED */
@@ -101,6 +101,11 @@ struct rmt_shared {
 int rmt_shared_open(struct rmt_shared *shared, struct rmt_io *io, const uint8_t store_id[16]);
 int rmt_shared_ready(struct rmt_shared *shared);
 void rmt_shared_close(struct rmt_shared *shared);
+
+static inline uint64_t rmt_shared_durable_id(const struct rmt_shared_bytes *bytes)
+{
+    return atomic_load(&bytes->slot_ids[atomic_load(&bytes->durable_index)]);
+}
 
 /* Makes slot the newest version for all. Commit lock held. */
 void rmt_shared_publish(struct rmt_shared *shared, const struct rmt_disk_slot *slot);

@@ -80,33 +80,43 @@ static int write_sector(struct ramet_store *store, const void *sector, uint64_t 
     return store->io->ops->write(store->io, &iov, 1, off);
 }
 
-/* Writes a state into the slot that does not hold the newest durable one. */
+/* Writes a state into the slot that does not hold the newest durable one. Until it is published
+ * (publish()), whoever comes next must not write over its pages: should all be killed, or the power
+ * fail, it could be found there and be taken for whole. */
 static int write_slot(struct ramet_store *store, const struct rmt_state *state,
                       struct rmt_disk_slot *out)
 {
     struct rmt_shared_bytes *bytes = store->shared.bytes;
     uint32_t index = !bytes->durable_index;
     rmt_state_save(store, state, out);
+    bytes->new_epoch = 1;
     int rc = write_sector(store, out, rmt_slot_off(index));
-    if (rc == 0)
+    if (rc == 0) {
+        bytes->slots[index] = *out;
         bytes->slot_ids[index] = state->id;
+    }
     return rc;
 }
 
-/* What slot says was flushed: it is in the slot that is not the durable one. */
-static void now_durable(struct ramet_store *store, const struct rmt_disk_slot *slot)
+/* What was written to the slot that is not the durable one was flushed. */
+static void now_durable(struct ramet_store *store)
 {
     struct rmt_shared_bytes *bytes = store->shared.bytes;
-    struct rmt_disk_seal seal = {.id = slot->id};
-    bytes->durable_index = !bytes->durable_index;
-    bytes->durable_id = rmt_get64(slot->id);
-    bytes->durable_ceiling = rmt_get64(slot->ceiling);
-    bytes->durable = *slot;
+    uint32_t index = !bytes->durable_index;
+    struct rmt_disk_seal seal = {.id = bytes->slots[index].id};
+    bytes->durable_index = index;
     memcpy(seal.magic, RMT_SEAL_MAGIC, sizeof(seal.magic));
     memcpy(seal.store_id, store->store_id, sizeof(seal.store_id));
     rmt_sector_seal(&seal);
     /* A hint: opening verifies without it. */
-    (void)write_sector(store, &seal, rmt_seal_off(bytes->durable_index));
+    (void)write_sector(store, &seal, rmt_seal_off(index));
+}
+
+/* The slots on disk lead to nothing that is newer. */
+static void publish(struct ramet_store *store, const struct rmt_disk_slot *slot)
+{
+    rmt_shared_publish(&store->shared, slot);
+    store->shared.bytes->new_epoch = 0;
 }
 
 /* Flushes; a flush that fails poisons writing everywhere, and reading goes on from the last durable
@@ -119,7 +129,7 @@ static int flush(struct ramet_store *store)
         return 0;
     atomic_store(&bytes->poisoned, 1);
     rmt_pages_forget(&store->pages);
-    rmt_shared_publish(&store->shared, &bytes->durable);
+    rmt_shared_publish(&store->shared, &bytes->slots[bytes->durable_index]);
     return rc;
 }
 
@@ -164,7 +174,7 @@ static int renew(struct ramet_store *store, struct rmt_state *state)
     int rc = next_id(store, &state->id);
     if (rc < 0)
         return rc;
-    state->durable = store->shared.bytes->durable_id;
+    state->durable = rmt_shared_durable_id(store->shared.bytes);
     state->ceiling = state->id + RMT_CEILING_STEP;
     state->flags = 0;
     rc = write_slot(store, state, &slot);
@@ -172,9 +182,8 @@ static int renew(struct ramet_store *store, struct rmt_state *state)
         rc = flush(store);
     if (rc < 0)
         return rc;
-    now_durable(store, &slot);
-    rmt_shared_publish(&store->shared, &slot);
-    store->shared.bytes->new_epoch = 0;
+    now_durable(store);
+    publish(store, &slot);
     return 0;
 }
 
@@ -187,18 +196,20 @@ int rmt_store_renew(struct ramet_store *store)
     struct rmt_state state;
     (void)rmt_shared_newest(&store->shared, &slot);
     rmt_state_load(&state, &slot);
-    rc = renew(store, &state);
+    if (store->shared.bytes->new_epoch)
+        rc = renew(store, &state);
     give_lock(store);
     return rc;
 }
 
 /* An id for a commit: above all that were used, not above the ceiling of the newest durable slot.
- */
+ * If a commit before was not published, by one who died in it or met an error, the version before
+ * it is durable under a new id before a page of it is used again. */
 static int take_id(struct ramet_store *store, struct rmt_state *state, uint64_t *out)
 {
     struct rmt_shared_bytes *bytes = store->shared.bytes;
-    if (store->io->durable &&
-        (bytes->new_epoch || atomic_load(&bytes->last_id) + 2 > bytes->durable_ceiling)) {
+    uint64_t ceiling = rmt_get64(bytes->slots[bytes->durable_index].ceiling);
+    if (store->io->durable && (bytes->new_epoch || atomic_load(&bytes->last_id) + 2 > ceiling)) {
         int rc = renew(store, state);
         if (rc < 0)
             return rc;
@@ -380,7 +391,7 @@ static int write_out(struct rmt_commit *c, bool *flushing, struct rmt_disk_slot 
         s->limbo_pages > s->pages / 4)
         *flushing = true;
     s->id = c->id;
-    s->durable = store->shared.bytes->durable_id;
+    s->durable = rmt_shared_durable_id(store->shared.bytes);
     s->ceiling = c->id + RMT_CEILING_STEP;
     s->flags = 0;
     if (*flushing && store->io->durable && large) {
@@ -414,8 +425,8 @@ int rmt_commit_end(struct rmt_commit *c, bool flushing)
     }
     rmt_space_done(&store->space);
     if (flushing && store->io->durable)
-        now_durable(store, &slot);
-    rmt_shared_publish(&store->shared, &slot);
+        now_durable(store);
+    publish(store, &slot);
     store->space_for = atomic_load(&store->shared.bytes->published);
     fini(c);
     give_lock(store);
@@ -430,16 +441,22 @@ int rmt_store_sync(struct ramet_store *store)
 {
     if (!store->io->durable)
         return 0;
+    int rc = take_lock(store);
+    if (rc < 0)
+        return rc;
+    const struct rmt_shared_bytes *bytes = store->shared.bytes;
     struct rmt_disk_slot slot;
-    rmt_lock_take(&store->commit_lock);
-    int rc = store->io->ops->lock(store->io, RMT_BYTE_COMMIT, RMT_IO_LOCK_EXCLUSIVE, true);
-    if (rc == 0 && atomic_load(&store->shared.bytes->poisoned))
-        rc = rmt_fail(RAMET_EPOISONED, "store '%s'", store->io->path);
+    struct rmt_state state;
     (void)rmt_shared_newest(&store->shared, &slot);
-    if (rc == 0 && rmt_get64(slot.id) != store->shared.bytes->durable_id) {
+    rmt_state_load(&state, &slot);
+    if (state.id == rmt_shared_durable_id(bytes)) {
+        rc = 0;
+    } else if (bytes->new_epoch) {
+        rc = renew(store, &state); /* its slot was overwritten by a commit that came to nothing */
+    } else {
         rc = flush(store);
         if (rc == 0)
-            now_durable(store, &slot);
+            now_durable(store);
     }
     give_lock(store);
     return rc;

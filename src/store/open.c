@@ -277,7 +277,7 @@ int ramet_stat(struct ramet_store *store, struct ramet_stat *out)
         .limbo_bytes = s.limbo_pages << shift,
         .free_bytes = s.free_pages << shift,
         .last_id = s.id,
-        .durable_id = store->io->durable ? bytes->durable_id : 0,
+        .durable_id = store->io->durable ? rmt_shared_durable_id(bytes) : 0,
         .branches = s.branches,
         .snapshots = s.snapshots,
         .lost_id = bytes->lost_id,

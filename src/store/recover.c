@@ -229,12 +229,12 @@ static void adopt(struct ramet_store *store, const struct meta *meta, uint32_t i
 {
     struct rmt_shared_bytes *bytes = store->shared.bytes;
     const struct rmt_disk_slot *slot = &meta->slots[index];
+    bool other = meta->valid[!index] && !lost;
     bytes->durable_index = index;
-    bytes->durable_id = rmt_get64(slot->id);
-    bytes->durable_ceiling = rmt_get64(slot->ceiling);
-    bytes->durable = *slot;
+    bytes->slots[index] = *slot;
     bytes->slot_ids[index] = rmt_get64(slot->id);
-    bytes->slot_ids[!index] = meta->valid[!index] && !lost ? rmt_get64(meta->slots[!index].id) : 0;
+    bytes->slots[!index] = meta->slots[!index];
+    bytes->slot_ids[!index] = other ? rmt_get64(meta->slots[!index].id) : 0;
     bytes->lost_id = lost;
     rmt_shared_publish(&store->shared, slot);
 }
