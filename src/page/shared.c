@@ -13,11 +13,16 @@ static bool is_known(const struct rmt_shared_bytes *bytes, const uint8_t boot_id
            memcmp(bytes->boot_id, boot_id, 16) == 0 && memcmp(bytes->store_id, store_id, 16) == 0;
 }
 
-static void release_readers(struct rmt_shared *shared, uint32_t process)
+static uint32_t index_of(uint64_t process)
+{
+    return (uint32_t)(process % RMT_PROCESSES);
+}
+
+static void release_readers(struct rmt_shared *shared)
 {
     uint32_t high = atomic_load(&shared->bytes->readers_high);
     for (uint32_t i = 0; i < high; i++) {
-        if (atomic_load(&shared->bytes->readers[i].owner) == process + 1)
+        if (atomic_load(&shared->bytes->readers[i].owner) == shared->process)
             rmt_reader_release(&shared->bytes->readers[i]);
     }
 }
@@ -26,7 +31,7 @@ static int claim_process(struct rmt_shared *shared)
 {
     struct rmt_shared_bytes *bytes = shared->bytes;
     for (uint32_t i = 0; i < RMT_PROCESSES; i++) {
-        if (atomic_load(&bytes->processes[i].used) &&
+        if (atomic_load(&bytes->processes[i].id) &&
             shared->io->ops->locked(shared->io, RMT_BYTE_PROCESS + i) == 1)
             continue;
         int rc =
@@ -35,10 +40,9 @@ static int claim_process(struct rmt_shared *shared)
             continue;
         if (rc < 0)
             return rc;
-        release_readers(shared, i); /* of a dead process that had this place before us */
-        bytes->processes[i].pid = (uint32_t)getpid();
-        atomic_store(&bytes->processes[i].used, 1);
-        shared->process = i;
+        shared->process = ++bytes->last_process * RMT_PROCESSES + i;
+        atomic_store(&bytes->processes[i].pid, (uint32_t)getpid());
+        atomic_store(&bytes->processes[i].id, shared->process);
         return 0;
     }
     return rmt_fail(-EBUSY, "store '%s' is open in %d processes: close some", shared->io->path,
@@ -104,8 +108,8 @@ void rmt_shared_close(struct rmt_shared *shared)
 {
     if (!shared->bytes)
         return;
-    release_readers(shared, shared->process);
-    atomic_store(&shared->bytes->processes[shared->process].used, 0);
+    release_readers(shared);
+    atomic_store(&shared->bytes->processes[index_of(shared->process)].id, 0);
 }
 
 void rmt_shared_publish(struct rmt_shared *shared, const struct rmt_disk_slot *slot)
@@ -145,7 +149,35 @@ uint64_t rmt_shared_newest(struct rmt_shared *shared, struct rmt_disk_slot *out)
 
 /* ---- readers --------------------------------------------------------------------------------- */
 
-int rmt_reader_claim(struct rmt_shared *shared, struct rmt_reader_slot **out)
+/* What was found out of processes, each asked about once. */
+struct asked {
+    uint64_t process[RMT_PROCESSES]; /* by index: who had that place; 0: not yet asked */
+    bool dead[RMT_PROCESSES];
+};
+
+/* True if the owner of a slot died. Then another may have its place, but never its id. */
+static bool is_dead(struct rmt_shared *shared, uint64_t owner, struct asked *asked)
+{
+    uint32_t i = index_of(owner);
+    if (owner == shared->process)
+        return false;
+    if (atomic_load(&shared->bytes->processes[i].id) != owner)
+        return true;
+    if (asked->process[i] != owner) {
+        asked->process[i] = owner; /* on an error: alive */
+        asked->dead[i] = shared->io->ops->locked(shared->io, RMT_BYTE_PROCESS + i) == 0;
+    }
+    return asked->dead[i];
+}
+
+/* Frees a slot of a dead process, unless somebody else was faster. What it says stays there until
+ * its next owner says something. */
+static void bury(struct rmt_reader_slot *slot, uint64_t owner)
+{
+    (void)atomic_compare_exchange_strong(&slot->owner, &owner, 0);
+}
+
+static bool claim(struct rmt_shared *shared, struct rmt_reader_slot **out)
 {
     static _Thread_local uint32_t hint;
     for (uint32_t i = 0; i < RMT_READERS; i++) {
@@ -153,16 +185,31 @@ int rmt_reader_claim(struct rmt_shared *shared, struct rmt_reader_slot **out)
         uint64_t free_owner = 0;
         if (atomic_load_explicit(&slot->owner, memory_order_relaxed) != 0)
             continue;
-        if (atomic_compare_exchange_strong(&slot->owner, &free_owner, shared->process + 1)) {
+        if (atomic_compare_exchange_strong(&slot->owner, &free_owner, shared->process)) {
             hint = (hint + i) % RMT_READERS;
             uint32_t high = atomic_load(&shared->bytes->readers_high);
             while (high <= hint &&
                    !atomic_compare_exchange_weak(&shared->bytes->readers_high, &high, hint + 1))
                 ;
             *out = slot;
-            return 0;
+            return true;
         }
     }
+    return false;
+}
+
+int rmt_reader_claim(struct rmt_shared *shared, struct rmt_reader_slot **out)
+{
+    if (rmt_likely(claim(shared, out)))
+        return 0;
+    struct asked asked = {.process = {0}};
+    for (uint32_t i = 0; i < RMT_READERS; i++) {
+        uint64_t owner = atomic_load(&shared->bytes->readers[i].owner);
+        if (owner && is_dead(shared, owner, &asked))
+            bury(&shared->bytes->readers[i], owner);
+    }
+    if (claim(shared, out))
+        return 0;
     return rmt_fail(-EBUSY, "store '%s' has %d readers: end some", shared->io->path, RMT_READERS);
 }
 
@@ -178,22 +225,9 @@ static int compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* True if the owner of a slot died. asked: one bit a process, so that each is asked about once. */
-static bool is_dead(struct rmt_shared *shared, uint64_t owner, int8_t *asked)
-{
-    uint32_t process = (uint32_t)(owner - 1);
-    if (process == shared->process || process >= RMT_PROCESSES)
-        return false;
-    if (asked[process] == 0) {
-        int rc = shared->io->ops->locked(shared->io, RMT_BYTE_PROCESS + process);
-        asked[process] = rc == 0 ? 1 : -1; /* on an error: alive */
-    }
-    return asked[process] == 1;
-}
-
 void rmt_readers_look(struct rmt_shared *shared, struct rmt_readers *out)
 {
-    int8_t asked[RMT_PROCESSES] = {0};
+    struct asked asked = {.process = {0}};
     out->count = 0;
     out->entering = UINT64_MAX;
     uint32_t high = atomic_load(&shared->bytes->readers_high);
@@ -203,8 +237,8 @@ void rmt_readers_look(struct rmt_shared *shared, struct rmt_readers *out)
         if (owner == 0)
             continue;
         uint64_t v = atomic_load(&slot->v);
-        if (is_dead(shared, owner, asked))
-            rmt_reader_release(slot);
+        if (is_dead(shared, owner, &asked))
+            bury(slot, owner);
         else if (v & RMT_ENTERING)
             out->entering = rmt_min(out->entering, v & ~RMT_ENTERING);
         else if (v)
@@ -231,16 +265,15 @@ bool rmt_readers_need(const struct rmt_readers *readers, uint64_t birth, uint64_
 int rmt_readers_list(struct rmt_shared *shared, const struct rmt_reader_slot *own,
                      rmt_readers_fn fn, void *ctx)
 {
-    int8_t asked[RMT_PROCESSES] = {0};
+    struct asked asked = {.process = {0}};
     uint32_t high = atomic_load(&shared->bytes->readers_high);
     for (uint32_t i = 0; i < high; i++) {
         struct rmt_reader_slot *slot = &shared->bytes->readers[i];
         uint64_t owner = atomic_load(&slot->owner), v = atomic_load(&slot->v);
-        if (slot == own || owner == 0 || owner > RMT_PROCESSES || v == 0 ||
-            is_dead(shared, owner, asked))
+        if (slot == own || owner == 0 || v == 0 || is_dead(shared, owner, &asked))
             continue;
-        int rc = fn(ctx, shared->bytes->processes[owner - 1].pid, v & ~RMT_ENTERING,
-                    atomic_load(&slot->since_ms));
+        int rc = fn(ctx, atomic_load(&shared->bytes->processes[index_of(owner)].pid),
+                    v & ~RMT_ENTERING, atomic_load(&slot->since_ms));
         if (rc != 0)
             return rc;
     }

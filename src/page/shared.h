@@ -42,15 +42,17 @@ enum {
 
 struct rmt_reader_slot {
     _Atomic uint64_t v;        /* 0: not reading; a version's id; or RMT_ENTERING | id */
-    _Atomic uint64_t owner;    /* 0: free; 1 + index of the process */
+    _Atomic uint64_t owner;    /* 0: free; id of the process */
     _Atomic uint64_t since_ms; /* io clock */
     uint64_t pad[5];           /* a cache line each */
 };
 static_assert(sizeof(struct rmt_reader_slot) == 64, "one cache line");
 
+/* The place of a process, which has the byte lock RMT_BYTE_PROCESS + its index. */
 struct rmt_process_slot {
-    _Atomic uint32_t used;
-    uint32_t pid; /* to tell a person */
+    _Atomic uint64_t id;  /* 0: free; else index + RMT_PROCESSES * a number never used twice */
+    _Atomic uint32_t pid; /* to tell a person */
+    uint32_t pad;
 };
 
 struct rmt_published {
@@ -73,6 +75,7 @@ struct rmt_shared_bytes {
     uint32_t new_epoch;             /* slots on disk may hold what was not published, or ids may
                                        have been used that nobody knows of: see take_id() */
     uint64_t lost_id;               /* opening fell back past this commit; 0: it did not */
+    uint64_t last_process;          /* number that a process was given; with RMT_BYTE_OPEN */
     _Atomic uint32_t poisoned;      /* a flush failed */
     _Atomic uint32_t readers_high;  /* no reader slot at or above it was ever claimed */
     /* atomic: seq_cst, pairs with rmt_reader_enter() */
@@ -85,7 +88,7 @@ struct rmt_shared_bytes {
 struct rmt_shared {
     struct rmt_io *io;
     struct rmt_shared_bytes *bytes;
-    uint32_t process; /* our index */
+    uint64_t process; /* our id */
     bool alone;       /* set once in open: nobody else had the store open: recover */
     bool known; /* set once in open: the bytes are of this boot: ids and caches are to be trusted */
 };
@@ -114,7 +117,7 @@ uint64_t rmt_shared_newest(struct rmt_shared *shared, struct rmt_disk_slot *out)
 
 /* ---- readers --------------------------------------------------------------------------------- */
 
-/* A free reader slot. -EBUSY: all RMT_READERS are taken. */
+/* A free reader slot, or one of a dead process. -EBUSY: all RMT_READERS are taken. */
 int rmt_reader_claim(struct rmt_shared *shared, struct rmt_reader_slot **out);
 void rmt_reader_release(struct rmt_reader_slot *slot);
 
