@@ -41,6 +41,9 @@ static int claim_process(struct rmt_shared *shared)
         if (rc < 0)
             return rc;
         shared->process = ++bytes->last_process * RMT_PROCESSES + i;
+        atomic_store(&bytes->processes[i].reserved, 0);
+        if (bytes->processes_high <= i)
+            bytes->processes_high = i + 1;
         atomic_store(&bytes->processes[i].pid, (uint32_t)getpid());
         atomic_store(&bytes->processes[i].id, shared->process);
         return 0;
@@ -109,7 +112,8 @@ void rmt_shared_close(struct rmt_shared *shared)
     if (!shared->bytes)
         return;
     release_readers(shared);
-    atomic_store(&shared->bytes->processes[index_of(shared->process)].id, 0);
+    atomic_store(&rmt_shared_own(shared)->reserved, 0);
+    atomic_store(&rmt_shared_own(shared)->id, 0);
 }
 
 void rmt_shared_publish(struct rmt_shared *shared, const struct rmt_disk_slot *slot)
@@ -144,6 +148,52 @@ uint64_t rmt_shared_newest(struct rmt_shared *shared, struct rmt_disk_slot *out)
         }
         if (atomic_load(&entry->seq) == number)
             return number;
+    }
+}
+
+/* ---- space ------------------------------------------------------------------------------------
+ */
+
+void rmt_shared_grown(struct rmt_shared *shared, uint64_t pages)
+{
+    uint64_t known = atomic_load(&shared->bytes->file_pages);
+    while (known < pages &&
+           !atomic_compare_exchange_weak(&shared->bytes->file_pages, &known, pages))
+        ;
+}
+
+static uint64_t promised(struct rmt_shared *shared, bool ask)
+{
+    uint64_t sum = 0;
+    uint32_t high = atomic_load(&shared->bytes->processes_high);
+    for (uint32_t i = 0; i < high; i++) {
+        struct rmt_process_slot *slot = &shared->bytes->processes[i];
+        uint64_t reserved = atomic_load(&slot->reserved);
+        if (reserved && ask && slot != rmt_shared_own(shared) &&
+            shared->io->ops->locked(shared->io, RMT_BYTE_PROCESS + i) == 0)
+            continue;
+        sum += reserved;
+    }
+    return sum;
+}
+
+/*
+ * Whoever promises pages first adds them to what its slot says, then comes here: of two that do it
+ * at once the later sees both. A promise is taken back after what it was used for is published; so
+ * that none is missed, promises are counted before it is asked what is free.
+ */
+uint64_t rmt_shared_lacking(struct rmt_shared *shared, uint64_t spare)
+{
+    for (int ask = 0;; ask++) {
+        struct rmt_disk_slot newest;
+        uint64_t want = promised(shared, ask) + spare;
+        (void)rmt_shared_newest(shared, &newest);
+        uint64_t grown = atomic_load(&shared->bytes->file_pages) - rmt_get64(newest.pages);
+        uint64_t nr_free = rmt_get64(newest.free_pages) + grown;
+        if (want <= nr_free)
+            return 0;
+        if (ask)
+            return want - nr_free;
     }
 }
 

@@ -213,52 +213,19 @@ static int take_id(struct ramet_store *store, struct rmt_state *state, uint64_t 
         int rc = renew(store, state);
         if (rc < 0)
             return rc;
-        store->space_for = atomic_load(&bytes->published);
     }
     return next_id(store, out);
 }
 
 /* ---- begin ----------------------------------------------------------------------------------- */
 
-/* The space map as of the newest version. */
-static int load_space(struct ramet_store *store, const struct rmt_state *state,
-                      uint64_t publication)
-{
-    if (store->space.loaded && store->space_for == publication)
-        return 0;
-    if (store->space.loaded && !store->io->durable)
-        return 0; /* memory: it is nowhere else */
-    int rc = rmt_space_load(&store->space, state->log);
-    if (rc == 0)
-        store->space_for = publication;
-    return rc;
-}
-
-int rmt_commit_prepare(struct ramet_store *store)
-{
-    if (store->space.loaded)
-        return rmt_store_writable(store);
-    int rc = take_lock(store);
-    if (rc < 0)
-        return rc;
-    if (!store->space.loaded) {
-        struct rmt_disk_slot slot;
-        struct rmt_state state;
-        uint64_t publication = rmt_shared_newest(&store->shared, &slot);
-        rmt_state_load(&state, &slot);
-        rc = load_space(store, &state, publication);
-    }
-    give_lock(store);
-    return rc;
-}
-
 static int begin_locked(struct ramet_store *store, struct rmt_commit *c)
 {
     struct rmt_disk_slot slot;
     struct rmt_shared_bytes *bytes = store->shared.bytes;
-    uint64_t publication = rmt_shared_newest(&store->shared, &slot);
+    (void)rmt_shared_newest(&store->shared, &slot);
     rmt_state_load(&c->state, &slot);
-    int rc = load_space(store, &c->state, publication);
+    int rc = rmt_space_follow(&store->space, c->state.log);
     if (rc == 0)
         rc = take_id(store, &c->state, &c->id);
     if (rc < 0)
@@ -427,7 +394,6 @@ int rmt_commit_end(struct rmt_commit *c, bool flushing)
     if (flushing && store->io->durable)
         now_durable(store);
     publish(store, &slot);
-    store->space_for = atomic_load(&store->shared.bytes->published);
     fini(c);
     give_lock(store);
     if (!flushing && store->flusher)

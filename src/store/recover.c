@@ -306,8 +306,12 @@ int rmt_recover(struct ramet_store *store)
     if (!store->shared.known)
         io->ops->drop_cache(io);
     rc = read_meta(io, &meta);
+    uint64_t size;
+    if (rc == 0)
+        rc = io->ops->size(io, &size);
     if (rc < 0)
         return rc;
+    atomic_store(&bytes->file_pages, size >> store->pages.page_shift);
     bool trusted = store->created || (store->shared.known && atomic_load(&bytes->published) != 0);
     if (store->created)
         atomic_store(&bytes->last_id, 1);

@@ -45,7 +45,6 @@ struct ramet_store {
     unsigned forks; /* of the process, when it was opened */
 
     struct rmt_lock commit_lock; /* guards the rest of this paragraph; with RMT_BYTE_COMMIT */
-    uint64_t space_for;          /* publication that space stands for */
     uint64_t limbo_at;           /* id of the limbo list to look at next */
     struct rmt_readers *readers; /* scratch of a commit */
     struct rmt_page_pool pool;   /* of commits */
@@ -100,8 +99,6 @@ struct rmt_commit {
     uint64_t sweep_budget; /* pages to sweep */
 };
 
-/* Makes sure that it is known how much space there is to reserve. */
-int rmt_commit_prepare(struct ramet_store *store);
 /* On failure nothing is held. */
 int rmt_commit_begin(struct ramet_store *store, struct rmt_commit *c);
 /* Ends the commit in any case. flush: durable on return. */

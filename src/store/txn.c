@@ -197,7 +197,7 @@ static int begin_write(struct ramet_txn *txn, bool nowait)
 {
     struct ramet_store *store = txn->store;
     struct rmt_found found;
-    int rc = rmt_commit_prepare(store);
+    int rc = rmt_store_writable(store);
     if (rc == 0)
         rc = find_head(store, txn->ref, &found);
     for (; rc == 0;) {
