@@ -2,7 +2,8 @@
 /*
  * recover.c - which version to go on from, when a store is opened.
  *
- *   the lock file is of this boot, no flush failed: the newest slot; caches are whole
+ *   the lock file is of this boot, no flush failed, no commit is known to be lost: the newest slot;
+ *     caches are whole
  *   else: flush, drop the caches, and take the newest slot whose commit is wholly on disk
  *
  * A commit is known to be wholly there if a seal says so, or its own slot (its pages were flushed
@@ -312,7 +313,10 @@ int rmt_recover(struct ramet_store *store)
     if (rc < 0)
         return rc;
     atomic_store(&bytes->file_pages, size >> store->pages.page_shift);
-    bool trusted = store->created || (store->shared.known && atomic_load(&bytes->published) != 0);
+    /* A commit that an opening fell back past has its slot until somebody writes over it. */
+    bool lost = bytes->lost_id && bytes->new_epoch;
+    bool trusted =
+        store->created || (store->shared.known && atomic_load(&bytes->published) != 0 && !lost);
     if (store->created)
         atomic_store(&bytes->last_id, 1);
     if (!trusted) {
