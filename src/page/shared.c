@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #define MAGIC 0x6b636f6c2d746d72ull /* "rmt-lock" */
-#define LAYOUT 1u
+#define LAYOUT 2u
 
 static bool is_known(const struct rmt_shared_bytes *bytes, const uint8_t boot_id[16],
                      const uint8_t store_id[16])
@@ -13,24 +13,25 @@ static bool is_known(const struct rmt_shared_bytes *bytes, const uint8_t boot_id
            memcmp(bytes->boot_id, boot_id, 16) == 0 && memcmp(bytes->store_id, store_id, 16) == 0;
 }
 
-/* Returns how many there were. */
-static uint32_t release_readers(struct rmt_shared *shared, uint32_t process)
+static uint32_t index_of(uint64_t process)
 {
-    uint32_t count = 0, high = atomic_load(&shared->bytes->readers_high);
+    return (uint32_t)(process % RMT_PROCESSES);
+}
+
+static void release_readers(struct rmt_shared *shared)
+{
+    uint32_t high = atomic_load(&shared->bytes->readers_high);
     for (uint32_t i = 0; i < high; i++) {
-        if (atomic_load(&shared->bytes->readers[i].owner) == process + 1) {
+        if (atomic_load(&shared->bytes->readers[i].owner) == shared->process)
             rmt_reader_release(&shared->bytes->readers[i]);
-            count++;
-        }
     }
-    return count;
 }
 
 static int claim_process(struct rmt_shared *shared)
 {
     struct rmt_shared_bytes *bytes = shared->bytes;
     for (uint32_t i = 0; i < RMT_PROCESSES; i++) {
-        if (atomic_load(&bytes->processes[i].used) &&
+        if (atomic_load(&bytes->processes[i].id) &&
             shared->io->ops->locked(shared->io, RMT_BYTE_PROCESS + i) == 1)
             continue;
         int rc =
@@ -39,11 +40,12 @@ static int claim_process(struct rmt_shared *shared)
             continue;
         if (rc < 0)
             return rc;
-        /* Of a dead process that had this place before us. */
-        shared->dead += release_readers(shared, i);
-        bytes->processes[i].pid = (uint32_t)getpid();
-        atomic_store(&bytes->processes[i].used, 1);
-        shared->process = i;
+        shared->process = ++bytes->last_process * RMT_PROCESSES + i;
+        atomic_store(&bytes->processes[i].reserved, 0);
+        if (bytes->processes_high <= i)
+            bytes->processes_high = i + 1;
+        atomic_store(&bytes->processes[i].pid, (uint32_t)getpid());
+        atomic_store(&bytes->processes[i].id, shared->process);
         return 0;
     }
     return rmt_fail(-EBUSY, "store '%s' is open in %d processes: close some", shared->io->path,
@@ -110,8 +112,9 @@ void rmt_shared_close(struct rmt_shared *shared)
 {
     if (!shared->bytes)
         return;
-    (void)release_readers(shared, shared->process);
-    atomic_store(&shared->bytes->processes[shared->process].used, 0);
+    release_readers(shared);
+    atomic_store(&rmt_shared_own(shared)->reserved, 0);
+    atomic_store(&rmt_shared_own(shared)->id, 0);
 }
 
 void rmt_shared_publish(struct rmt_shared *shared, const struct rmt_disk_slot *slot)
@@ -149,9 +152,88 @@ uint64_t rmt_shared_newest(struct rmt_shared *shared, struct rmt_disk_slot *out)
     }
 }
 
+/* ---- space ------------------------------------------------------------------------------------
+ */
+
+void rmt_shared_grown(struct rmt_shared *shared, uint64_t pages)
+{
+    uint64_t known = atomic_load(&shared->bytes->file_pages);
+    while (known < pages &&
+           !atomic_compare_exchange_weak(&shared->bytes->file_pages, &known, pages))
+        ;
+}
+
+static uint64_t promised(struct rmt_shared *shared, bool ask)
+{
+    uint64_t sum = 0;
+    uint32_t high = atomic_load(&shared->bytes->processes_high);
+    for (uint32_t i = 0; i < high; i++) {
+        struct rmt_process_slot *slot = &shared->bytes->processes[i];
+        uint64_t reserved = atomic_load(&slot->reserved);
+        if (reserved && ask && slot != rmt_shared_own(shared) &&
+            shared->io->ops->locked(shared->io, RMT_BYTE_PROCESS + i) == 0)
+            continue;
+        sum += reserved;
+    }
+    return sum;
+}
+
+uint64_t rmt_shared_promised(struct rmt_shared *shared)
+{
+    return promised(shared, true);
+}
+
+/*
+ * Whoever promises pages first adds them to what its slot says, then comes here: of two that do it
+ * at once the later sees both. A promise is taken back after what it was used for is published; so
+ * that none is missed, promises are counted before it is asked what is free.
+ */
+uint64_t rmt_shared_lacking(struct rmt_shared *shared, uint64_t spare)
+{
+    for (int ask = 0;; ask++) {
+        struct rmt_disk_slot newest;
+        uint64_t want = promised(shared, ask) + spare;
+        (void)rmt_shared_newest(shared, &newest);
+        uint64_t grown = atomic_load(&shared->bytes->file_pages) - rmt_get64(newest.pages);
+        uint64_t nr_free = rmt_get64(newest.free_pages) + grown;
+        if (want <= nr_free)
+            return 0;
+        if (ask)
+            return want - nr_free;
+    }
+}
+
 /* ---- readers --------------------------------------------------------------------------------- */
 
-int rmt_reader_claim(struct rmt_shared *shared, struct rmt_reader_slot **out)
+/* What was found out of processes, each asked about once. */
+struct asked {
+    uint64_t process[RMT_PROCESSES]; /* by index: who had that place; 0: not yet asked */
+    bool dead[RMT_PROCESSES];
+};
+
+/* True if the owner of a slot died. Then another may have its place, but never its id. */
+static bool is_dead(struct rmt_shared *shared, uint64_t owner, struct asked *asked)
+{
+    uint32_t i = index_of(owner);
+    if (owner == shared->process)
+        return false;
+    if (atomic_load(&shared->bytes->processes[i].id) != owner)
+        return true;
+    if (asked->process[i] != owner) {
+        asked->process[i] = owner; /* on an error: alive */
+        asked->dead[i] = shared->io->ops->locked(shared->io, RMT_BYTE_PROCESS + i) == 0;
+    }
+    return asked->dead[i];
+}
+
+/* Frees a slot of a dead process, unless somebody else was faster. What it says stays there until
+ * its next owner says something. */
+static void bury(struct rmt_reader_slot *slot, uint64_t owner)
+{
+    (void)atomic_compare_exchange_strong(&slot->owner, &owner, 0);
+}
+
+static bool claim(struct rmt_shared *shared, struct rmt_reader_slot **out)
 {
     static _Thread_local uint32_t hint;
     for (uint32_t i = 0; i < RMT_READERS; i++) {
@@ -159,16 +241,31 @@ int rmt_reader_claim(struct rmt_shared *shared, struct rmt_reader_slot **out)
         uint64_t free_owner = 0;
         if (atomic_load_explicit(&slot->owner, memory_order_relaxed) != 0)
             continue;
-        if (atomic_compare_exchange_strong(&slot->owner, &free_owner, shared->process + 1)) {
+        if (atomic_compare_exchange_strong(&slot->owner, &free_owner, shared->process)) {
             hint = (hint + i) % RMT_READERS;
             uint32_t high = atomic_load(&shared->bytes->readers_high);
             while (high <= hint &&
                    !atomic_compare_exchange_weak(&shared->bytes->readers_high, &high, hint + 1))
                 ;
             *out = slot;
-            return 0;
+            return true;
         }
     }
+    return false;
+}
+
+int rmt_reader_claim(struct rmt_shared *shared, struct rmt_reader_slot **out)
+{
+    if (rmt_likely(claim(shared, out)))
+        return 0;
+    struct asked asked = {.process = {0}};
+    for (uint32_t i = 0; i < RMT_READERS; i++) {
+        uint64_t owner = atomic_load(&shared->bytes->readers[i].owner);
+        if (owner && is_dead(shared, owner, &asked))
+            bury(&shared->bytes->readers[i], owner);
+    }
+    if (claim(shared, out))
+        return 0;
     return rmt_fail(-EBUSY, "store '%s' has %d readers: end some", shared->io->path, RMT_READERS);
 }
 
@@ -184,22 +281,9 @@ static int compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* True if the owner of a slot died. asked: one bit a process, so that each is asked about once. */
-static bool is_dead(struct rmt_shared *shared, uint64_t owner, int8_t *asked)
-{
-    uint32_t process = (uint32_t)(owner - 1);
-    if (process == shared->process || process >= RMT_PROCESSES)
-        return false;
-    if (asked[process] == 0) {
-        int rc = shared->io->ops->locked(shared->io, RMT_BYTE_PROCESS + process);
-        asked[process] = rc == 0 ? 1 : -1; /* on an error: alive */
-    }
-    return asked[process] == 1;
-}
-
 void rmt_readers_look(struct rmt_shared *shared, struct rmt_readers *out)
 {
-    int8_t asked[RMT_PROCESSES] = {0};
+    struct asked asked = {.process = {0}};
     out->count = 0;
     out->dead = 0;
     out->entering = UINT64_MAX;
@@ -210,8 +294,8 @@ void rmt_readers_look(struct rmt_shared *shared, struct rmt_readers *out)
         if (owner == 0)
             continue;
         uint64_t v = atomic_load(&slot->v);
-        if (is_dead(shared, owner, asked)) {
-            rmt_reader_release(slot);
+        if (is_dead(shared, owner, &asked)) {
+            bury(slot, owner);
             out->dead++;
         } else if (v & RMT_ENTERING) {
             out->entering = rmt_min(out->entering, v & ~RMT_ENTERING);
@@ -240,24 +324,26 @@ bool rmt_readers_need(const struct rmt_readers *readers, uint64_t birth, uint64_
 uint32_t rmt_readers_count(const struct rmt_shared *shared)
 {
     uint32_t count = 0, high = atomic_load(&shared->bytes->readers_high);
-    for (uint32_t i = 0; i < high; i++)
-        count += atomic_load_explicit(&shared->bytes->readers[i].v, memory_order_relaxed) != 0;
+    for (uint32_t i = 0; i < high; i++) {
+        const struct rmt_reader_slot *slot = &shared->bytes->readers[i];
+        count += atomic_load_explicit(&slot->owner, memory_order_relaxed) != 0 &&
+                 atomic_load_explicit(&slot->v, memory_order_relaxed) != 0;
+    }
     return count;
 }
 
 int rmt_readers_list(struct rmt_shared *shared, const struct rmt_reader_slot *own,
                      rmt_readers_fn fn, void *ctx)
 {
-    int8_t asked[RMT_PROCESSES] = {0};
+    struct asked asked = {.process = {0}};
     uint32_t high = atomic_load(&shared->bytes->readers_high);
     for (uint32_t i = 0; i < high; i++) {
         struct rmt_reader_slot *slot = &shared->bytes->readers[i];
         uint64_t owner = atomic_load(&slot->owner), v = atomic_load(&slot->v);
-        if (slot == own || owner == 0 || owner > RMT_PROCESSES || v == 0 ||
-            is_dead(shared, owner, asked))
+        if (slot == own || owner == 0 || v == 0 || is_dead(shared, owner, &asked))
             continue;
-        int rc = fn(ctx, shared->bytes->processes[owner - 1].pid, v & ~RMT_ENTERING,
-                    atomic_load(&slot->since_ms));
+        int rc = fn(ctx, atomic_load(&shared->bytes->processes[index_of(owner)].pid),
+                    v & ~RMT_ENTERING, atomic_load(&slot->since_ms));
         if (rc != 0)
             return rc;
     }

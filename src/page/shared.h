@@ -42,15 +42,18 @@ enum {
 
 struct rmt_reader_slot {
     _Atomic uint64_t v;        /* 0: not reading; a version's id; or RMT_ENTERING | id */
-    _Atomic uint64_t owner;    /* 0: free; 1 + index of the process */
+    _Atomic uint64_t owner;    /* 0: free; id of the process */
     _Atomic uint64_t since_ms; /* io clock */
     uint64_t pad[5];           /* a cache line each */
 };
 static_assert(sizeof(struct rmt_reader_slot) == 64, "one cache line");
 
+/* The place of a process, which has the byte lock RMT_BYTE_PROCESS + its index. */
 struct rmt_process_slot {
-    _Atomic uint32_t used;
-    uint32_t pid; /* to tell a person */
+    _Atomic uint64_t id;       /* 0: free; else index + RMT_PROCESSES * a number never used twice */
+    _Atomic uint64_t reserved; /* pages promised to its transactions; void when it is dead */
+    _Atomic uint32_t pid;      /* to tell a person */
+    uint32_t pad[11];          /* a cache line each */
 };
 
 struct rmt_published {
@@ -65,27 +68,30 @@ struct rmt_shared_bytes {
     uint8_t boot_id[16];
     uint8_t store_id[16];
     /* guarded by the commit lock */
-    _Atomic uint64_t last_id;    /* highest id given out */
-    uint64_t durable_ceiling;    /* ceiling of the newest durable slot */
-    _Atomic uint64_t durable_id; /* atomic: ramet_stat() reads it without the lock */
-    uint64_t slot_ids[2];        /* what the two slots on disk hold; 0: nothing */
-    uint32_t durable_index;      /* the slot that holds durable_id */
-    uint32_t new_epoch; /* ids may have been used that nobody knows of: see take_id() in commit.c */
-    uint64_t lost_id;   /* opening fell back past this commit; 0: it did not */
-    struct rmt_disk_slot durable;  /* the newest durable slot */
-    _Atomic uint32_t poisoned;     /* a flush failed */
-    _Atomic uint32_t readers_high; /* no reader slot at or above it was ever claimed */
+    _Atomic uint64_t last_id;        /* highest id given out */
+    struct rmt_disk_slot slots[2];   /* what was written to the two on disk */
+    _Atomic uint64_t slot_ids[2];    /* their ids; 0: nothing. atomic: of ramet_stat() */
+    _Atomic uint32_t durable_index;  /* the newest durable one: one store, so that whoever dies
+                                        has moved on or has not */
+    uint32_t new_epoch;              /* slots on disk may hold what was not published, or ids may
+                                        have been used that nobody knows of: see take_id() */
+    uint64_t lost_id;                /* opening fell back past this commit; 0: it did not */
+    uint64_t last_process;           /* number that a process was given; with RMT_BYTE_OPEN */
+    _Atomic uint32_t processes_high; /* no place at or above it was ever taken */
+    _Atomic uint32_t poisoned;       /* a flush failed */
+    _Atomic uint32_t readers_high;   /* no reader slot at or above it was ever claimed */
     /* atomic: seq_cst, pairs with rmt_reader_enter() */
     _Alignas(64) _Atomic uint64_t published;               /* number of the newest publication */
     _Alignas(64) struct rmt_published ring[RMT_PUBLISHED]; /* number % RMT_PUBLISHED */
-    struct rmt_process_slot processes[RMT_PROCESSES];
+    _Alignas(64) _Atomic uint64_t file_pages; /* of the file, which may be longer; only grows */
+    _Alignas(64) struct rmt_process_slot processes[RMT_PROCESSES];
     _Alignas(64) struct rmt_reader_slot readers[RMT_READERS];
 };
 
 struct rmt_shared {
     struct rmt_io *io;
     struct rmt_shared_bytes *bytes;
-    uint32_t process; /* our index */
+    uint64_t process; /* our id */
     bool alone;       /* set once in open: nobody else had the store open: recover */
     uint32_t dead;    /* set once in open: readers of processes that died, which opening ended */
     bool known; /* set once in open: the bytes are of this boot: ids and caches are to be trusted */
@@ -103,14 +109,35 @@ int rmt_shared_open(struct rmt_shared *shared, struct rmt_io *io, const uint8_t 
 int rmt_shared_ready(struct rmt_shared *shared);
 void rmt_shared_close(struct rmt_shared *shared);
 
+static inline uint64_t rmt_shared_durable_id(const struct rmt_shared_bytes *bytes)
+{
+    return atomic_load(&bytes->slot_ids[atomic_load(&bytes->durable_index)]);
+}
+
 /* Makes slot the newest version for all. Commit lock held. */
 void rmt_shared_publish(struct rmt_shared *shared, const struct rmt_disk_slot *slot);
 /* The newest version. Returns its publication number. Never waits: tries again only if lapped. */
 uint64_t rmt_shared_newest(struct rmt_shared *shared, struct rmt_disk_slot *out);
 
+/* ---- space ------------------------------------------------------------------------------------
+ */
+
+static inline struct rmt_process_slot *rmt_shared_own(const struct rmt_shared *shared)
+{
+    return &shared->bytes->processes[shared->process % RMT_PROCESSES];
+}
+
+/* The file has so many pages. */
+void rmt_shared_grown(struct rmt_shared *shared, uint64_t pages);
+/* Pages that all living processes have promised. */
+uint64_t rmt_shared_promised(struct rmt_shared *shared);
+/* How many pages are missing to keep all that living processes have promised, and spare more; 0:
+ * none. */
+uint64_t rmt_shared_lacking(struct rmt_shared *shared, uint64_t spare);
+
 /* ---- readers --------------------------------------------------------------------------------- */
 
-/* A free reader slot. -EBUSY: all RMT_READERS are taken. */
+/* A free reader slot, or one of a dead process. -EBUSY: all RMT_READERS are taken. */
 int rmt_reader_claim(struct rmt_shared *shared, struct rmt_reader_slot **out);
 void rmt_reader_release(struct rmt_reader_slot *slot);
 

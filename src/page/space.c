@@ -18,10 +18,11 @@
 #define WORD(page) ((page) / 64)
 #define BIT(page) ((uint64_t)1 << (page) % 64)
 
-int rmt_space_init(struct rmt_space *space, struct rmt_pages *pages)
+int rmt_space_init(struct rmt_space *space, struct rmt_pages *pages, struct rmt_shared *shared)
 {
     memset(space, 0, sizeof(*space));
     space->pages = pages;
+    space->shared = shared;
     space->region_pages = (uint64_t)(pages->page_size - sizeof(struct rmt_disk_region)) * 8;
     rmt_lock_init(&space->lock, RMT_RANK_SPACE);
     space->tail = malloc(pages->page_size);
@@ -155,23 +156,32 @@ static uint64_t find(const struct rmt_space *space, uint64_t addr, uint64_t end,
 
 /* ---- taking and freeing ---------------------------------------------------------------------- */
 
-/* Grows the file so that at least want pages are free beyond what is promised. Called with the
- * lock. */
+/* Pages by which the file has grown, by whoever, are free. Called with the lock. */
+static void see_growth(struct rmt_space *space)
+{
+    uint64_t nr = rmt_min(atomic_load(&space->shared->bytes->file_pages), space->pages->reserved);
+    if (nr <= space->nr_pages)
+        return;
+    space->nr_free += nr - space->nr_pages;
+    space->nr_pages = nr;
+    atomic_store_explicit(&space->pages->nr_pages, nr, memory_order_relaxed);
+}
+
+/* Grows the file by at least want pages. Called with the lock. */
 static int grow_locked(struct rmt_space *space, uint64_t want)
 {
-    uint64_t step = rmt_min(rmt_max(space->nr_pages / 8, GROW_MIN), GROW_MAX);
+    uint64_t before = atomic_load(&space->shared->bytes->file_pages);
+    uint64_t step = rmt_min(rmt_max(before / 8, GROW_MIN), GROW_MAX);
     uint64_t tries[2] = {rmt_max(step, want), want};
     int rc = -ENOSPC;
     for (int i = 0; i < 2; i++) {
-        uint64_t nr = space->nr_pages + tries[i];
+        uint64_t nr = before + tries[i];
         if (nr > space->pages->reserved)
             return rmt_fail(-EFBIG, "store '%s' has outgrown the address space reserved for it",
                             space->pages->io->path);
         rc = space->pages->io->ops->grow(space->pages->io, nr << space->pages->page_shift);
         if (rc == 0) {
-            space->nr_pages = nr;
-            space->nr_free += tries[i];
-            atomic_store_explicit(&space->pages->nr_pages, nr, memory_order_relaxed);
+            rmt_shared_grown(space->shared, nr);
             return 0;
         }
     }
@@ -181,27 +191,28 @@ static int grow_locked(struct rmt_space *space, uint64_t want)
 int rmt_space_reserve(struct rmt_space *space, uint64_t pages, bool urgent)
 {
     rmt_lock_scope(&space->lock);
-    uint64_t need = space->reserved + pages + (urgent ? 0 : URGENT_PAGES);
-    if (space->nr_free < need) {
-        int rc = grow_locked(space, need - space->nr_free);
-        if (rc < 0)
+    struct rmt_process_slot *own = rmt_shared_own(space->shared);
+    uint64_t lacking;
+    atomic_fetch_add(&own->reserved, pages);
+    while ((lacking = rmt_shared_lacking(space->shared, urgent ? 0 : URGENT_PAGES)) > 0) {
+        int rc = grow_locked(space, lacking);
+        if (rc < 0) {
+            atomic_fetch_sub(&own->reserved, pages);
             return rc;
+        }
     }
-    space->reserved += pages;
     return 0;
 }
 
 void rmt_space_release(struct rmt_space *space, uint64_t pages)
 {
-    rmt_lock_scope(&space->lock);
-    rmt_assert(space->reserved >= pages);
-    space->reserved -= pages;
+    uint64_t before = atomic_fetch_sub(&rmt_shared_own(space->shared)->reserved, pages);
+    rmt_assert(before >= pages);
 }
 
 bool rmt_space_has(struct rmt_space *space, uint64_t pages, bool urgent)
 {
-    rmt_lock_scope(&space->lock);
-    return space->nr_free >= space->reserved + pages + (urgent ? 0 : URGENT_PAGES);
+    return rmt_shared_lacking(space->shared, pages + (urgent ? 0 : URGENT_PAGES)) == 0;
 }
 
 /* Looks once around the file for a run of least pages. */
@@ -273,6 +284,7 @@ int rmt_space_take(struct rmt_space *space, uint64_t want, struct rmt_span *out)
             continue;
         }
         int rc = grow_locked(space, want);
+        see_growth(space);
         if (rc < 0) {
             if (least == 1)
                 return rc;
@@ -362,7 +374,7 @@ int rmt_space_spare(struct rmt_space *space, uint64_t keep, uint64_t birth, stru
 {
     rmt_lock_scope(&space->lock);
     struct rmt_runs all = {0};
-    uint64_t kept = space->reserved + URGENT_PAGES + keep;
+    uint64_t kept = rmt_shared_promised(space->shared) + URGENT_PAGES + keep;
     uint64_t budget = space->nr_free - rmt_min(space->nr_free, kept);
     int rc = cover(space, 0);
     if (rc == 0)
@@ -458,7 +470,8 @@ static bool next_chunk(const uint8_t **at, const uint8_t *end, struct chunk_view
     return true;
 }
 
-/* Applies spans that lie in the file to the regions that were written before commit id. */
+/* Applies spans that lie in the file: to a loaded map, or to the regions that were written before
+ * commit id. */
 static int replay(struct rmt_space *space, const struct rmt_disk_span *spans, uint32_t count,
                   uint64_t id, bool value)
 {
@@ -468,6 +481,11 @@ static int replay(struct rmt_space *space, const struct rmt_disk_span *spans, ui
             return rmt_fail(RAMET_ECORRUPT,
                             "store '%s': the space log has pages behind the end of the file",
                             space->pages->io->path);
+        if (space->loaded) {
+            set(space, addr, len, value);
+            space->nr_free += value ? -len : len;
+            continue;
+        }
         for (; len; addr++, len--) {
             if (space->regions.items[addr / space->region_pages].since <= id)
                 set(space, addr, 1, value);
@@ -476,69 +494,104 @@ static int replay(struct rmt_space *space, const struct rmt_disk_span *spans, ui
     return 0;
 }
 
-/* Reads the log's pages, newest first, into bufs; fills space->log, oldest first. */
-static int load_log(struct rmt_space *space, struct rmt_ref log, uint8_t **out_bufs)
+static struct rmt_ref log_ref(const struct rmt_disk_log *disk)
 {
-    size_t size = space->pages->page_size, want = 1;
+    return (struct rmt_ref){rmt_get64(disk->node.addr), rmt_get64(disk->node.birth),
+                            (uint32_t)rmt_get64(disk->node.checksum)};
+}
+
+static int malformed(const struct rmt_space *space, const struct rmt_disk_log *disk)
+{
+    return rmt_fail(RAMET_ECORRUPT, "store '%s': page %" PRIu64 " of the space log is malformed",
+                    space->pages->io->path, rmt_get64(disk->node.addr));
+}
+
+/* Pages of the log, newest first: those that are needed, or those down to the one that begins with
+ * commit known or before. */
+struct log_pages {
+    uint8_t *bufs;
+    size_t count, length; /* that were read, that are needed */
+    uint64_t first;       /* id of the first chunk in them */
+    struct rmt_ref prev;  /* of the oldest of them */
+};
+
+static const struct rmt_disk_log *log_page(const struct rmt_space *space,
+                                           const struct log_pages *pages, size_t i)
+{
+    return (const void *)(pages->bufs + i * space->pages->page_size);
+}
+
+static int read_log(struct rmt_space *space, struct rmt_ref log, uint64_t known,
+                    struct log_pages *out)
+{
+    size_t size = space->pages->page_size;
+    struct log_pages pages = {.length = 1, .first = UINT64_MAX, .prev = log};
     rmt_auto(free) uint8_t *bufs = NULL;
-    for (size_t n = 0; n < want; n++) {
-        uint8_t *grown = realloc(bufs, (n + 1) * size);
+    while (pages.count < pages.length && pages.first > known) {
+        uint8_t *grown = realloc(bufs, (pages.count + 1) * size);
         if (!grown)
             return rmt_fail(-ENOMEM, "the space log");
-        bufs = grown;
-        int rc = rmt_page_load(space->pages, log, RMT_NODE_LOG, bufs + n * size);
+        pages.bufs = bufs = grown;
+        const struct rmt_disk_log *disk = log_page(space, &pages, pages.count);
+        log = pages.prev;
+        int rc = rmt_page_load(space->pages, log, RMT_NODE_LOG, bufs + pages.count * size);
         if (rc < 0)
             return rc;
-        const struct rmt_disk_log *disk = (const void *)(bufs + n * size);
-        struct rmt_log_page page = {.ref = log};
-        if (n == 0)
-            want = rmt_get32(disk->length);
-        if (rmt_get32(disk->used) > size - sizeof(*disk) || want == 0)
-            return rmt_fail(RAMET_ECORRUPT,
-                            "store '%s': page %" PRIu64 " of the space log is malformed",
-                            space->pages->io->path, log.addr);
-        if (!rmt_vec_push(&space->log, page))
-            return rmt_fail(-ENOMEM, "the space log");
-        struct rmt_ref prev = rmt_ref_load(&disk->prev);
-        if (n + 1 < want && (rmt_ref_none(prev) || prev.birth > log.birth))
+        if (pages.count++ == 0)
+            pages.length = rmt_get32(disk->length);
+        uint32_t used = rmt_get32(disk->used);
+        if (used < sizeof(struct rmt_disk_chunk) || used > size - sizeof(*disk) ||
+            pages.length == 0)
+            return malformed(space, disk);
+        pages.first = rmt_get64(((const struct rmt_disk_chunk *)(const void *)(disk + 1))->id);
+        pages.prev = rmt_ref_load(&disk->prev);
+        if (pages.count < pages.length &&
+            (rmt_ref_none(pages.prev) || pages.prev.birth > log.birth))
             return rmt_fail(RAMET_ECORRUPT,
                             "store '%s': page %" PRIu64 " of the space log has no page before",
                             space->pages->io->path, log.addr);
-        log = prev;
     }
-    for (size_t i = 0; i < want / 2; i++) {
-        struct rmt_log_page page = space->log.items[i];
-        space->log.items[i] = space->log.items[want - 1 - i];
-        space->log.items[want - 1 - i] = page;
-    }
-    *out_bufs = rmt_take(bufs);
+    *out = pages;
+    rmt_take(bufs);
     return 0;
 }
 
-/* Walks all chunks, oldest first: regions says what to do with them. */
-static int walk_log(struct rmt_space *space, const uint8_t *bufs, bool regions)
+/* The regions that a commit wrote. */
+static int see_regions(struct rmt_space *space, const struct chunk_view *chunk)
 {
-    size_t size = space->pages->page_size;
-    for (size_t i = 0; i < space->log.count; i++) {
-        const struct rmt_disk_log *disk = (const void *)(bufs + (space->log.count - 1 - i) * size);
+    space->log_debt += sizeof(struct rmt_disk_chunk) +
+                       (chunk->nr_freed + chunk->nr_taken) * sizeof(struct rmt_disk_span);
+    for (uint32_t r = 0; r < chunk->nr_regions; r++) {
+        uint64_t number = rmt_get64(chunk->regions[r].region);
+        if (number >= space->regions.count)
+            return rmt_fail(RAMET_ECORRUPT, "store '%s': the space log has a region that cannot be",
+                            space->pages->io->path);
+        space->regions.items[number].ref = rmt_ref_load(&chunk->regions[r].ref);
+        space->regions.items[number].since = chunk->id;
+        space->next_region = (uint32_t)((number + 1) % space->regions.count);
+        space->log_debt -= rmt_min(space->log_debt, REGION_DEBT);
+    }
+    return 0;
+}
+
+/* Walks the chunks of commits after known, oldest first: regions says what to do with them. */
+static int walk_log(struct rmt_space *space, const struct log_pages *pages, uint64_t known,
+                    bool regions)
+{
+    for (size_t i = pages->count; i-- > 0;) {
+        const struct rmt_disk_log *disk = log_page(space, pages, i);
         const uint8_t *at = (const void *)(disk + 1), *end = at + rmt_get32(disk->used);
+        struct rmt_log_page page = {.ref = log_ref(disk)};
         struct chunk_view chunk;
         while (at < end) {
-            if (!next_chunk(&at, end, &chunk))
-                return rmt_fail(RAMET_ECORRUPT,
-                                "store '%s': page %" PRIu64 " of the space log is malformed",
-                                space->pages->io->path, space->log.items[i].ref.addr);
-            space->log.items[i].newest = chunk.id;
             int rc = 0;
-            for (uint32_t r = 0; regions && r < chunk.nr_regions; r++) {
-                uint64_t number = rmt_get64(chunk.regions[r].region);
-                if (number >= space->regions.count)
-                    return rmt_fail(RAMET_ECORRUPT,
-                                    "store '%s': the space log has a region that cannot be",
-                                    space->pages->io->path);
-                space->regions.items[number].ref = rmt_ref_load(&chunk.regions[r].ref);
-                space->regions.items[number].since = chunk.id;
-            }
+            if (!next_chunk(&at, end, &chunk))
+                return malformed(space, disk);
+            page.newest = chunk.id;
+            if (chunk.id <= known)
+                continue;
+            if (regions)
+                rc = see_regions(space, &chunk);
             if (!regions)
                 rc = replay(space, chunk.freed, chunk.nr_freed, chunk.id, false);
             if (!regions && rc == 0)
@@ -546,18 +599,17 @@ static int walk_log(struct rmt_space *space, const uint8_t *bufs, bool regions)
             if (rc < 0)
                 return rc;
         }
+        if (regions && !rmt_vec_push(&space->log, page))
+            return rmt_fail(-ENOMEM, "the space log");
     }
+    const struct rmt_disk_log *tail = log_page(space, pages, 0);
+    space->tail_used = rmt_get32(tail->used);
+    memcpy(space->tail, tail + 1, space->tail_used);
     return 0;
 }
 
-static int load(struct rmt_space *space, struct rmt_ref log)
+static int load_regions(struct rmt_space *space)
 {
-    rmt_auto(free) uint8_t *bufs = NULL;
-    int rc = load_log(space, log, &bufs);
-    if (rc == 0)
-        rc = walk_log(space, bufs, true);
-    if (rc < 0)
-        return rc;
     rmt_auto(free) void *buf = malloc(space->pages->page_size);
     if (!buf)
         return rmt_fail(-ENOMEM, "the space map");
@@ -565,17 +617,26 @@ static int load(struct rmt_space *space, struct rmt_ref log)
         struct rmt_region *region = &space->regions.items[i];
         if (rmt_ref_none(region->ref))
             continue;
-        rc = load_region(space, region, i, buf);
+        int rc = load_region(space, region, i, buf);
         if (rc < 0)
             return rc;
     }
-    rc = walk_log(space, bufs, false);
+    return 0;
+}
+
+static int load(struct rmt_space *space, struct rmt_ref log)
+{
+    struct log_pages pages;
+    int rc = read_log(space, log, 0, &pages);
     if (rc < 0)
         return rc;
-    const struct rmt_disk_log *tail = (const void *)bufs;
-    space->tail_used = rmt_get32(tail->used);
-    memcpy(space->tail, tail + 1, space->tail_used);
-    return 0;
+    rc = walk_log(space, &pages, 0, true);
+    if (rc == 0)
+        rc = load_regions(space);
+    if (rc == 0)
+        rc = walk_log(space, &pages, 0, false);
+    free(pages.bufs);
+    return rc;
 }
 
 int rmt_space_load(struct rmt_space *space, struct rmt_ref log)
@@ -586,7 +647,9 @@ int rmt_space_load(struct rmt_space *space, struct rmt_ref log)
     if (rc < 0)
         return rc;
     rmt_lock_scope(&space->lock);
-    space->nr_pages = rmt_min(size >> space->pages->page_shift, space->pages->reserved);
+    rmt_shared_grown(space->shared, size >> space->pages->page_shift);
+    space->nr_pages = 0;
+    see_growth(space);
     rc = cover(space, 0);
     if (rc == 0 && !rmt_ref_none(log))
         rc = load(space, log);
@@ -603,6 +666,54 @@ int rmt_space_load(struct rmt_space *space, struct rmt_ref log)
     space->least = RUN_MIN;
     space->freed_pages = 0;
     return 0;
+}
+
+/* The log's pages that are known and still needed, without the last, which was written anew. */
+static bool keep_log(struct rmt_space *space, const struct log_pages *pages)
+{
+    size_t keep = pages->length - pages->count, had = space->log.count - 1;
+    if (keep > had || (keep && !rmt_ref_equal(pages->prev, space->log.items[had - 1].ref)))
+        return false;
+    memmove(space->log.items, space->log.items + had - keep, keep * sizeof(*space->log.items));
+    space->log.count = keep;
+    return true;
+}
+
+/* Replays what was logged since. 1: not all of that is there any more. */
+static int catch_up(struct rmt_space *space, struct rmt_ref log)
+{
+    uint64_t known = space->log.items[space->log.count - 1].newest;
+    struct log_pages pages;
+    int rc = read_log(space, log, known, &pages);
+    if (rc < 0)
+        return rc;
+    if (pages.first > known || !keep_log(space, &pages))
+        rc = 1;
+    if (rc == 0)
+        rc = cover(space, known + 1); /* regions that others were the first to use */
+    if (rc == 0)
+        rc = walk_log(space, &pages, known, true);
+    if (rc == 0)
+        rc = walk_log(space, &pages, known, false);
+    free(pages.bufs);
+    return rc;
+}
+
+int rmt_space_follow(struct rmt_space *space, struct rmt_ref log)
+{
+    const struct rmt_log_page *last =
+        space->log.count ? &space->log.items[space->log.count - 1] : NULL;
+    if (!space->loaded)
+        return rmt_space_load(space, log);
+    {
+        rmt_lock_scope(&space->lock);
+        see_growth(space);
+        if (last ? rmt_ref_equal(last->ref, log) : rmt_ref_none(log))
+            return 0;
+        if (last && catch_up(space, log) == 0)
+            return 0;
+    }
+    return rmt_space_load(space, log); /* cut meanwhile; or it says what is wrong */
 }
 
 /* The log is needed from this commit on. */

@@ -10,6 +10,9 @@
  * rmt_space_choose() (which pages the map itself will replace) -> rmt_space_write() ->
  * rmt_space_done(), or rmt_space_unload() if it failed.
  *
+ * A process keeps the map from one commit to the next, and replays what others logged meanwhile.
+ * What is promised to transactions, of all processes, is in shared memory.
+ *
  * Threads: all but reserve and release are called with the commit lock held; these two with no
  * lock.
  */
@@ -18,6 +21,7 @@
 
 #include "base/lock.h"
 #include "page/page.h"
+#include "page/shared.h"
 
 struct rmt_writer;
 
@@ -39,7 +43,8 @@ struct rmt_log_page {
 
 struct rmt_space {
     struct rmt_pages *pages;
-    _Atomic bool loaded; /* all below is right; atomic: a hint without the commit lock */
+    struct rmt_shared *shared;
+    bool loaded; /* all below is right */
     RMT_VEC(struct rmt_region) regions;
     uint64_t region_pages;            /* a region covers so many */
     RMT_VEC(struct rmt_log_page) log; /* oldest first */
@@ -56,14 +61,16 @@ struct rmt_space {
     struct rmt_lock lock; /* guards the rest, and growing the file */
     uint64_t nr_pages;    /* of the file */
     uint64_t nr_free;
-    uint64_t reserved; /* promised to running transactions */
 };
 
-int rmt_space_init(struct rmt_space *space, struct rmt_pages *pages);
+/* pages, shared: borrowed, must outlive space; shared may be opened later. */
+int rmt_space_init(struct rmt_space *space, struct rmt_pages *pages, struct rmt_shared *shared);
 void rmt_space_fini(struct rmt_space *space);
 
 /* Reads the map that the log leads to (none: a new store). Verifies as it reads. */
 int rmt_space_load(struct rmt_space *space, struct rmt_ref log);
+/* As rmt_space_load(), but what is known already is not read again. */
+int rmt_space_follow(struct rmt_space *space, struct rmt_ref log);
 /* Forgets what a failed commit did: the map is loaded again before it is next used. */
 void rmt_space_unload(struct rmt_space *space);
 

@@ -668,7 +668,7 @@ static int check(struct check *k)
         return check_with(k, &k->store->space);
     struct rmt_space space;
     rmt_pages_forget(k->pages); /* so that all is read again */
-    int rc = rmt_space_init(&space, k->pages);
+    int rc = rmt_space_init(&space, k->pages, &k->store->shared);
     if (rc == 0 && !rmt_ref_none(k->state.log))
         rc = rmt_space_load(&space, k->state.log);
     if (rc == 0)
@@ -693,8 +693,6 @@ int ramet_check(struct ramet_store *store, unsigned flags, ramet_report_fn repor
     struct rmt_reader_slot *slot;
     struct rmt_disk_slot disk;
     int rc = rmt_store_usable(store);
-    if (rc == 0 && !store->io->durable)
-        rc = rmt_commit_prepare(store);
     if (rc == 0)
         rc = rmt_reader_claim(&store->shared, &slot);
     if (rc < 0)

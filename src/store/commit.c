@@ -90,33 +90,43 @@ static int write_sector(struct ramet_store *store, const void *sector, uint64_t 
     return store->io->ops->write(store->io, &iov, 1, off);
 }
 
-/* Writes a state into the slot that does not hold the newest durable one. */
+/* Writes a state into the slot that does not hold the newest durable one. Until it is published
+ * (publish()), whoever comes next must not write over its pages: should all be killed, or the power
+ * fail, it could be found there and be taken for whole. */
 static int write_slot(struct ramet_store *store, const struct rmt_state *state,
                       struct rmt_disk_slot *out)
 {
     struct rmt_shared_bytes *bytes = store->shared.bytes;
     uint32_t index = !bytes->durable_index;
     rmt_state_save(store, state, out);
+    bytes->new_epoch = 1;
     int rc = write_sector(store, out, rmt_slot_off(index));
-    if (rc == 0)
+    if (rc == 0) {
+        bytes->slots[index] = *out;
         bytes->slot_ids[index] = state->id;
+    }
     return rc;
 }
 
-/* What slot says was flushed: it is in the slot that is not the durable one. */
-static void now_durable(struct ramet_store *store, const struct rmt_disk_slot *slot)
+/* What was written to the slot that is not the durable one was flushed. */
+static void now_durable(struct ramet_store *store)
 {
     struct rmt_shared_bytes *bytes = store->shared.bytes;
-    struct rmt_disk_seal seal = {.id = slot->id};
-    bytes->durable_index = !bytes->durable_index;
-    bytes->durable_id = rmt_get64(slot->id);
-    bytes->durable_ceiling = rmt_get64(slot->ceiling);
-    bytes->durable = *slot;
+    uint32_t index = !bytes->durable_index;
+    struct rmt_disk_seal seal = {.id = bytes->slots[index].id};
+    bytes->durable_index = index;
     memcpy(seal.magic, RMT_SEAL_MAGIC, sizeof(seal.magic));
     memcpy(seal.store_id, store->store_id, sizeof(seal.store_id));
     rmt_sector_seal(&seal);
     /* A hint: opening verifies without it. */
-    (void)write_sector(store, &seal, rmt_seal_off(bytes->durable_index));
+    (void)write_sector(store, &seal, rmt_seal_off(index));
+}
+
+/* The slots on disk lead to nothing that is newer. */
+static void publish(struct ramet_store *store, const struct rmt_disk_slot *slot)
+{
+    rmt_shared_publish(&store->shared, slot);
+    store->shared.bytes->new_epoch = 0;
 }
 
 /* A flush that failed poisons writing everywhere, and reading goes on from the last durable commit.
@@ -129,7 +139,7 @@ static void poison(struct ramet_store *store, int rc)
                  "store '%s': a flush failed (%s): writing is refused until it is opened anew",
                  store->io->path, ramet_strerror(rc));
     rmt_pages_forget(&store->pages);
-    rmt_shared_publish(&store->shared, &bytes->durable);
+    rmt_shared_publish(&store->shared, &bytes->slots[bytes->durable_index]);
 }
 
 static int flush(struct ramet_store *store)
@@ -199,7 +209,7 @@ static int renew(struct ramet_store *store, struct rmt_state *state)
     int rc = next_id(store, &state->id);
     if (rc < 0)
         return rc;
-    state->durable = store->shared.bytes->durable_id;
+    state->durable = rmt_shared_durable_id(store->shared.bytes);
     state->ceiling = state->id + RMT_CEILING_STEP;
     state->flags = 0;
     rc = write_slot(store, state, &slot);
@@ -207,9 +217,8 @@ static int renew(struct ramet_store *store, struct rmt_state *state)
         rc = flush(store);
     if (rc < 0)
         return rc;
-    now_durable(store, &slot);
-    rmt_shared_publish(&store->shared, &slot);
-    store->shared.bytes->new_epoch = 0;
+    now_durable(store);
+    publish(store, &slot);
     return 0;
 }
 
@@ -222,77 +231,46 @@ int rmt_store_renew(struct ramet_store *store)
     struct rmt_state state;
     (void)rmt_shared_newest(&store->shared, &slot);
     rmt_state_load(&state, &slot);
-    rc = renew(store, &state);
+    if (store->shared.bytes->new_epoch)
+        rc = renew(store, &state);
     rmt_store_unlock(store);
     return rc;
 }
 
 /* An id for a commit: above all that were used, not above the ceiling of the newest durable slot.
- */
+ * If a commit before was not published, by one who died in it or met an error, the version before
+ * it is durable under a new id before a page of it is used again. */
 static int take_id(struct ramet_store *store, struct rmt_state *state, uint64_t *out)
 {
     struct rmt_shared_bytes *bytes = store->shared.bytes;
-    if (store->io->durable &&
-        (bytes->new_epoch || atomic_load(&bytes->last_id) + 2 > bytes->durable_ceiling)) {
+    uint64_t ceiling = rmt_get64(bytes->slots[bytes->durable_index].ceiling);
+    bool unknown = bytes->new_epoch && !store->flying; /* what is flying is known here */
+    if (store->io->durable && (unknown || atomic_load(&bytes->last_id) + 2 > ceiling)) {
         int rc = renew(store, state);
         if (rc < 0)
             return rc;
-        store->space_for = atomic_load(&bytes->published);
     }
     return next_id(store, out);
 }
 
-/* ---- beginning
- * ----------------------------------------------------------------------------------- */
-
-/* The space map as of the newest version. */
-static int load_space(struct ramet_store *store, const struct rmt_state *state,
-                      uint64_t publication)
-{
-    if (store->space.loaded && (store->space_for == publication || store->flying))
-        return 0; /* a group that is flying has written what it stands for, and nobody else has */
-    if (store->space.loaded && !store->io->durable)
-        return 0; /* memory: it is nowhere else */
-    int rc = rmt_space_load(&store->space, state->log);
-    if (rc == 0)
-        store->space_for = publication;
-    return rc;
-}
-
-int rmt_commit_prepare(struct ramet_store *store)
-{
-    if (store->space.loaded)
-        return rmt_store_writable(store);
-    int rc = rmt_store_lock(store);
-    if (rc < 0)
-        return rc;
-    if (!store->space.loaded) {
-        struct rmt_disk_slot slot;
-        struct rmt_state state;
-        uint64_t publication = rmt_shared_newest(&store->shared, &slot);
-        rmt_state_load(&state, &slot);
-        rc = load_space(store, &state, publication);
-    }
-    rmt_store_unlock(store);
-    return rc;
-}
+/* ---- beginning --------------------------------------------------------------------------------
+ */
 
 /* The version to go on from: what is being flushed is not yet published. */
-static void newest_state(struct ramet_store *store, struct rmt_state *out, uint64_t *out_number)
+static void newest_state(struct ramet_store *store, struct rmt_state *out)
 {
     struct rmt_disk_slot slot;
-    *out_number = rmt_shared_newest(&store->shared, &slot);
+    (void)rmt_shared_newest(&store->shared, &slot);
     rmt_state_load(out, store->flying ? &store->flying->slot : &slot);
 }
 
 static int begin(struct ramet_store *store, struct rmt_commit *c)
 {
     struct rmt_shared_bytes *bytes = store->shared.bytes;
-    uint64_t publication;
     memset(c, 0, sizeof(*c));
     c->store = store;
-    newest_state(store, &c->state, &publication);
-    int rc = load_space(store, &c->state, publication);
+    newest_state(store, &c->state);
+    int rc = rmt_space_follow(&store->space, c->state.log);
     if (rc == 0)
         rc = take_id(store, &c->state, &c->id);
     if (rc < 0)
@@ -413,7 +391,7 @@ static int write_out(struct rmt_commit *c, bool *flushing, struct rmt_disk_slot 
         *flushing = true;
     *flushing = *flushing && store->io->durable;
     s->id = c->id;
-    s->durable = store->shared.bytes->durable_id;
+    s->durable = rmt_shared_durable_id(store->shared.bytes);
     s->ceiling = c->id + RMT_CEILING_STEP;
     s->flags = 0;
     if (*flushing && large) {
@@ -479,7 +457,8 @@ static int join(struct ramet_store *store, struct rmt_group **out)
 {
     struct rmt_shared_bytes *bytes = store->shared.bytes;
     for (;;) {
-        bool full = store->io->durable && atomic_load(&bytes->last_id) + 2 > bytes->durable_ceiling;
+        uint64_t ceiling = rmt_get64(bytes->slots[bytes->durable_index].ceiling);
+        bool full = store->io->durable && atomic_load(&bytes->last_id) + 2 > ceiling;
         if (store->group ? !full : !store->flying)
             break;
         if (!store->group && !full && store->in_a_row < GROUPS_IN_A_ROW)
@@ -584,13 +563,12 @@ static void lead(struct ramet_store *store, struct rmt_group *g)
         rmt_lock_take(&store->commit_lock);
         store->flying = NULL;
         if (g->rc == 0)
-            now_durable(store, &g->slot);
+            now_durable(store);
         else
             poison(store, g->rc);
     }
     if (g->rc == 0) {
-        rmt_shared_publish(&store->shared, &g->slot);
-        store->space_for = atomic_load(&store->shared.bytes->published);
+        publish(store, &g->slot);
     }
     g->done = true;
     if (!store->group)
@@ -643,15 +621,22 @@ int rmt_store_sync(struct ramet_store *store)
 {
     if (!store->io->durable)
         return 0;
-    struct rmt_disk_slot slot;
     int rc = rmt_store_lock(store);
     if (rc < 0)
         return rc;
+    const struct rmt_shared_bytes *bytes = store->shared.bytes;
+    struct rmt_disk_slot slot;
+    struct rmt_state state;
     (void)rmt_shared_newest(&store->shared, &slot);
-    if (rc == 0 && rmt_get64(slot.id) != store->shared.bytes->durable_id) {
+    rmt_state_load(&state, &slot);
+    if (state.id == rmt_shared_durable_id(bytes)) {
+        rc = 0;
+    } else if (bytes->new_epoch) {
+        rc = renew(store, &state); /* its slot was overwritten by a commit that came to nothing */
+    } else {
         rc = flush(store);
         if (rc == 0)
-            now_durable(store, &slot);
+            now_durable(store);
     }
     rmt_store_unlock(store);
     return rc;

@@ -389,8 +389,6 @@ static int copy(struct copy *k)
     int rc = copy_memory(k);
     if (rc == 0)
         rc = load_versions(k);
-    if (rc == 0)
-        rc = rmt_commit_prepare(k->to);
     if (rc == 0) /* a full disk is met now, and the file gets no longer than it must */
         rc = rmt_space_reserve(&k->to->space, pages, true);
     if (rc < 0)

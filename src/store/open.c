@@ -135,7 +135,7 @@ static int open_locked(struct ramet_store *store, const struct ramet_options *o)
     uint64_t seed = rmt_get_be64(store->store_id);
     rc = rmt_pages_init(&store->pages, io, page_size, seed, rmt_node_check);
     if (rc == 0)
-        rc = rmt_space_init(&store->space, &store->pages);
+        rc = rmt_space_init(&store->space, &store->pages, &store->shared);
     if (rc == 0)
         rc = rmt_shared_open(&store->shared, io, store->store_id);
     if (rc == 0 && store->shared.alone)
@@ -283,7 +283,7 @@ int ramet_stat(struct ramet_store *store, struct ramet_stat *out)
         .free_bytes = s.free_pages << shift,
         .hole_bytes = s.hole_pages << shift,
         .last_id = s.id,
-        .durable_id = store->io->durable ? bytes->durable_id : 0,
+        .durable_id = store->io->durable ? rmt_shared_durable_id(bytes) : 0,
         .branches = s.branches,
         .snapshots = s.snapshots,
         .readers = rmt_readers_count(&store->shared),

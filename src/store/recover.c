@@ -2,7 +2,8 @@
 /*
  * recover.c - which version to go on from, when a store is opened.
  *
- *   the lock file is of this boot, no flush failed: the newest slot; caches are whole
+ *   the lock file is of this boot, no flush failed, no commit is known to be lost: the newest slot;
+ *     caches are whole
  *   else: flush, drop the caches, and take the newest slot whose commit is wholly on disk
  *
  * A commit is known to be wholly there if a seal says so, or its own slot (its pages were flushed
@@ -230,12 +231,12 @@ static void adopt(struct ramet_store *store, const struct meta *meta, uint32_t i
 {
     struct rmt_shared_bytes *bytes = store->shared.bytes;
     const struct rmt_disk_slot *slot = &meta->slots[index];
+    bool other = meta->valid[!index] && !lost;
     bytes->durable_index = index;
-    bytes->durable_id = rmt_get64(slot->id);
-    bytes->durable_ceiling = rmt_get64(slot->ceiling);
-    bytes->durable = *slot;
+    bytes->slots[index] = *slot;
     bytes->slot_ids[index] = rmt_get64(slot->id);
-    bytes->slot_ids[!index] = meta->valid[!index] && !lost ? rmt_get64(meta->slots[!index].id) : 0;
+    bytes->slots[!index] = meta->slots[!index];
+    bytes->slot_ids[!index] = other ? rmt_get64(meta->slots[!index].id) : 0;
     bytes->lost_id = lost;
     rmt_shared_publish(&store->shared, slot);
 }
@@ -324,9 +325,13 @@ int rmt_recover(struct ramet_store *store)
     if (!store->shared.known)
         io->ops->drop_cache(io);
     rc = read_meta(io, &meta);
+    uint64_t size;
+    if (rc == 0)
+        rc = io->ops->size(io, &size);
     if (rc < 0)
         return rc;
-    /* A reader that fell back could not write over the slot of the commit that is lost. */
+    atomic_store(&bytes->file_pages, size >> store->pages.page_shift);
+    /* A commit that an opening fell back past has its slot until somebody writes over it. */
     bool lost = bytes->lost_id && bytes->new_epoch;
     bool trusted =
         store->created || (store->shared.known && atomic_load(&bytes->published) != 0 && !lost);

@@ -50,7 +50,6 @@ struct ramet_store {
     struct rmt_group *group;     /* commits join it; NULL: the next one opens one */
     struct rmt_group *flying;    /* is being flushed */
     unsigned in_a_row;           /* groups since the byte lock was last given back */
-    uint64_t space_for;          /* publication that space stands for */
     uint64_t limbo_at;           /* id of the limbo list to look at next */
     struct rmt_readers *readers; /* scratch of a commit */
     struct rmt_page_pool pool;   /* of commits */
@@ -116,8 +115,6 @@ typedef int (*rmt_apply_fn)(struct rmt_commit *c, void *ctx);
 /* Catalog and space map of a small commit take about so many pages. They are asked for together
  * with those of the data, so that all of a small commit lies side by side: one write. */
 #define RMT_BOOK_PAGES 8
-/* Makes sure that it is known how much space there is to reserve. */
-int rmt_commit_prepare(struct ramet_store *store);
 /*
  * rmt_commit() - one commit, alone or with those of other threads.
  *

@@ -199,7 +199,7 @@ static int begin_write(struct ramet_txn *txn, bool nowait)
 {
     struct ramet_store *store = txn->store;
     struct rmt_found found;
-    int rc = rmt_commit_prepare(store);
+    int rc = rmt_store_writable(store);
     if (rc == 0)
         rc = find_head(store, txn->ref, &found);
     for (; rc == 0;) {
@@ -256,13 +256,13 @@ int ramet_refresh(struct ramet_txn *txn)
 {
     if (!txn || txn->writing)
         return rmt_fail(txn ? RAMET_ETXN : -EINVAL, "ramet_refresh is for read transactions");
+    int rc = rmt_store_usable(txn->store);
+    if (rc < 0)
+        return rc;
     struct rmt_shared_bytes *bytes = txn->store->shared.bytes;
     if (atomic_load_explicit(&bytes->published, memory_order_acquire) == txn->publication ||
         !txn->follows)
         return 0;
-    int rc = rmt_store_usable(txn->store);
-    if (rc < 0)
-        return rc;
     /* Another slot, so that a failure leaves the transaction where it is. */
     struct rmt_found found;
     struct rmt_reader_slot *slot;
