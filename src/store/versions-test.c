@@ -13,6 +13,10 @@
  *   C5  what a reader, a branch or a snapshot can reach is unharmed
  *   C6  a pair (address, birth) is written once in the life of the store
  *   C7  two branches always have a common ancestor
+ *   C8  what is in limbo says when it was freed, and waits for a slot or for a reader that can see
+ * it C9  the catalog has no deadlist of a version that is gone
+ *
+ * Some programs wait for no flush: then a power cut takes them back to the last one.
  *
  * --seed=N --seeds=N --steps=N: other programs, or more. tools/mutants breaks the engine, one rule
  * at a time, and sees this program fail.
@@ -28,8 +32,9 @@
 
 #define KEYS 24
 #define BRANCHES 5
-#define LABELS 64
+#define LABELS 96
 #define READERS 4
+#define CHAIN 72 /* more ancestors than a deadlist keeps apart */
 
 #define must(x) must_(x, #x, __LINE__)
 #define check(x, ...)                                                                         \
@@ -54,6 +59,12 @@ struct label { /* a kept snapshot */
     struct contents want;
 };
 
+struct model {
+    bool exists[BRANCHES];
+    struct contents head[BRANCHES];
+    struct label labels[LABELS];
+};
+
 struct page {
     uint64_t addr, birth;
 };
@@ -71,15 +82,17 @@ static uint64_t seed, rng;
 static int step;
 static struct rmt_sim *sim;
 static struct ramet_store *store;
-static bool exists[BRANCHES];
-static struct contents head[BRANCHES];
-static struct label labels[LABELS];
+static int durability;
+static struct model now,
+    durable; /* durable: as of the last flush, in a program that waits for none */
 static struct ramet_txn *open_txn[BRANCHES];
 static struct contents open_want[BRANCHES];
 static struct ramet_txn *readers[READERS];
 static struct contents reader_want[READERS];
 static unsigned counter;
 static RMT_VEC(struct written) written;
+static struct pages in_limbo;        /* at the last look */
+static uint64_t last_id, last_slots; /* the newest commit then, and the older slot; 0: none */
 
 static void must_(int rc, const char *what, int line)
 {
@@ -305,6 +318,74 @@ static void check_version(const struct rmt_tree *catalog, const struct version *
     rmt_vec_fini(&lost);
 }
 
+static void scan_kind(struct rmt_scan *scan, const struct rmt_tree *catalog, char kind)
+{
+    struct rmt_key prefix = {.bytes = {(uint8_t)kind}, .size = 1};
+    rmt_scan_init(scan, &store->pages, catalog, &prefix);
+}
+
+static bool has_page(const struct pages *set, const struct page *page)
+{
+    return set->count && bsearch(page, set->items, set->count, sizeof(*page), by_page);
+}
+
+static bool reader_needs(uint64_t birth, uint64_t freed)
+{
+    for (int i = 0; i < READERS; i++) {
+        uint64_t v = ramet_txn_id(readers[i]);
+        if (readers[i] && birth <= v && v < freed)
+            return true;
+    }
+    return false;
+}
+
+/* C8. id: of the newest commit. */
+static void check_limbo(const struct rmt_tree *catalog, uint64_t id)
+{
+    struct pages all = {0};
+    rmt_auto(rmt_scan_fini) struct rmt_scan scan;
+    scan_kind(&scan, catalog, 'L');
+    int rc;
+    while ((rc = rmt_scan_next(&scan)) > 0) {
+        struct rmt_key key = {.bytes = {'L'}, .size = 1 + scan.key.size};
+        struct rmt_list list;
+        memcpy(key.bytes + 1, scan.key.data, scan.key.size);
+        must(rmt_list_load(&list, &store->pages, &key, scan.value));
+        uint64_t freed = rmt_get_be64(key.bytes + 1);
+        size_t from = all.count;
+        must(rmt_list_each(&store->pages, catalog, &list, on_dead, &all));
+        for (size_t i = from; i < all.count && last_id; i++) {
+            const struct page *p = &all.items[i];
+            check(freed > last_id || has_page(&in_limbo, p),
+                  "C8: page %" PRIu64 " was not free at %" PRIu64, p->addr, freed);
+            check(id == last_id || freed > last_slots || reader_needs(p->birth, freed),
+                  "C8: nobody needs page %" PRIu64 ", freed at %" PRIu64, p->addr, freed);
+        }
+    }
+    must(rc);
+    sort(&all, "C8");
+    rmt_vec_fini(&in_limbo);
+    in_limbo = all;
+    last_id = id;
+    const struct rmt_shared_bytes *bytes = store->shared.bytes;
+    last_slots = rmt_min(bytes->slot_ids[0], bytes->slot_ids[1]);
+}
+
+static void check_orphans(const struct rmt_tree *catalog)
+{
+    rmt_auto(rmt_scan_fini) struct rmt_scan scan;
+    scan_kind(&scan, catalog, 'd');
+    int rc;
+    while ((rc = rmt_scan_next(&scan)) > 0) {
+        uint64_t owner = rmt_get_be64(scan.key.data);
+        bool found = false;
+        for (size_t i = 0; i < versions.count && !found; i++)
+            found = versions.items[i].v.dead == owner;
+        check(found, "C9: deadlist %" PRIu64 " is nobody's", owner);
+    }
+    must(rc);
+}
+
 static uint64_t oldest(const struct rmt_version *v)
 {
     uint64_t number = v->number;
@@ -332,14 +413,16 @@ static void check_all(void)
         check(!root || root == first, "C7: two versions have no common ancestor");
         root = first;
     }
+    check_limbo(&catalog, rmt_get64(slot.id));
+    check_orphans(&catalog);
     must(ramet_check(store, 0, on_problem, NULL, NULL));
     for (int b = 0; b < BRANCHES; b++) {
-        if (exists[b])
-            verify_ref(branch_name(b), &head[b]);
+        if (now.exists[b])
+            verify_ref(branch_name(b), &now.head[b]);
     }
     for (int i = 0; i < LABELS; i++) {
-        if (labels[i].used)
-            verify_ref(label_ref(&labels[i]), &labels[i].want);
+        if (now.labels[i].used)
+            verify_ref(label_ref(&now.labels[i]), &now.labels[i].want);
     }
     for (int i = 0; i < READERS; i++) {
         if (readers[i])
@@ -353,7 +436,7 @@ static int pick_branch(bool idle)
 {
     int some[BRANCHES], n = 0;
     for (int b = 0; b < BRANCHES; b++) {
-        if (exists[b] && (!idle || !open_txn[b]))
+        if (now.exists[b] && (!idle || !open_txn[b]))
             some[n++] = b;
     }
     return n ? some[below((uint64_t)n)] : -1;
@@ -363,10 +446,10 @@ static struct label *pick_label(bool used)
 {
     int some[LABELS], n = 0;
     for (int i = 0; i < LABELS; i++) {
-        if (labels[i].used == used)
+        if (now.labels[i].used == used)
             some[n++] = i;
     }
-    return n ? &labels[some[below((uint64_t)n)]] : NULL;
+    return n ? &now.labels[some[below((uint64_t)n)]] : NULL;
 }
 
 static void change(struct ramet_txn *txn, struct contents *want)
@@ -389,6 +472,18 @@ static void change(struct ramet_txn *txn, struct contents *want)
     }
 }
 
+/* Commits; and keeps what it made, if there is a label. */
+static void commit(struct ramet_txn *txn, int branch, struct label *label)
+{
+    char name[16];
+    struct ramet_keep keep = {.size = sizeof(keep), .name = name};
+    if (label) {
+        *label = (struct label){true, branch, ++counter, now.head[branch]};
+        (void)snprintf(name, sizeof(name), "s%u", label->number);
+    }
+    must(ramet_commit(txn, label ? &keep : NULL, NULL));
+}
+
 static void op_write(void)
 {
     int b = pick_branch(true);
@@ -396,8 +491,8 @@ static void op_write(void)
     if (b < 0)
         return;
     must(ramet_begin(store, branch_name(b), RAMET_WRITE, &txn));
-    change(txn, &head[b]);
-    must(ramet_commit(txn, NULL, NULL));
+    change(txn, &now.head[b]);
+    commit(txn, b, below(4) ? NULL : pick_label(false));
 }
 
 static void op_begin(void)
@@ -406,7 +501,7 @@ static void op_begin(void)
     if (b < 0)
         return;
     must(ramet_begin(store, branch_name(b), RAMET_WRITE, &open_txn[b]));
-    open_want[b] = head[b];
+    open_want[b] = now.head[b];
     change(open_txn[b], &open_want[b]);
 }
 
@@ -416,8 +511,8 @@ static void op_finish(void)
         if (!open_txn[b] || below(2))
             continue;
         if (below(4)) {
-            must(ramet_commit(open_txn[b], NULL, NULL));
-            head[b] = open_want[b];
+            now.head[b] = open_want[b];
+            commit(open_txn[b], b, below(4) ? NULL : pick_label(false));
         } else {
             ramet_abort(open_txn[b]);
         }
@@ -432,7 +527,7 @@ static void op_keep(void)
     char name[16];
     if (b < 0 || !label)
         return;
-    *label = (struct label){true, b, ++counter, head[b]};
+    *label = (struct label){true, b, ++counter, now.head[b]};
     (void)snprintf(name, sizeof(name), "s%u", label->number);
     struct ramet_keep keep = {.size = sizeof(keep), .name = name, .message = "kept"};
     must(ramet_snapshot_create(store, branch_name(b), &keep, NULL));
@@ -443,19 +538,19 @@ static void op_fork(void)
     int to = -1, from = pick_branch(false);
     struct label *label = pick_label(true);
     for (int b = 0; b < BRANCHES; b++) {
-        if (!exists[b])
+        if (!now.exists[b])
             to = b;
     }
     if (to < 0)
         return;
     if (label && below(10) < 4) {
         must(ramet_branch_create(store, branch_name(to), label_ref(label)));
-        head[to] = label->want;
+        now.head[to] = label->want;
     } else {
         must(ramet_branch_create(store, branch_name(to), branch_name(from)));
-        head[to] = head[from];
+        now.head[to] = now.head[from];
     }
-    exists[to] = true;
+    now.exists[to] = true;
 }
 
 static void op_drop_label(void)
@@ -471,13 +566,13 @@ static void op_drop_branch(void)
 {
     int b = pick_branch(true), n = 0;
     for (int i = 0; i < BRANCHES; i++)
-        n += exists[i];
+        n += now.exists[i];
     if (b < 0 || n == 1)
         return;
     must(ramet_branch_delete(store, branch_name(b)));
-    exists[b] = false;
+    now.exists[b] = false;
     for (int i = 0; i < LABELS; i++)
-        labels[i].used &= labels[i].branch != b;
+        now.labels[i].used &= now.labels[i].branch != b;
 }
 
 static void op_reset(void)
@@ -487,7 +582,7 @@ static void op_reset(void)
     if (b < 0 || !label)
         return;
     must(ramet_branch_reset(store, branch_name(b), label_ref(label)));
-    head[b] = label->want;
+    now.head[b] = label->want;
 }
 
 static void op_reader(void)
@@ -501,15 +596,23 @@ static void op_reader(void)
     struct label *label = pick_label(true);
     int b = pick_branch(false);
     const char *ref = label && below(2) ? label_ref(label) : branch_name(b);
-    reader_want[i] = ref == branch_name(b) ? head[b] : label->want;
+    reader_want[i] = ref == branch_name(b) ? now.head[b] : label->want;
     must(ramet_begin(store, ref, RAMET_READ, &readers[i]));
 }
 
 static void open_store(void)
 {
     struct rmt_io *io;
+    struct ramet_options options = {.size = sizeof(options), .durability = durability};
     must(rmt_sim_open(sim, 0, &io));
-    must(rmt_store_open_io(io, NULL, &store));
+    must(rmt_store_open_io(io, &options, &store));
+    last_id = 0;
+}
+
+static void op_sync(void)
+{
+    must(ramet_sync(store));
+    durable = now;
 }
 
 static void forget_open(void)
@@ -518,48 +621,105 @@ static void forget_open(void)
     memset(open_txn, 0, sizeof(open_txn));
 }
 
-static void op_crash(void)
+/* The newest id that is stamped on a page, wherever it came from. */
+static uint64_t newest_birth(uint32_t page_size)
 {
-    rmt_sim_cut_at(sim, rmt_sim_ops(sim), (enum rmt_sim_fate)below(RMT_SIM_FATES));
+    uint64_t size, newest = 0;
+    const uint8_t *disk = rmt_sim_bytes(sim, &size);
+    for (uint64_t addr = RMT_META_SIZE / page_size; (addr + 1) * page_size <= size; addr++) {
+        struct rmt_disk_node node;
+        memcpy(&node, disk + addr * page_size, sizeof(node));
+        if (rmt_get64(node.addr) == addr && rmt_id_legal(rmt_get64(node.birth)))
+            newest = rmt_max(newest, rmt_get64(node.birth));
+    }
+    return newest;
+}
+
+static void reboot(void)
+{
+    uint32_t page_size = store->pages.page_size;
     ramet_close(store);
     forget_open();
     rmt_sim_boot(sim);
+    uint64_t newest = newest_birth(page_size);
     open_store();
+    check(atomic_load(&store->shared.bytes->last_id) >= newest,
+          "R10: ids go on below %" PRIu64 ", which is on a page", newest);
 }
 
-static void run(int steps)
+static void op_crash(void)
 {
-    static void (*const ops[])(void) = {
-        op_write,       op_write, op_write,  op_write,  op_write,  op_write,  op_keep,
-        op_keep,        op_fork,  op_fork,   op_begin,  op_finish, op_finish, op_drop_label,
-        op_drop_branch, op_reset, op_reader, op_reader, op_reader, op_crash};
+    enum rmt_sim_fate fate = (enum rmt_sim_fate)below(RMT_SIM_FATES);
+    if (durability != RAMET_FULL) /* nothing between the last flush and now */
+        fate = below(3) ? RMT_SIM_DROP : RMT_SIM_KEEP;
+    rmt_sim_cut_at(sim, rmt_sim_ops(sim), fate);
+    reboot();
+    if (durability != RAMET_FULL && fate == RMT_SIM_DROP)
+        now = durable;
+    durable = now;
+}
+
+static uint64_t head_id(int branch)
+{
+    struct ramet_txn *txn;
+    must(ramet_begin(store, branch_name(branch), RAMET_READ, &txn));
+    uint64_t id = ramet_txn_id(txn);
+    ramet_abort(txn);
+    return id;
+}
+
+/* The power fails within a commit, which then is there wholly or not at all. */
+static void op_torn(void)
+{
+    int b = pick_branch(true);
+    if (b < 0 || durability != RAMET_FULL)
+        return;
+    struct ramet_txn *txn;
+    struct contents want = now.head[b];
+    uint64_t before = head_id(b);
+    must(ramet_begin(store, branch_name(b), RAMET_WRITE, &txn));
+    change(txn, &want);
+    rmt_sim_cut_at(sim, rmt_sim_ops(sim) + below(6), (enum rmt_sim_fate)below(RMT_SIM_FATES));
+    int rc = ramet_commit(txn, NULL, NULL);
+    if (!rmt_sim_is_cut(sim))
+        rmt_sim_cut_at(sim, rmt_sim_ops(sim), RMT_SIM_DROP);
+    reboot();
+    bool moved = head_id(b) != before;
+    check(rc < 0 || moved || memcmp(&want, &now.head[b], sizeof(want)) == 0,
+          "C5: a commit that was acknowledged is not there");
+    if (moved)
+        now.head[b] = want;
+    durable = now;
+}
+
+static void begin_program(void)
+{
     rng = seed;
-    memset(exists, 0, sizeof(exists));
-    memset(head, 0, sizeof(head));
-    memset(labels, 0, sizeof(labels));
+    memset(&now, 0, sizeof(now));
     written.count = 0;
-    exists[0] = true;
+    now.exists[0] = true;
     sim = rmt_sim_new(seed, (uint64_t)256 << 20);
     check(sim, "no memory");
     open_store();
-    for (step = 1; step <= steps; step++) {
-        ops[below(sizeof(ops) / sizeof(*ops))]();
-        check_all();
-    }
-    /* Drop all but one empty branch: every page comes back. */
+    op_sync();
+}
+
+/* Drop all: every page comes back. */
+static void end_program(void)
+{
     for (int i = 0; i < READERS; i++)
         ramet_abort(readers[i]);
     for (int b = 0; b < BRANCHES; b++)
         ramet_abort(open_txn[b]);
     forget_open();
     for (int b = 1; b < BRANCHES; b++) {
-        if (exists[b] && exists[0])
+        if (now.exists[b] && now.exists[0])
             must(ramet_branch_delete(store, branch_name(b)));
     }
-    if (exists[0])
+    if (now.exists[0])
         must(ramet_branch_delete(store, "main"));
     for (int b = 1; b < BRANCHES; b++) {
-        if (exists[b] && !exists[0])
+        if (now.exists[b] && !now.exists[0])
             must(ramet_branch_delete(store, branch_name(b)));
     }
     must(ramet_reclaim(store, 0, NULL));
@@ -571,6 +731,93 @@ static void run(int steps)
     must(ramet_check(store, 0, on_problem, NULL, NULL));
     ramet_close(store);
     rmt_sim_free(sim);
+}
+
+static void run(int steps)
+{
+    static void (*const ops[])(void) = {
+        op_write,  op_write,      op_write,      op_write,       op_write, op_write,
+        op_keep,   op_keep,       op_fork,       op_fork,        op_begin, op_finish,
+        op_finish, op_drop_label, op_drop_label, op_drop_branch, op_reset, op_reader,
+        op_reader, op_reader,     op_crash,      op_torn,        op_sync};
+    durability = seed % 3 ? RAMET_FULL : RAMET_NONE;
+    begin_program();
+    for (step = 1; step <= steps; step++) {
+        ops[below(sizeof(ops) / sizeof(*ops))]();
+        check_all();
+    }
+    end_program();
+}
+
+/* One key, or all of them. */
+static struct label *write_and_keep(int key)
+{
+    static uint8_t buf[16384];
+    struct ramet_txn *txn;
+    struct ramet_map *map;
+    struct label *label = pick_label(false);
+    must(ramet_begin(store, "main", RAMET_WRITE, &txn));
+    must(ramet_map_open(txn, "m", RAMET_CREATE, &map));
+    for (int k = 0; k < KEYS; k++) {
+        uint8_t bytes = (uint8_t)(k + 1);
+        if (key >= 0 && k != key)
+            continue;
+        now.head[0].value[k] = ++counter;
+        must(ramet_put(map, rmt_slice(&bytes, 1), rmt_slice(buf, fill(buf, k, counter)), 0));
+    }
+    commit(txn, 0, label);
+    return label;
+}
+
+/* Deadlists keep the intervals of births between the nearest ancestors apart, and put together what
+ * is older: there a fold frees a part of a list. */
+static void run_chain(void)
+{
+    struct label *chain[CHAIN];
+    begin_program();
+    chain[0] = write_and_keep(-1);
+    for (step = 1; step < CHAIN - 1; step++)
+        chain[step] = write_and_keep(step < 7 ? (step - 1) * 4 : KEYS - 1);
+    chain[step] = write_and_keep(-1);
+    check_all();
+    for (step = CHAIN - 2; step >= 0; step--) {
+        must(ramet_snapshot_delete(store, label_ref(chain[step])));
+        chain[step]->used = false;
+        if (step < 10)
+            check_all();
+    }
+    end_program();
+}
+
+/* A sweep of more pages than a commit takes on, also over a power cut. */
+static void run_sweep(void)
+{
+    static uint8_t buf[5000];
+    struct ramet_txn *txn;
+    struct ramet_map *map;
+    begin_program();
+    step = 0;
+    must(ramet_branch_create(store, "large", "main"));
+    must(ramet_begin(store, "large", RAMET_WRITE, &txn));
+    must(ramet_map_open(txn, "m", RAMET_CREATE, &map));
+    for (uint32_t i = 0; i < 600; i++)
+        must(ramet_put(map, rmt_slice(&i, sizeof(i)), rmt_slice(buf, sizeof(buf)), 0));
+    must(ramet_commit(txn, NULL, NULL));
+    must(ramet_branch_delete(store, "large"));
+    struct ramet_stat stat = {.size = sizeof(stat)};
+    must(ramet_stat(store, &stat));
+    check(stat.unswept_bytes, "the sweep is too short for this test");
+    for (step = 1; stat.unswept_bytes; step++) {
+        uint64_t before = stat.unswept_bytes;
+        check_all();
+        if (step == 1)
+            op_crash();
+        (void)write_and_keep(step);
+        must(ramet_stat(store, &stat));
+        check(stat.unswept_bytes < before, "R4: a sweep does not go on");
+    }
+    check_all();
+    end_program();
 }
 
 int main(int argc, char **argv)
@@ -589,12 +836,17 @@ int main(int argc, char **argv)
         (void)fprintf(stderr, "usage: %s [--seed=N] [--seeds=N] [--steps=N]\n", argv[0]);
         return 2;
     }
-    for (seed = first; seed < first + seeds; seed++)
+    seed = first;
+    durability = RAMET_FULL;
+    run_chain();
+    run_sweep();
+    for (; seed < first + seeds; seed++)
         run(steps);
     for (size_t i = 0; i < versions.count; i++)
         rmt_vec_fini(&versions.items[i].pages);
     rmt_vec_fini(&versions);
     rmt_vec_fini(&written);
+    rmt_vec_fini(&in_limbo);
     (void)printf("%" PRIu64 " programs of %d steps from seed %" PRIu64 ": ok\n", seeds, steps,
                  first);
     return 0;
