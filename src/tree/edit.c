@@ -12,11 +12,11 @@ struct rmt_pool_chunk {
     struct rmt_pool_chunk *next;
     size_t size; /* bytes, this included */
     size_t nr_pages;
-    bool grabbed; /* not from malloc */
-    uint8_t zero[39];
+    uint8_t zero[40];
     uint8_t pages[]; /* struct rmt_private and page, nr_pages times */
 };
-static_assert(sizeof(struct rmt_pool_chunk) == 64, "keeps pages on cache lines of their own");
+static_assert(offsetof(struct rmt_pool_chunk, pages) == 64,
+              "keeps pages on cache lines of their own");
 
 static size_t stride(const struct rmt_page_pool *pool)
 {
@@ -30,21 +30,12 @@ static struct rmt_pool_chunk *chunk_new(struct rmt_page_pool *pool)
     size = rmt_min(size, CHUNK_BYTES_MAX);
     while (size < sizeof(struct rmt_pool_chunk) + 2 * stride(pool))
         size *= 2;
-    bool grabbed = pool->grab && size >= CHUNK_BYTES_MAX;
-    struct rmt_pool_chunk *chunk = grabbed ? pool->grab(size) : aligned_alloc(64, size);
+    struct rmt_pool_chunk *chunk = aligned_alloc(64, size);
     if (!chunk)
         return NULL;
-    *chunk = (struct rmt_pool_chunk){.size = size, .grabbed = grabbed};
+    *chunk = (struct rmt_pool_chunk){.size = size};
     chunk->nr_pages = (size - sizeof(*chunk)) / stride(pool);
     return chunk;
-}
-
-static void chunk_free(struct rmt_page_pool *pool, struct rmt_pool_chunk *chunk)
-{
-    if (chunk->grabbed)
-        pool->give(chunk, chunk->size);
-    else
-        free(chunk);
 }
 
 static void chunk_spare(struct rmt_page_pool *pool, struct rmt_pool_chunk *chunk)
@@ -97,7 +88,7 @@ static void pool_trim(struct rmt_page_pool *pool)
             pool->chunks = chunk;
             chunk_spare(pool, chunk);
         } else {
-            chunk_free(pool, chunk);
+            free(chunk);
         }
         chunk = next;
     }
@@ -108,7 +99,7 @@ void rmt_page_pool_fini(struct rmt_page_pool *pool)
     rmt_assert(pool->nr_used == 0);
     while (pool->chunks) {
         struct rmt_pool_chunk *next = pool->chunks->next;
-        chunk_free(pool, pool->chunks);
+        free(pool->chunks);
         pool->chunks = next;
     }
     pool->spare = NULL;

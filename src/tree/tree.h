@@ -21,10 +21,6 @@
  * more than all else that a write does. One user at a time. A zeroed pool is empty, and takes the
  * page size of the first edit that uses it. */
 struct rmt_page_pool {
-    /* Where large pieces of memory come from (populated at once, in huge pages: see src/io),
-     * aligned to 64 at least, and where they go. NULL: malloc, which is fine for small edits. */
-    void *(*grab)(size_t size);
-    void (*give)(void *memory, size_t size);
     uint32_t page_size;
     struct rmt_private *spare;     /* linked by .next */
     struct rmt_pool_chunk *chunks; /* newest first */
