@@ -183,7 +183,7 @@ static void live_elsewhere(void *ctx)
     if (unshare(CLONE_NEWPID) < 0) {
         e->cannot = true;
         turn_next(&e->turn);
-        exit(0);
+        _exit(0);
     }
     pid_t pid = fork(); /* not proc_fork(): in there its parent has no pid */
     if (pid == 0)
@@ -191,7 +191,7 @@ static void live_elsewhere(void *ctx)
     turn_wait(&e->turn, 2);
     (void)kill(pid, SIGKILL);
     (void)proc_wait(pid);
-    exit(0);
+    _exit(0);
 }
 
 static void a_process_of_another_pid_namespace_is_known_to_live_and_to_die(void **state)
