@@ -222,15 +222,21 @@ static int renew(struct ramet_store *store, struct rmt_state *state)
     return 0;
 }
 
+/* The version to go on from: what is being flushed is not yet published. */
+static void newest_state(struct ramet_store *store, struct rmt_state *out)
+{
+    struct rmt_disk_slot slot;
+    (void)rmt_shared_newest(&store->shared, &slot);
+    rmt_state_load(out, store->flying ? &store->flying->slot : &slot);
+}
+
 int rmt_store_renew(struct ramet_store *store)
 {
     int rc = rmt_store_lock(store);
     if (rc < 0)
         return rc;
-    struct rmt_disk_slot slot;
     struct rmt_state state;
-    (void)rmt_shared_newest(&store->shared, &slot);
-    rmt_state_load(&state, &slot);
+    newest_state(store, &state);
     if (store->shared.bytes->new_epoch)
         rc = renew(store, &state);
     rmt_store_unlock(store);
@@ -255,14 +261,6 @@ static int take_id(struct ramet_store *store, struct rmt_state *state, uint64_t 
 
 /* ---- beginning --------------------------------------------------------------------------------
  */
-
-/* The version to go on from: what is being flushed is not yet published. */
-static void newest_state(struct ramet_store *store, struct rmt_state *out)
-{
-    struct rmt_disk_slot slot;
-    (void)rmt_shared_newest(&store->shared, &slot);
-    rmt_state_load(out, store->flying ? &store->flying->slot : &slot);
-}
 
 static int begin(struct ramet_store *store, struct rmt_commit *c)
 {
@@ -625,10 +623,8 @@ int rmt_store_sync(struct ramet_store *store)
     if (rc < 0)
         return rc;
     const struct rmt_shared_bytes *bytes = store->shared.bytes;
-    struct rmt_disk_slot slot;
     struct rmt_state state;
-    (void)rmt_shared_newest(&store->shared, &slot);
-    rmt_state_load(&state, &slot);
+    newest_state(store, &state);
     if (state.id == rmt_shared_durable_id(bytes)) {
         rc = 0;
     } else if (bytes->new_epoch) {
