@@ -50,6 +50,8 @@ struct rmt_space {
     RMT_VEC(struct rmt_log_page) log; /* oldest first */
     uint8_t *tail;                    /* chunks of the log's last page */
     uint32_t tail_used;
+    uint64_t written;     /* pages from here on were never taken, as far as is known */
+    bool ahead;           /* set by the owner: small commits are flushed one by one */
     uint64_t rover;       /* where to look next */
     uint64_t least;       /* shorter runs are passed over: what there is was long enough */
     uint64_t freed_pages; /* since least was set */

@@ -21,6 +21,8 @@ static struct {
     bool shut;
     unsigned waiting; /* at the gate */
     unsigned syncs, writes;
+    uint64_t end;      /* of what was ever written */
+    unsigned extended; /* writes that went beyond it */
 } gate = {.mutex = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER};
 
 static int gate_sync(struct rmt_io *io)
@@ -38,9 +40,14 @@ static int gate_sync(struct rmt_io *io)
 
 static int gate_write(struct rmt_io *io, struct iovec *iov, int count, uint64_t off)
 {
+    uint64_t end = off;
+    for (int i = 0; i < count; i++)
+        end += iov[i].iov_len;
     int rc = gate.write(io, iov, count, off);
     (void)pthread_mutex_lock(&gate.mutex);
     gate.writes++;
+    gate.extended += end > gate.end;
+    gate.end = end > gate.end ? end : gate.end;
     (void)pthread_cond_broadcast(&gate.cond);
     (void)pthread_mutex_unlock(&gate.mutex);
     return rc;
@@ -232,11 +239,33 @@ static void a_flush_that_fails_fails_those_who_wait_for_the_next(void **state)
     rmt_sim_free(sim);
 }
 
+/* A flush after a write to blocks that were only reserved waits for the filesystem's journal. */
+static void small_commits_go_where_something_was_written_before(void **state)
+{
+    (void)state;
+    struct rmt_sim *sim = rmt_sim_new(9, UINT64_C(1) << 26);
+    struct ramet_store *store = prepared(sim);
+    char name[16];
+    (void)pthread_mutex_lock(&gate.mutex);
+    gate.extended = 0;
+    (void)pthread_mutex_unlock(&gate.mutex);
+    for (int i = 0; i < 200; i++) { /* kept: nothing is used again */
+        (void)snprintf(name, sizeof(name), "at-%d", i);
+        assert_int_equal(put(store, "main", name, name), 0);
+    }
+    assert_true(gate.extended > 0);
+    assert_true(gate.extended < 20);
+    assert_int_equal(ramet_check(store, 0, problem, NULL, NULL), 0);
+    ramet_close(store);
+    rmt_sim_free(sim);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(commits_that_come_during_a_flush_share_the_next),
         cmocka_unit_test(a_flush_that_fails_fails_those_who_wait_for_the_next),
+        cmocka_unit_test(small_commits_go_where_something_was_written_before),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -136,6 +136,7 @@ static int open_locked(struct ramet_store *store, const struct ramet_options *o)
     rc = rmt_pages_init(&store->pages, io, page_size, seed, rmt_node_check);
     if (rc == 0)
         rc = rmt_space_init(&store->space, &store->pages, &store->shared);
+    store->space.ahead = io->durable && rmt_store_flushes(store);
     if (rc == 0)
         rc = rmt_shared_open(&store->shared, io, store->store_id);
     if (rc == 0 && store->shared.alone)
