@@ -517,8 +517,9 @@ RAMET_API int ramet_copy(struct ramet_store *store, const char *path, ramet_prog
  * @ref    `main` (a branch), `main@NAME` or `@ID` (a kept snapshot); NULL: `main`. RAMET_WRITE
  *         needs a branch.
  * @flags  RAMET_READ: sees the version that @ref names now, for as long as it lasts. RAMET_WRITE:
- *         a private fork of the branch's head; sees its own writes. With RAMET_NOWAIT, too:
- *         -EBUSY instead of waiting.
+ *         a private fork of the branch's head; sees its own writes. The head may be a commit of
+ *         this handle that is still being flushed: then it fails with that. With RAMET_NOWAIT,
+ *         too: -EBUSY instead of waiting.
  * @out    the transaction, owned: ramet_commit() or ramet_abort(), or ramet_close() of the store.
  *
  * Returns 0, or
@@ -537,7 +538,8 @@ RAMET_API int ramet_copy(struct ramet_store *store, const char *path, ramet_prog
  *           transaction by one at a time.
  * Blocks:   RAMET_READ: on device reads alone; never waits for a writer. (It takes one short
  *           lock, of this handle's list of transactions.) RAMET_WRITE: until the branch's writer
- *           has ended (not with RAMET_NOWAIT). The first one waits for a commit under way, too.
+ *           has ended, or waits for its flush in ramet_commit() (not with RAMET_NOWAIT). The first
+ *           one waits for a commit under way, too.
  * Cost:     O(log branches). The first RAMET_WRITE after opening loads the map of free pages.
  */
 RAMET_API int ramet_begin(struct ramet_store *store, const char *ref, unsigned flags,
@@ -581,7 +583,7 @@ RAMET_API int ramet_refresh(struct ramet_txn *txn);
  *
  * Returns 0, or, with nothing committed,
  *   RAMET_ETXN       an earlier call left the transaction in an unknown state: see
- *                    ramet_rollback() and ramet_map_drop()
+ *                    ramet_rollback() and ramet_map_drop(); or it began at a commit that failed
  *   RAMET_EPOISONED  an earlier flush failed: open the store anew
  *   RAMET_ECORRUPT   a page of the catalog or of the space map is damaged, or the accounts do not
  *                    add up
@@ -589,7 +591,8 @@ RAMET_API int ramet_refresh(struct ramet_txn *txn);
  *   -EEXIST          the branch keeps a snapshot of that name already
  *   -ENOMEM, -ENOSPC, -EIO and kin
  *                    a write failed: this commit is lost, and if it was of the catalog those of
- *                    other threads that were written together with it
+ *                    other threads that were written together with it; if a transaction had begun
+ *                    at one of them, the store is poisoned
  *   -EIO and kin     the flush failed: the store is poisoned. Whether this commit is there is
  *                    known only when the store is opened anew; until then reading goes on from
  *                    the last durable one
@@ -597,8 +600,9 @@ RAMET_API int ramet_refresh(struct ramet_txn *txn);
  * Lifetime: @txn, its maps, cursors and slices end.
  * Threads:  one, and no other may use @txn.
  * Blocks:   for the commits before it; on device writes, and with RAMET_FULL on one flush (two
- *           for a commit of more than 2048 pages), which it shares with the commits of other
- *           branches that came in the meantime.
+ *           for a commit of more than 2048 pages), which it shares with the commits that came in
+ *           the meantime, of this branch and of others. From the beginning of the flush on the
+ *           branch can have its next writer.
  * Cost:     O(pages written): the changed leaves and the pages above them, and a few for catalog
  *           and space map. A part of what was dropped earlier is reclaimed too, at most 512
  *           pages.

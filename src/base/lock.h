@@ -13,8 +13,8 @@
 
 enum rmt_lock_rank {
     RMT_RANK_NONE = 0,
-    RMT_RANK_BRANCHES, /* the table of branches that have a writer */
     RMT_RANK_COMMIT,   /* catalog, space, limbo: all that a commit changes */
+    RMT_RANK_BRANCHES, /* the table of branches that have a writer */
     RMT_RANK_SPACE,    /* what running transactions have reserved; growing the file */
     RMT_RANK_TXNS,     /* the list of open transactions */
     RMT_RANK_ARENA,    /* a transaction's scratch memory */

@@ -5,6 +5,7 @@
 #include "store/list.h"
 #include "store/txn.h"
 #include "store/versions.h"
+#include "store/writers.h"
 
 static int usable(const struct ramet_store *store, const char *what)
 {
@@ -13,7 +14,7 @@ static int usable(const struct ramet_store *store, const char *what)
 
 static int commit(struct ramet_store *store, rmt_apply_fn apply, void *ctx)
 {
-    return rmt_commit(store, apply, ctx, rmt_store_flushes(store));
+    return rmt_commit(store, apply, NULL, ctx, rmt_store_flushes(store));
 }
 
 /* ---- changing -------------------------------------------------------------------------------- */
@@ -87,7 +88,7 @@ static int exclusively(struct ramet_store *store, struct change *change)
 {
     int rc = find_branch(store, change->name, &change->branch);
     if (rc == 0)
-        rc = rmt_branch_lock(store, change->branch, true);
+        rc = rmt_branch_lock(store, change->branch, true, NULL);
     if (rc < 0)
         return rc;
     rc = commit(store, change_locked, change);

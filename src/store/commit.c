@@ -3,6 +3,7 @@
 
 #include "store/list.h"
 #include "store/versions.h"
+#include "store/writers.h"
 
 /* A commit larger than this flushes its pages before its slot, so that opening has little to
  * verify. */
@@ -14,7 +15,9 @@
 struct rmt_group {
     struct rmt_commit c;       /* until it is written */
     struct rmt_disk_slot slot; /* from then on */
+    uint64_t number;           /* ascending */
     unsigned members;          /* that have not returned */
+    pthread_cond_t cond;       /* it is done; or it is its turn, for one of them */
     bool flushing, done;
     int rc;
 };
@@ -131,13 +134,13 @@ static void publish(struct ramet_store *store, const struct rmt_disk_slot *slot)
 
 /* A flush that failed poisons writing everywhere, and reading goes on from the last durable commit.
  */
-static void poison(struct ramet_store *store, int rc)
+static void poison(struct ramet_store *store, const char *what, int rc)
 {
     struct rmt_shared_bytes *bytes = store->shared.bytes;
     atomic_store(&bytes->poisoned, 1);
     rmt_log_note(&store->log, RAMET_LOG_ERROR,
-                 "store '%s': a flush failed (%s): writing is refused until it is opened anew",
-                 store->io->path, ramet_strerror(rc));
+                 "store '%s': %s failed (%s): writing is refused until it is opened anew",
+                 store->io->path, what, ramet_strerror(rc));
     rmt_pages_forget(&store->pages);
     rmt_shared_publish(&store->shared, &bytes->slots[bytes->durable_index]);
 }
@@ -146,7 +149,7 @@ static int flush(struct ramet_store *store)
 {
     int rc = store->io->ops->sync(store->io);
     if (rc < 0)
-        poison(store, rc);
+        poison(store, "a flush", rc);
     return rc;
 }
 
@@ -488,10 +491,35 @@ static int join(struct ramet_store *store, struct rmt_group **out)
             unlock_byte(store);
         return rc;
     }
+    rmt_assert(pthread_cond_init(&g->cond, NULL) == 0);
+    g->number = ++store->last_group;
     store->in_a_row++;
     store->group = g;
     *out = g;
     return 0;
+}
+
+static void free_group(struct rmt_group *g)
+{
+    (void)pthread_cond_destroy(&g->cond);
+    free(g);
+}
+
+/* It is published, or has failed. */
+static void done(struct ramet_store *store, struct rmt_group *g, int rc)
+{
+    g->done = true;
+    g->rc = rc;
+    /* A transaction that began at what failed reads pages that the next commit would write over. */
+    if (rmt_branch_settle(store, g->number) && rc < 0 &&
+        !atomic_load(&store->shared.bytes->poisoned))
+        poison(store, "writing a commit that others began at", rc);
+    (void)pthread_cond_broadcast(&g->cond);
+    if (store->group)
+        (void)pthread_cond_signal(&store->group->cond);
+    else if (!store->flying)
+        unlock_byte(store);
+    (void)pthread_cond_broadcast(&store->commit_cond);
 }
 
 /* A member makes its changes, and writes its pages. */
@@ -517,13 +545,9 @@ static int apply_in(struct rmt_group *g, rmt_apply_fn apply, void *ctx)
     /* Nobody else is in it. (Or there are no more ids: all who are will be told so.) */
     forget(c);
     store->group = NULL;
-    g->done = true;
-    g->rc = rc;
+    done(store, g, rc);
     if (!g->members)
-        free(g);
-    if (!store->flying)
-        unlock_byte(store);
-    (void)pthread_cond_broadcast(&store->commit_cond);
+        free_group(g);
     return rc;
 }
 
@@ -553,30 +577,27 @@ static int write_group(struct rmt_group *g)
 static void lead(struct ramet_store *store, struct rmt_group *g)
 {
     store->group = NULL;
-    g->rc = write_group(g);
-    if (g->rc == 0 && g->flushing) {
+    int rc = write_group(g);
+    if (rc == 0 && g->flushing) {
         store->flying = g;
         rmt_lock_give(&store->commit_lock);
-        g->rc = store->io->ops->sync(store->io);
+        rc = store->io->ops->sync(store->io);
         rmt_lock_take(&store->commit_lock);
         store->flying = NULL;
-        if (g->rc == 0)
+        if (rc == 0)
             now_durable(store);
         else
-            poison(store, g->rc);
+            poison(store, "a flush", rc);
     }
-    if (g->rc == 0) {
+    if (rc == 0)
         publish(store, &g->slot);
-    }
-    g->done = true;
-    if (!store->group)
-        unlock_byte(store);
-    (void)pthread_cond_broadcast(&store->commit_cond);
-    if (g->rc == 0 && !g->flushing && store->flusher)
+    done(store, g, rc);
+    if (rc == 0 && !g->flushing && store->flusher)
         rmt_flusher_wake(store->flusher);
 }
 
-static int commit_locked(struct ramet_store *store, rmt_apply_fn apply, void *ctx, bool flushing)
+static int commit_locked(struct ramet_store *store, rmt_apply_fn apply, rmt_joined_fn joined,
+                         void *ctx, bool flushing)
 {
     struct rmt_group *g = NULL;
     int rc = join(store, &g);
@@ -586,24 +607,27 @@ static int commit_locked(struct ramet_store *store, rmt_apply_fn apply, void *ct
         return rc;
     g->members++;
     g->flushing |= flushing;
+    if (joined && flushing && store->io->durable)
+        joined(ctx, g->number);
     while (!g->done && store->flying)
-        rmt_lock_wait(&store->commit_lock, &store->commit_cond);
+        rmt_lock_wait(&store->commit_lock, &g->cond);
     bool leading = !g->done;
     if (leading)
         lead(store, g);
     rc = g->rc;
     if (--g->members == 0)
-        free(g);
+        free_group(g);
     if (rc < 0 && !leading)
         return rmt_fail(rc, "store '%s': the commits that were written together failed",
                         store->io->path);
     return rc;
 }
 
-int rmt_commit(struct ramet_store *store, rmt_apply_fn apply, void *ctx, bool flushing)
+int rmt_commit(struct ramet_store *store, rmt_apply_fn apply, rmt_joined_fn joined, void *ctx,
+               bool flushing)
 {
     rmt_lock_take(&store->commit_lock);
-    int rc = commit_locked(store, apply, ctx, flushing);
+    int rc = commit_locked(store, apply, joined, ctx, flushing);
     give_mutex(store);
     return rc;
 }
@@ -647,7 +671,7 @@ static int nothing(struct rmt_commit *c, void *ctx)
 
 int rmt_store_turn(struct ramet_store *store)
 {
-    return rmt_commit(store, nothing, NULL, true);
+    return rmt_commit(store, nothing, NULL, NULL, true);
 }
 
 int rmt_store_reserve(struct ramet_store *store, uint64_t pages, bool urgent)

@@ -164,7 +164,7 @@ int ramet_compact(struct ramet_store *store, ramet_progress_fn progress, void *c
     if (rc == 0)
         rc = drain_limbo(&p);
     if (rc == 0)
-        rc = rmt_commit(store, make_holes, NULL, true);
+        rc = rmt_commit(store, make_holes, NULL, NULL, true);
     if (rc == RAMET_ENOTFOUND) /* there was nothing to give, but there may be holes from before */
         rc = 0;
     if (rc == 0)
@@ -258,6 +258,6 @@ int rmt_holes_fill(struct ramet_store *store, uint64_t pages)
     state_of(store, &state);
     if (state.hole_pages == 0)
         return 0;
-    int rc = rmt_commit(store, fill_holes, &pages, true);
+    int rc = rmt_commit(store, fill_holes, NULL, &pages, true);
     return rc == RAMET_ENOTFOUND ? 0 : rc;
 }

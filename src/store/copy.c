@@ -396,7 +396,7 @@ static int copy(struct copy *k)
     rmt_space_release(&k->to->space, pages);
     /* Its id is above all births. */
     atomic_store(&bytes->last_id, rmt_max(atomic_load(&bytes->last_id), k->state.id));
-    return rmt_commit(k->to, copy_all, k, true);
+    return rmt_commit(k->to, copy_all, NULL, k, true);
 }
 
 int rmt_store_copy(struct ramet_store *from, struct rmt_io *io, ramet_progress_fn progress,

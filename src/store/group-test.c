@@ -127,16 +127,22 @@ static void start_and_join_group(struct writer *w)
     wait_for(&gate.writes, writes + 1);
 }
 
-static bool has(struct ramet_store *store, const char *ref, const char *value)
+/* What key is in a transaction. */
+static bool reads(struct ramet_txn *txn, const char *value)
 {
-    struct ramet_txn *txn;
     struct ramet_map *map;
     struct ramet_slice got = {0};
-    assert_int_equal(ramet_begin(store, ref, RAMET_READ, &txn), 0);
     int rc = ramet_map_open(txn, "m", 0, &map);
     if (rc == 0)
         rc = ramet_get(map, rmt_slice("key", 3), &got);
-    bool same = rc == 0 && got.size == strlen(value) && memcmp(got.data, value, got.size) == 0;
+    return rc == 0 && got.size == strlen(value) && memcmp(got.data, value, got.size) == 0;
+}
+
+static bool has(struct ramet_store *store, const char *ref, const char *value)
+{
+    struct ramet_txn *txn;
+    assert_int_equal(ramet_begin(store, ref, RAMET_READ, &txn), 0);
+    bool same = reads(txn, value);
     ramet_abort(txn);
     return same;
 }
@@ -239,6 +245,136 @@ static void a_flush_that_fails_fails_those_who_wait_for_the_next(void **state)
     rmt_sim_free(sim);
 }
 
+/* Commits on main, in two groups: "first" is being flushed, "second" and "third" wait behind it. */
+static void queue(struct ramet_store *store, struct writer w[3])
+{
+    static const char *const values[] = {"first", "second", "third"};
+    gate_set(true);
+    for (int i = 0; i < 3; i++) {
+        w[i] = (struct writer){.store = store, .branch = "main", .value = values[i]};
+        if (i == 0) {
+            start(&w[i]);
+            wait_for(&gate.waiting, 1);
+        } else {
+            start_and_join_group(&w[i]);
+        }
+    }
+}
+
+/* A transaction at the newest queued head: its value is there as soon as the one before has joined
+ * its group. */
+static struct ramet_txn *begin_behind(struct ramet_store *store, const char *value)
+{
+    struct ramet_txn *txn;
+    for (;;) {
+        assert_int_equal(ramet_begin(store, "main", RAMET_WRITE, &txn), 0);
+        if (reads(txn, value))
+            return txn;
+        ramet_abort(txn);
+    }
+}
+
+static int put_in(struct ramet_txn *txn, const char *value)
+{
+    struct ramet_map *map;
+    int rc = ramet_map_open(txn, "m", RAMET_CREATE, &map);
+    return rc < 0 ? rc : ramet_put(map, rmt_slice("key", 3), rmt_slice(value, strlen(value)), 0);
+}
+
+static void join_all(struct writer w[3], int first, int others)
+{
+    for (int i = 0; i < 3; i++) {
+        (void)pthread_join(w[i].thread, NULL);
+        assert_int_equal(w[i].rc, i ? others : first);
+    }
+}
+
+static void the_next_writer_of_a_branch_begins_at_a_head_that_is_not_flushed_yet(void **state)
+{
+    (void)state;
+    struct rmt_sim *sim = rmt_sim_new(10, UINT64_C(1) << 26);
+    struct ramet_store *store = prepared(sim);
+    struct writer w[3];
+    queue(store, w);
+    struct ramet_txn *txn = begin_behind(store, "third"), *second;
+    assert_true(has(store, "main", "old"));
+    assert_int_equal(ramet_begin(store, "main", RAMET_WRITE, &second), -EDEADLK);
+    assert_int_equal(ramet_begin(store, "main", RAMET_WRITE | RAMET_NOWAIT, &second), -EBUSY);
+    ramet_abort(txn); /* leaves it as it was */
+    assert_int_equal(ramet_branch_delete(store, "main"), -EBUSY);
+    assert_int_equal(ramet_begin(store, "main", RAMET_WRITE | RAMET_NOWAIT, &txn), 0);
+    assert_true(reads(txn, "third"));
+    assert_int_equal(put_in(txn, "fourth"), 0);
+
+    gate_set(false);
+    join_all(w, 0, 0);
+    assert_int_equal(gate.syncs, 1); /* of the second group; the first was counted before */
+    assert_true(has(store, "main", "third"));
+    uint64_t from = ramet_txn_id(txn), id;
+    assert_int_equal(ramet_commit(txn, NULL, &id), 0);
+    assert_true(id > from);
+    assert_true(has(store, "main", "fourth"));
+    assert_int_equal(ramet_branch_delete(store, "main"), 0);
+    assert_int_equal(ramet_check(store, 0, problem, NULL, NULL), 0);
+    ramet_close(store);
+    rmt_sim_free(sim);
+}
+
+static void a_flush_that_fails_fails_those_who_began_at_what_it_should_have_flushed(void **state)
+{
+    (void)state;
+    struct rmt_sim *sim = rmt_sim_new(11, UINT64_C(1) << 26);
+    struct ramet_store *store = prepared(sim);
+    struct writer w[3];
+    queue(store, w);
+    struct ramet_txn *txn = begin_behind(store, "third");
+    assert_int_equal(put_in(txn, "fourth"), 0);
+    rmt_sim_fail_at(sim, RMT_SIM_SYNC, 0, -EIO);
+    gate_set(false);
+    join_all(w, -EIO, RAMET_EPOISONED);
+    assert_int_equal(ramet_commit(txn, NULL, NULL), RAMET_EPOISONED);
+    assert_true(has(store, "main", "old"));
+    ramet_close(store);
+
+    store = store_open(sim);
+    assert_int_equal(put(store, "main", "again", NULL), 0);
+    assert_int_equal(ramet_check(store, 0, problem, NULL, NULL), 0);
+    ramet_close(store);
+    rmt_sim_free(sim);
+}
+
+/* The group of "second" and "third" cannot be written. What they wrote is free then, and would be
+ * written over under a transaction that began there. */
+static void a_write_that_fails_fails_those_who_began_there(void **state)
+{
+    (void)state;
+    for (int dependent = 0; dependent < 2; dependent++) {
+        struct rmt_sim *sim = rmt_sim_new(12, UINT64_C(1) << 26);
+        struct ramet_store *store = prepared(sim);
+        struct writer w[3];
+        queue(store, w);
+        struct ramet_txn *txn = begin_behind(store, "third");
+        if (!dependent)
+            ramet_abort(txn);
+        rmt_sim_fail_at(sim, RMT_SIM_WRITE, 1, -EIO); /* behind the seal of the first */
+        gate_set(false);
+        join_all(w, 0, -EIO);
+        assert_true(has(store, "main", "first"));
+        if (dependent) {
+            assert_int_equal(put_in(txn, "fourth"), 0);
+            assert_int_equal(ramet_commit(txn, NULL, NULL), RAMET_EPOISONED);
+            assert_int_equal(ramet_begin(store, "a", RAMET_WRITE, &txn), RAMET_EPOISONED);
+            ramet_close(store);
+            store = store_open(sim);
+        }
+        assert_true(has(store, "main", "first"));
+        assert_int_equal(put(store, "main", "again", NULL), 0);
+        assert_int_equal(ramet_check(store, 0, problem, NULL, NULL), 0);
+        ramet_close(store);
+        rmt_sim_free(sim);
+    }
+}
+
 /* A flush after a write to blocks that were only reserved waits for the filesystem's journal. */
 static void small_commits_go_where_something_was_written_before(void **state)
 {
@@ -265,6 +401,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(commits_that_come_during_a_flush_share_the_next),
         cmocka_unit_test(a_flush_that_fails_fails_those_who_wait_for_the_next),
+        cmocka_unit_test(the_next_writer_of_a_branch_begins_at_a_head_that_is_not_flushed_yet),
+        cmocka_unit_test(a_flush_that_fails_fails_those_who_began_at_what_it_should_have_flushed),
+        cmocka_unit_test(a_write_that_fails_fails_those_who_began_there),
         cmocka_unit_test(small_commits_go_where_something_was_written_before),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

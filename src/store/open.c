@@ -150,7 +150,7 @@ static int open_locked(struct ramet_store *store, const struct ramet_options *o)
     (void)rmt_shared_newest(&store->shared, &slot);
     rmt_state_load(&state, &slot);
     if (rc == 0 && state.branches == 0 && state.number == 0 && !io->readonly)
-        rc = rmt_commit(store, make_main, NULL, true);
+        rc = rmt_commit(store, make_main, NULL, NULL, true);
     return rc;
 }
 
@@ -166,8 +166,6 @@ static void free_store(struct ramet_store *store)
         rmt_pages_fini(&store->pages);
     rmt_shared_close(&store->shared);
     rmt_io_close(store->io);
-    rmt_vec_fini(&store->writers);
-    (void)pthread_cond_destroy(&store->writers_cond);
     (void)pthread_cond_destroy(&store->commit_cond);
     rmt_lock_fini(&store->commit_lock);
     rmt_lock_fini(&store->writers_lock);
@@ -196,7 +194,6 @@ int rmt_store_open_io(struct rmt_io *io, const struct ramet_options *options,
     rmt_lock_init(&store->commit_lock, RMT_RANK_COMMIT);
     rmt_lock_init(&store->writers_lock, RMT_RANK_BRANCHES);
     rmt_lock_init(&store->txns_lock, RMT_RANK_TXNS);
-    rmt_assert(pthread_cond_init(&store->writers_cond, NULL) == 0);
     rmt_assert(pthread_cond_init(&store->commit_cond, NULL) == 0);
     store->readers = malloc(sizeof(*store->readers));
     if (!store->readers)
@@ -314,7 +311,7 @@ int ramet_reclaim(struct ramet_store *store, uint64_t pages_max, uint64_t *out_l
         if (rc < 0 || left == 0 || (pages_max && done >= pages_max))
             break;
         uint64_t budget = rmt_min(RECLAIM_PAGES, pages_max ? pages_max - done : RECLAIM_PAGES);
-        rc = rmt_commit(store, sweep, &budget, rmt_store_flushes(store));
+        rc = rmt_commit(store, sweep, NULL, &budget, rmt_store_flushes(store));
         done += budget;
     }
     if (rc == 0 && out_left)

@@ -26,12 +26,7 @@ struct rmt_state {
     uint32_t flags;
 };
 
-/* A branch whose writer lock somebody of this process holds. */
-struct rmt_writer_lock {
-    uint64_t branch; /* number */
-    pthread_t thread;
-};
-
+struct rmt_branch_writer;
 struct rmt_flusher;
 
 struct ramet_store {
@@ -46,9 +41,10 @@ struct ramet_store {
     unsigned forks; /* of the process, when it was opened */
 
     struct rmt_lock commit_lock; /* guards the rest of this paragraph; with RMT_BYTE_COMMIT */
-    pthread_cond_t commit_cond;  /* a group was closed, or is done */
+    pthread_cond_t commit_cond;  /* no group is flying any more */
     struct rmt_group *group;     /* commits join it; NULL: the next one opens one */
     struct rmt_group *flying;    /* is being flushed */
+    uint64_t last_group;         /* number */
     unsigned in_a_row;           /* groups since the byte lock was last given back */
     uint64_t limbo_at;           /* id of the limbo list to look at next */
     struct rmt_readers *readers; /* scratch of a commit */
@@ -56,8 +52,7 @@ struct ramet_store {
     struct rmt_log log;
 
     struct rmt_lock writers_lock; /* guards writers */
-    pthread_cond_t writers_cond;
-    RMT_VEC(struct rmt_writer_lock) writers;
+    struct rmt_branch_writer *writers;
 
     struct rmt_lock txns_lock;  /* guards the rest of this paragraph */
     struct ramet_txn *txns;     /* all that are open */
@@ -111,6 +106,8 @@ struct rmt_commit {
 
 /* Changes what a commit is to change. On failure all it did is taken back. */
 typedef int (*rmt_apply_fn)(struct rmt_commit *c, void *ctx);
+/* It has joined a group, the number of which is given, that will be flushed. */
+typedef void (*rmt_joined_fn)(void *ctx, uint64_t group);
 
 /* Catalog and space map of a small commit take about so many pages. They are asked for together
  * with those of the data, so that all of a small commit lies side by side: one write. */
@@ -118,12 +115,14 @@ typedef int (*rmt_apply_fn)(struct rmt_commit *c, void *ctx);
 /*
  * rmt_commit() - one commit, alone or with those of other threads.
  *
- * @apply  is called by this thread, with the commit lock held.
- * @flush  durable on return.
+ * @apply   is called by this thread, with the commit lock held.
+ * @joined  or NULL: is called after it, with the commit lock, if @flush.
+ * @flush   durable on return.
  * Returns 0, what @apply gave, or, with nothing of the whole group committed, what writing gave; if
  * the flush failed, the store is poisoned.
  */
-int rmt_commit(struct ramet_store *store, rmt_apply_fn apply, void *ctx, bool flush);
+int rmt_commit(struct ramet_store *store, rmt_apply_fn apply, rmt_joined_fn joined, void *ctx,
+               bool flush);
 /* Flushes what was written so far, within a commit. */
 int rmt_commit_flush(struct rmt_commit *c);
 /* An empty commit, durable: what waits in limbo comes nearer to being free. */

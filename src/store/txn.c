@@ -5,66 +5,13 @@
 #include <stdio.h>
 
 #include "store/versions.h"
+#include "store/writers.h"
 
 /* What a commit needs beside the pages of its maps: catalog, space map, lists of what was replaced.
  */
 #define COMMIT_PAGES 24
 /* Pages are reserved so many at a time. */
 #define RESERVE_PAGES 32
-
-/* ---- the writer lock of a branch ------------------------------------------------------------- */
-
-static bool is_locked(const struct ramet_store *store, uint64_t branch, pthread_t *out_thread)
-{
-    for (size_t i = 0; i < store->writers.count; i++) {
-        if (store->writers.items[i].branch == branch) {
-            *out_thread = store->writers.items[i].thread;
-            return true;
-        }
-    }
-    return false;
-}
-
-static void forget_writer(struct ramet_store *store, uint64_t branch)
-{
-    rmt_lock_scope(&store->writers_lock);
-    for (size_t i = 0; i < store->writers.count; i++) {
-        if (store->writers.items[i].branch == branch)
-            store->writers.items[i] = store->writers.items[--store->writers.count];
-    }
-    (void)pthread_cond_broadcast(&store->writers_cond);
-}
-
-int rmt_branch_lock(struct ramet_store *store, uint64_t branch, bool nowait)
-{
-    struct rmt_writer_lock lock = {branch, pthread_self()};
-    {
-        rmt_lock_scope(&store->writers_lock);
-        pthread_t holder;
-        while (is_locked(store, branch, &holder)) {
-            if (nowait)
-                return rmt_fail(-EBUSY, "the branch has a writer");
-            if (pthread_equal(holder, lock.thread))
-                return rmt_fail(-EDEADLK,
-                                "this thread has a write transaction on the branch already");
-            rmt_lock_wait(&store->writers_lock, &store->writers_cond);
-        }
-        if (!rmt_vec_push(&store->writers, lock))
-            return rmt_fail(-ENOMEM, "a write transaction");
-    }
-    int rc =
-        store->io->ops->lock(store->io, RMT_BYTE_BRANCH + branch, RMT_IO_LOCK_EXCLUSIVE, !nowait);
-    if (rc == 0)
-        return 0;
-    forget_writer(store, branch);
-    return rc == -EAGAIN ? rmt_fail(-EBUSY, "the branch has a writer, in another process") : rc;
-}
-
-void rmt_branch_unlock(struct ramet_store *store, uint64_t branch)
-{
-    (void)store->io->ops->lock(store->io, RMT_BYTE_BRANCH + branch, RMT_IO_UNLOCK, true);
-    forget_writer(store, branch);
-}
 
 /* ---- finding a version ----------------------------------------------------------------------- */
 
@@ -132,7 +79,8 @@ static void free_txn(struct ramet_txn *txn)
         rmt_edit_fini(&txn->edit);
         if (txn->reserved)
             rmt_space_release(&store->space, txn->reserved);
-        rmt_branch_unlock(store, txn->branch);
+        if (!txn->passed)
+            rmt_branch_unlock(store, txn->branch);
     }
     unlist_txn(txn);
     rmt_page_pool_fini(&txn->pool);
@@ -203,10 +151,15 @@ static int begin_write(struct ramet_txn *txn, bool nowait)
     if (rc == 0)
         rc = find_head(store, txn->ref, &found);
     for (; rc == 0;) {
-        rc = rmt_branch_lock(store, found.branch, nowait);
+        rc = rmt_branch_lock(store, found.branch, nowait, &found.version);
         if (rc < 0)
             return rc;
         txn->branch = found.branch;
+        if (rc == 1) { /* so the branch is still there */
+            txn->queued = true;
+            rc = 0;
+            break;
+        }
         rc = find_head(store, txn->ref, &found); /* as the writer before left it */
         if (rc == 0 && found.branch == txn->branch)
             break;
@@ -312,6 +265,7 @@ struct publishing {
     bool changed;
     const struct ramet_keep *keep;
     uint64_t id;
+    struct rmt_version head; /* of the branch, afterwards */
 };
 
 /* Within a commit: the branch's head moves to what the transaction made. */
@@ -326,7 +280,9 @@ static int publish(struct rmt_commit *c, void *ctx)
         rc = rmt_catalog_version(&c->store->pages, &c->catalog, branch.head, &head);
     if (rc < 0)
         return rc;
-    rmt_assert(branch.number == txn->branch && head.id == txn->version.id);
+    rmt_assert(branch.number == txn->branch);
+    if (head.id != txn->version.id)
+        return rmt_fail(RAMET_ETXN, "it began at a commit that failed: nothing is committed");
     if (p->changed) {
         uint64_t before = c->writer.nr_written;
         c->writer.expected = txn->edit.nr_private + 1 + RMT_BOOK_PAGES;
@@ -346,7 +302,17 @@ static int publish(struct rmt_commit *c, void *ctx)
         if (rc == 0)
             p->id = snapshot.id;
     }
-    return rc;
+    if (rc == 0)
+        rc = rmt_catalog_branch(&c->store->pages, &c->catalog, txn->ref, &branch);
+    return rc < 0 ? rc : rmt_catalog_version(&c->store->pages, &c->catalog, branch.head, &p->head);
+}
+
+/* The commit waits for its flush: the next writer of the branch need not. */
+static void pass(void *ctx, uint64_t group)
+{
+    struct publishing *p = ctx;
+    rmt_branch_pass(p->txn->store, p->txn->branch, &p->head, group);
+    p->txn->passed = true;
 }
 
 static int commit(struct ramet_txn *txn, const struct ramet_keep *keep, uint64_t *out_id)
@@ -356,16 +322,17 @@ static int commit(struct ramet_txn *txn, const struct ramet_keep *keep, uint64_t
         return rc;
     *out_id = txn->version.id;
     bool changed = txn->writing && rmt_maps_changed(txn);
-    if (!txn->writing || (!changed && !keep))
+    /* What it saw must be as durable as what it wrote. */
+    if (!txn->writing || (!changed && !keep && !txn->queued))
         return 0;
     if (txn->failed)
         return rmt_fail(RAMET_ETXN,
                         "an earlier write of this transaction failed: nothing is committed");
     if (keep && !rmt_known_size(keep, struct ramet_keep))
         return rmt_fail(-EINVAL, "ramet_commit: keep->size is not set");
-    struct publishing p = {txn, changed, keep, 0};
+    struct publishing p = {.txn = txn, .changed = changed, .keep = keep};
     txn->committing = true;
-    rc = rmt_commit(txn->store, publish, &p, rmt_store_flushes(txn->store));
+    rc = rmt_commit(txn->store, publish, pass, &p, rmt_store_flushes(txn->store));
     if (rc == 0)
         *out_id = p.id;
     return rc;

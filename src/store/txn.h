@@ -61,7 +61,9 @@ struct ramet_txn {
     bool follows;         /* ref names a branch: refresh moves it */
 
     /* of a write transaction */
-    uint64_t branch; /* number; its writer lock is held */
+    uint64_t branch; /* number; its writer lock is held, */
+    bool passed;     /* unless it was passed on */
+    bool queued;     /* it began at a head that was not yet published */
     struct rmt_edit edit;
     struct rmt_page_pool pool;
     uint64_t reserved; /* pages promised by the space map */
@@ -75,9 +77,6 @@ struct ramet_txn {
 /* Finds ref in the newest version, protected by the slot, which then says what is read. */
 int rmt_txn_find(struct ramet_store *store, struct rmt_reader_slot *slot, const char *ref,
                  struct rmt_found *out, uint64_t *out_publication);
-/* The writer lock of a branch, by number. nowait: -EBUSY. */
-int rmt_branch_lock(struct ramet_store *store, uint64_t branch, bool nowait);
-void rmt_branch_unlock(struct ramet_store *store, uint64_t branch);
 /* Aborts all open transactions: the store is being closed. */
 void rmt_txn_abort_all(struct ramet_store *store);
 
