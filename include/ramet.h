@@ -842,7 +842,7 @@ RAMET_API int64_t ramet_read(struct ramet_map *map, struct ramet_slice key, uint
  *
  * @map    of a write transaction, borrowed.
  * @key    1 to RAMET_KEY_MAX bytes; copied.
- * @value  0 to RAMET_VALUE_MAX bytes; copied. It stays in memory until the transaction ends.
+ * @value  0 to RAMET_VALUE_MAX bytes; copied.
  * @flags  0, RAMET_NOOVERWRITE, RAMET_APPEND, or both.
  *
  * Returns 0, or
@@ -853,8 +853,8 @@ RAMET_API int64_t ramet_read(struct ramet_map *map, struct ramet_slice key, uint
  *   RAMET_ENOTFOUND  the map was dropped
  *   RAMET_ETXN       in a read transaction, or one in an unknown state
  *   RAMET_ECORRUPT   a page on the way fails its checks
- *   -ENOSPC          the disk is full: room for the commit is set aside here, so that the commit
- *                    has it
+ *   -ENOSPC          the disk is full: room for the commit is set aside here, and from 64 MiB on
+ *                    room for what memory is not to hold until then, so that the commit has it
  *   -ENOMEM, -EIO and kin
  * Lifetime: slices got in this transaction end.
  * Threads:  a write transaction has one user at a time.

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "io/io.h"
+#include "io/reserve.h"
 
 #define NOBODY 65534
 #define SKIPPED 77
@@ -493,6 +494,8 @@ static void fills_a_small_disk(void)
     child_assert(io->ops->shared(io, 2 << 20, &mem) == -ENOSPC);
     child_assert(io->ops->shared(io, 64 << 10, &mem) == 0);
     memset(mem, 1, 64 << 10);
+    void *spilled = NULL;
+    child_assert(io->ops->spill(io, 2 << 20, &spilled) == -ENOSPC);
     child_assert(io->ops->grow(io, 900 << 10) == 0);
     static uint8_t data[900 << 10];
     child_assert(write_one(io, data, sizeof(data), 0) == 0); /* all of it was allocated */
@@ -514,6 +517,8 @@ static void grows_past_its_limit(void)
     child_assert(io->ops->grow(io, 1 << 20) == 0);
     child_assert(io->ops->grow(io, (1 << 20) + 4096) == -EFBIG); /* and no SIGXFSZ */
     child_assert(io->ops->size(io, &size) == 0 && size == 1 << 20);
+    void *mem = NULL;
+    child_assert(io->ops->spill(io, 2 << 20, &mem) == -EFBIG);
     rmt_io_close(io);
 }
 
@@ -521,6 +526,39 @@ static void a_limit_of_file_size_is_an_error_and_no_signal(void **state)
 {
     (void)state;
     in_child(grows_past_its_limit);
+}
+
+static bool all_zero(const uint8_t *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (p[i])
+            return false;
+    }
+    return true;
+}
+
+static void what_is_spilled_lies_beside_the_store_without_a_name(void **state)
+{
+    (void)state;
+    struct rmt_io *io = open_ok(store, 0);
+    uint8_t *mem[2];
+    size_t size = 1 << 20;
+    for (int i = 0; i < 2; i++) {
+        void *p = NULL;
+        assert_int_equal(io->ops->spill(io, size, &p), 0);
+        mem[i] = p;
+        assert_true(all_zero(mem[i], size));
+        memset(mem[i], i + 1, size);
+    }
+    assert_int_equal(mem[0][size - 1], 1);
+    assert_int_equal(mem[1][0], 2);
+    char command[256];
+    (void)snprintf(command, sizeof(command),
+                   "test \"$(ls -A '%s' | sort | tr '\\n' ' ')\" = 'store store-lock '", folder);
+    assert_int_equal(system(command), 0);
+    for (int i = 0; i < 2; i++)
+        rmt_reserve_free(mem[i], size);
+    rmt_io_close(io);
 }
 
 /* ---- bytes ----------------------------------------------------------------------------------- */
@@ -810,6 +848,7 @@ int main(void)
         TEST(reads_on_a_read_only_filesystem),
         TEST(a_full_disk_is_met_by_growing_alone),
         TEST(a_limit_of_file_size_is_an_error_and_no_signal),
+        TEST(what_is_spilled_lies_beside_the_store_without_a_name),
         TEST(reads_what_was_written),
         TEST(writes_as_many_pieces_as_promised),
         TEST(never_shrinks),

@@ -258,6 +258,13 @@ static int file_map(struct rmt_io *io, uint64_t reserve, const uint8_t **out)
     return 0;
 }
 
+static int file_spill(struct rmt_io *io, size_t size, void **out)
+{
+    struct file *f = file_of(io);
+    int rc = check_forked(f);
+    return rc < 0 ? rc : rmt_system_spill(f->path, size, out);
+}
+
 static void file_drop_cache(struct rmt_io *io)
 {
     (void)posix_fadvise(file_of(io)->fd, 0, 0, POSIX_FADV_DONTNEED); /* a wish */
@@ -391,6 +398,7 @@ static const struct rmt_io_ops file_ops = {
     .punch = file_punch,
     .fill = file_fill,
     .map = file_map,
+    .spill = file_spill,
     .drop_cache = file_drop_cache,
     .shared = file_shared,
     .lock = file_lock,

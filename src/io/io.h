@@ -53,6 +53,9 @@ struct rmt_io_ops {
      * of the file must not be touched, and appear by themselves when the file grows. -ENOMEM if the
      * address space does not hold it: ask for less. Succeeds once. */
     int (*map)(struct rmt_io *io, uint64_t reserve, const uint8_t **out);
+    /* size bytes of zeroed memory that can be written out: of a file without a name, beside the
+     * store, that goes when it is given back, by rmt_reserve_free(). -ENOSPC and kin. */
+    int (*spill)(struct rmt_io *io, size_t size, void **out);
     /* The next reads of any byte come from the device, where there is one. After a sync. */
     void (*drop_cache)(struct rmt_io *io);
 

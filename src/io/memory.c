@@ -89,6 +89,12 @@ static int memory_map(struct rmt_io *io, uint64_t reserve, const uint8_t **out)
     return 0;
 }
 
+static int memory_spill(struct rmt_io *io, size_t size, void **out)
+{
+    (void)io;
+    return rmt_system_anonymous(size, out);
+}
+
 static void memory_drop_cache(struct rmt_io *io)
 {
     (void)io;
@@ -133,6 +139,7 @@ static const struct rmt_io_ops memory_ops = {
     .punch = memory_punch,
     .fill = memory_fill,
     .map = memory_map,
+    .spill = memory_spill,
     .drop_cache = memory_drop_cache,
     .shared = memory_shared,
     .lock = memory_lock,

@@ -29,6 +29,7 @@
 
 #include "base/lock.h"
 #include "base/vec.h"
+#include "io/reserve.h"
 
 #define SECTOR 512u
 #define BLOCK 4096u /* of the filesystem: punched and filled as a whole */
@@ -705,6 +706,13 @@ static void sim_close(struct rmt_io *io)
     free(io);
 }
 
+static int sim_spill(struct rmt_io *io, size_t size, void **out)
+{
+    (void)io;
+    *out = rmt_reserve_new(size);
+    return *out ? 0 : rmt_fail(-ENOMEM, "%zu bytes of memory", size);
+}
+
 static const struct rmt_io_ops sim_ops = {
     .close = sim_close,
     .read = sim_read,
@@ -715,6 +723,7 @@ static const struct rmt_io_ops sim_ops = {
     .punch = sim_punch,
     .fill = sim_fill,
     .map = sim_map,
+    .spill = sim_spill,
     .drop_cache = sim_drop_cache,
     .shared = sim_shared,
     .lock = sim_lock,

@@ -3,6 +3,8 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/resource.h>
@@ -161,6 +163,46 @@ int rmt_system_anonymous(size_t size, void **out)
     void *mem = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (mem == MAP_FAILED)
         return rmt_fail(-errno, "%zu bytes of memory", size);
+    *out = mem;
+    return 0;
+}
+
+/* A new file without a name in the folder of a file. Returns -errno. */
+static int unnamed(const char *name)
+{
+    const char *slash = strrchr(name, '/');
+    int len = slash ? rmt_max((int)(slash - name), 1) : 1;
+    rmt_auto(free) char *path = NULL;
+    if (asprintf(&path, "%.*s/.ramet-XXXXXX", len, slash ? name : ".") < 0)
+        return -ENOMEM;
+    path[len] = 0;
+    int fd = open(path, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT))
+        return fd >= 0 ? fd : -errno;
+    path[len] = '/';
+    fd = mkostemp(path, O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    (void)unlink(path);
+    return fd;
+}
+
+int rmt_system_spill(const char *name, size_t size, void **out)
+{
+    int fd = unnamed(name);
+    if (fd == -EACCES || fd == -EPERM || fd == -EROFS)
+        return rmt_system_anonymous(size, out);
+    if (fd < 0)
+        return rmt_fail(fd, "store '%s': cannot make a file beside it for a large transaction",
+                        name);
+    int rc = rmt_system_grow(fd, name, size);
+    void *mem = rc < 0 ? MAP_FAILED : mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (rc == 0 && mem == MAP_FAILED)
+        rc = -errno;
+    (void)close(fd); /* the mapping keeps the file */
+    if (rc < 0)
+        return rmt_fail(rc, "store '%s': no room beside it for %zu bytes of a large transaction",
+                        name, size);
     *out = mem;
     return 0;
 }

@@ -18,6 +18,8 @@ int rmt_system_punch(int fd, const char *name, uint64_t off, uint64_t len);
 int rmt_system_fill(int fd, const char *name, uint64_t off, uint64_t len);
 int rmt_system_map(int fd, const char *name, uint64_t reserve, const uint8_t **out);
 int rmt_system_anonymous(size_t size, void **out);
+/* name: of the store beside which the file is to lie. Where none can be made: plain memory. */
+int rmt_system_spill(const char *name, size_t size, void **out);
 
 /* As the functions of struct rmt_io_ops. */
 uint64_t rmt_system_clock_ms(struct rmt_io *io);

@@ -51,6 +51,16 @@ void rmt_pages_forget(struct rmt_pages *pages)
                       2 * pages->reserved * sizeof(*pages->verified));
 }
 
+int rmt_spill_new(struct rmt_pages *pages, size_t size, void **out)
+{
+    return pages->io->ops->spill(pages->io, size, out);
+}
+
+void rmt_spill_free(void *p, size_t size)
+{
+    rmt_reserve_free(p, size);
+}
+
 /* The pages [addr, addr + len) are in the file, as it is now. */
 static int within_file(struct rmt_pages *pages, uint64_t addr, uint64_t len)
 {

@@ -39,6 +39,9 @@ struct rmt_pages {
 int rmt_pages_init(struct rmt_pages *pages, struct rmt_io *io, uint32_t page_size, uint64_t seed,
                    int (*node_check)(const struct rmt_pages *, const struct rmt_disk_node *));
 void rmt_pages_fini(struct rmt_pages *pages);
+/* Memory that can be written out, for what does not fit: zeroed. -ENOSPC and kin. */
+int rmt_spill_new(struct rmt_pages *pages, size_t size, void **out);
+void rmt_spill_free(void *p, size_t size);
 /* Forgets what was verified: after a failed flush nothing cached is to be trusted. */
 void rmt_pages_forget(struct rmt_pages *pages);
 
@@ -143,12 +146,14 @@ struct rmt_writer;
 int rmt_writer_node(struct rmt_writer *w, void *page, struct rmt_ref *out);
 
 /*
- * rmt_writer_data() - queues the beginning of len bytes of raw data as one run.
+ * rmt_writer_data() - queues the beginning of so many pages of raw data as one run.
  *
- * At most RMT_RUN_PAGES_MAX pages, fewer if free pages are scattered, at least one. The last page
- * is filled up with zeros. Call again with the rest until all is taken.
+ * At most RMT_RUN_PAGES_MAX pages, fewer if free pages are scattered, at least one: out says how
+ * many. Call again with the rest until all are taken.
+ *
+ * @data  borrowed until rmt_writer_flush().
  */
-int rmt_writer_data(struct rmt_writer *w, const void *data, size_t len, struct rmt_disk_run *out,
-                    size_t *out_taken);
+int rmt_writer_data(struct rmt_writer *w, const void *data, uint64_t pages,
+                    struct rmt_disk_run *out);
 
 #endif

@@ -75,31 +75,23 @@ int rmt_writer_node(struct rmt_writer *w, void *page, struct rmt_ref *out)
     return rmt_writer_node_at(w, page, addr, out);
 }
 
-int rmt_writer_data(struct rmt_writer *w, const void *data, size_t len, struct rmt_disk_run *out,
-                    size_t *out_taken)
+int rmt_writer_data(struct rmt_writer *w, const void *data, uint64_t pages,
+                    struct rmt_disk_run *out)
 {
-    uint64_t want = rmt_min(rmt_div_up(len, w->pages->page_size), RMT_RUN_PAGES_MAX);
+    uint64_t want = rmt_min(pages, RMT_RUN_PAGES_MAX);
     int rc = have_run(w, want);
     if (rc < 0)
         return rc;
     uint64_t addr = w->run.addr, nr = rmt_min(want, w->run.len);
-    size_t size = nr << w->pages->page_shift, taken = rmt_min(size, len);
+    size_t size = nr << w->pages->page_shift;
     w->run.addr += nr;
     w->run.len -= nr;
-    if (taken < size) { /* the last page is filled up */
-        void *buf = calloc(1, size);
-        if ((rc = own(w, buf)) < 0)
-            return rc;
-        memcpy(buf, data, taken);
-        data = buf;
-    }
     rc = queue(w, addr, data, size, false);
     if (rc < 0)
         return rc;
     struct rmt_ref ref = {addr, w->birth, rmt_data_sum(data, size, w->pages->seed, addr, w->birth)};
     rmt_ref_store(&out->ref, ref);
     out->pages = rmt_put32((uint32_t)nr);
-    *out_taken = taken;
     return 0;
 }
 

@@ -3,6 +3,7 @@
 
 #define CHUNK_BYTES_MIN ((size_t)64 << 10)
 #define CHUNK_BYTES_MAX ((size_t)2 << 20)
+#define SPILL_CHUNK_BYTES ((size_t)64 << 20)
 #define POOL_KEEP_BYTES ((size_t)16 << 20)
 #define RESERVE_AHEAD 32u /* pages asked for at once, beyond what is needed */
 
@@ -12,7 +13,8 @@ struct rmt_pool_chunk {
     struct rmt_pool_chunk *next;
     size_t size; /* bytes, this included */
     size_t nr_pages;
-    uint8_t zero[40];
+    bool spilled;
+    uint8_t zero[39];
     uint8_t pages[]; /* struct rmt_private and page, nr_pages times */
 };
 static_assert(offsetof(struct rmt_pool_chunk, pages) == 64,
@@ -23,19 +25,37 @@ static size_t stride(const struct rmt_page_pool *pool)
     return sizeof(struct rmt_private) + pool->page_size;
 }
 
-/* At least two pages. NULL: no memory. */
-static struct rmt_pool_chunk *chunk_new(struct rmt_page_pool *pool)
+/* At least two pages. */
+static int chunk_new(struct rmt_page_pool *pool, struct rmt_pages *pages,
+                     struct rmt_pool_chunk **out)
 {
     size_t size = pool->chunks ? 2 * pool->chunks->size : CHUNK_BYTES_MIN;
-    size = rmt_min(size, CHUNK_BYTES_MAX);
+    bool spilled = pool->bytes >= RMT_SPILL_BYTES;
+    void *mem = NULL;
+    size = spilled ? SPILL_CHUNK_BYTES : rmt_min(size, CHUNK_BYTES_MAX);
     while (size < sizeof(struct rmt_pool_chunk) + 2 * stride(pool))
         size *= 2;
-    struct rmt_pool_chunk *chunk = aligned_alloc(64, size);
-    if (!chunk)
-        return NULL;
-    *chunk = (struct rmt_pool_chunk){.size = size};
+    int rc = spilled ? rmt_spill_new(pages, size, &mem) : 0;
+    if (rc == 0 && !spilled && !(mem = aligned_alloc(64, size)))
+        rc = rmt_fail(-ENOMEM, "no memory for private pages");
+    if (rc < 0)
+        return rc;
+    struct rmt_pool_chunk *chunk = mem;
+    *chunk = (struct rmt_pool_chunk){.size = size, .spilled = spilled};
     chunk->nr_pages = (size - sizeof(*chunk)) / stride(pool);
-    return chunk;
+    pool->bytes += spilled ? 0 : size;
+    *out = chunk;
+    return 0;
+}
+
+static void chunk_free(struct rmt_page_pool *pool, struct rmt_pool_chunk *chunk)
+{
+    if (chunk->spilled) {
+        rmt_spill_free(chunk, chunk->size);
+        return;
+    }
+    pool->bytes -= chunk->size;
+    free(chunk);
 }
 
 static void chunk_spare(struct rmt_page_pool *pool, struct rmt_pool_chunk *chunk)
@@ -49,12 +69,13 @@ static void chunk_spare(struct rmt_page_pool *pool, struct rmt_pool_chunk *chunk
 }
 
 /* Makes at least want pages spare. */
-static int pool_fill(struct rmt_page_pool *pool, uint32_t want)
+static int pool_fill(struct rmt_page_pool *pool, struct rmt_pages *pages, uint32_t want)
 {
     while (pool->nr_spare < want) {
-        struct rmt_pool_chunk *chunk = chunk_new(pool);
-        if (!chunk)
-            return rmt_fail(-ENOMEM, "no memory for private pages");
+        struct rmt_pool_chunk *chunk;
+        int rc = chunk_new(pool, pages, &chunk);
+        if (rc < 0)
+            return rc;
         chunk->next = pool->chunks;
         pool->chunks = chunk;
         chunk_spare(pool, chunk);
@@ -82,13 +103,13 @@ static void pool_trim(struct rmt_page_pool *pool)
     pool->nr_spare = 0;
     while (chunk) {
         struct rmt_pool_chunk *next = chunk->next;
-        if (kept + chunk->size <= POOL_KEEP_BYTES) {
+        if (!chunk->spilled && kept + chunk->size <= POOL_KEEP_BYTES) {
             kept += chunk->size;
             chunk->next = pool->chunks;
             pool->chunks = chunk;
             chunk_spare(pool, chunk);
         } else {
-            free(chunk);
+            chunk_free(pool, chunk);
         }
         chunk = next;
     }
@@ -99,7 +120,7 @@ void rmt_page_pool_fini(struct rmt_page_pool *pool)
     rmt_assert(pool->nr_used == 0);
     while (pool->chunks) {
         struct rmt_pool_chunk *next = pool->chunks->next;
-        free(pool->chunks);
+        chunk_free(pool, pool->chunks);
         pool->chunks = next;
     }
     pool->spare = NULL;
@@ -124,6 +145,63 @@ static struct rmt_page_pool *pool_of(struct rmt_edit *edit)
     return edit->pool ? edit->pool : &edit->own;
 }
 
+/* Values one behind the other, given back together. */
+struct rmt_spill {
+    struct rmt_spill *next;
+    size_t size, used; /* bytes, this included */
+    uint8_t zero[40];
+};
+static_assert(sizeof(struct rmt_spill) == 64, "keeps values on cache lines of their own");
+
+static int spill_value(struct rmt_edit *edit, size_t bytes, struct rmt_private **out)
+{
+    struct rmt_spill *spill = edit->spill;
+    size_t want;
+    if (!rmt_add(bytes, sizeof(*spill) + 63, &want))
+        return rmt_fail(-ENOMEM, "no memory for a value");
+    bytes = (bytes + 63) / 64 * 64;
+    if (!spill || spill->size - spill->used < bytes) {
+        void *mem;
+        size_t size = rmt_max(want, SPILL_CHUNK_BYTES);
+        int rc = rmt_spill_new(edit->pages, size, &mem);
+        if (rc < 0)
+            return rc;
+        spill = mem;
+        *spill = (struct rmt_spill){.next = edit->spill, .size = size, .used = sizeof(*spill)};
+        edit->spill = spill;
+    }
+    *out = (struct rmt_private *)(void *)((uint8_t *)spill + spill->used);
+    spill->used += bytes;
+    return 0;
+}
+
+/* Whole pages, as it is written; the rest of the last one is 0. */
+static int value_new(struct rmt_edit *edit, size_t size, struct rmt_private **out)
+{
+    size_t page_size = edit->pages->page_size;
+    size_t bytes, whole = rmt_div_up(size, page_size) * page_size;
+    bool spilled = edit->value_bytes >= RMT_SPILL_BYTES;
+    if (!rmt_add(whole, sizeof(**out), &bytes))
+        return rmt_fail(-ENOMEM, "no memory for a value");
+    if (spilled) {
+        int rc = spill_value(edit, bytes, out);
+        if (rc < 0)
+            return rc;
+    } else if (!(*out = malloc(bytes))) {
+        return rmt_fail(-ENOMEM, "no memory for a value of %zu bytes", size);
+    }
+    **out = (struct rmt_private){.value_size = size, .spilled = spilled};
+    memset((*out)->bytes + size, 0, whole - size);
+    edit->value_bytes += spilled ? 0 : size;
+    return 0;
+}
+
+static void value_free(struct rmt_edit *edit, struct rmt_private *value)
+{
+    edit->value_bytes -= value->value_size;
+    free(value);
+}
+
 /* Takes a page or value off the list and frees it. */
 static void private_free(struct rmt_edit *edit, struct rmt_private *own)
 {
@@ -133,10 +211,10 @@ static void private_free(struct rmt_edit *edit, struct rmt_private *own)
         edit->all = own->next;
     if (own->next)
         own->next->prev = own->prev;
-    if (own->value_size)
-        free(own);
-    else
+    if (!own->value_size)
         pool_give(pool_of(edit), own);
+    else if (!own->spilled)
+        value_free(edit, own);
 }
 
 static void private_add(struct rmt_edit *edit, struct rmt_private *own)
@@ -153,6 +231,11 @@ void rmt_edit_fini(struct rmt_edit *edit)
 {
     while (edit->all)
         private_free(edit, edit->all);
+    while (edit->spill) {
+        struct rmt_spill *next = edit->spill->next;
+        rmt_spill_free(edit->spill, edit->spill->size);
+        edit->spill = next;
+    }
     if (edit->pool)
         pool_trim(edit->pool);
     rmt_page_pool_fini(&edit->own);
@@ -172,7 +255,7 @@ int rmt_edit_ensure(struct rmt_edit *edit, uint32_t pages, uint64_t values, uint
             return rmt_fail(-ENOMEM, "no memory for private pages");
     }
     if (rmt_unlikely(pool->nr_spare < pages)) {
-        int rc = pool_fill(pool, pages);
+        int rc = pool_fill(pool, edit->pages, pages);
         if (rc < 0)
             return rc;
     }
@@ -218,26 +301,23 @@ void rmt_edit_page_drop(struct rmt_edit *edit, const struct rmt_disk_node *node)
         private_free(edit, page);
 }
 
-struct rmt_private *rmt_edit_value_blank(struct rmt_edit *edit, size_t size)
+int rmt_edit_value_blank(struct rmt_edit *edit, size_t size, struct rmt_private **out)
 {
-    size_t bytes;
-    struct rmt_private *value;
     rmt_assert(size > 0);
-    if (!rmt_add(size, sizeof(*value), &bytes) || !(value = malloc(bytes)))
-        return NULL;
-    *value = (struct rmt_private){.value_size = size};
-    private_add(edit, value);
-    return value;
+    int rc = value_new(edit, size, out);
+    if (rc == 0)
+        private_add(edit, *out);
+    return rc;
 }
 
-struct rmt_private *rmt_edit_value(struct rmt_edit *edit, struct ramet_slice data)
+int rmt_edit_value(struct rmt_edit *edit, struct ramet_slice data, struct rmt_private **out)
 {
-    struct rmt_private *value = rmt_edit_value_blank(edit, data.size);
-    if (!value)
-        return NULL;
-    memcpy(value->bytes, data.data, data.size);
+    int rc = rmt_edit_value_blank(edit, data.size, out);
+    if (rc < 0)
+        return rc;
+    memcpy((*out)->bytes, data.data, data.size);
     edit->nr_private += rmt_value_pages(edit->pages->page_size, data.size);
-    return value;
+    return 0;
 }
 
 void rmt_edit_value_drop(struct rmt_edit *edit, struct rmt_private *value)

@@ -25,7 +25,8 @@ struct rmt_private {
     uint32_t ascending;              /* how many in a row went just behind the last */
     uint32_t descending;             /* or just before it */
     bool values;                     /* of a leaf: may refer to private values */
-    uint8_t zero[19];
+    bool spilled;                    /* a value in edit->spill */
+    uint8_t zero[18];
     uint8_t bytes[]; /* the page or the value */
 };
 static_assert(sizeof(struct rmt_private) == 64, "keeps pages on cache lines of their own");
@@ -67,10 +68,10 @@ struct rmt_disk_node *rmt_edit_page(struct rmt_edit *edit);
 /* The page is no part of its tree any more. */
 void rmt_edit_page_drop(struct rmt_edit *edit, const struct rmt_disk_node *node);
 
-/* A private value: a copy of data. NULL: no memory. */
-struct rmt_private *rmt_edit_value(struct rmt_edit *edit, struct ramet_slice data);
+/* A private value: a copy of data. -ENOMEM; -ENOSPC and kin if it is to be spilled. */
+int rmt_edit_value(struct rmt_edit *edit, struct ramet_slice data, struct rmt_private **out);
 /* Bytes that live as long as a private value, undefined and in no account. */
-struct rmt_private *rmt_edit_value_blank(struct rmt_edit *edit, size_t size);
+int rmt_edit_value_blank(struct rmt_edit *edit, size_t size, struct rmt_private **out);
 void rmt_edit_value_drop(struct rmt_edit *edit, struct rmt_private *value);
 
 /* Puts a run on edit->gone, for which there is room. */

@@ -175,27 +175,35 @@ int rmt_writer_node(struct rmt_writer *w, void *page, struct rmt_ref *out)
     return 0;
 }
 
-int rmt_writer_data(struct rmt_writer *w, const void *data, size_t len, struct rmt_disk_run *out,
-                    size_t *out_taken)
+int rmt_writer_data(struct rmt_writer *w, const void *data, uint64_t pages,
+                    struct rmt_disk_run *out)
 {
     int rc = fake_write_fails(w);
     if (rc < 0)
         return rc;
-    uint32_t page_size = w->pages->page_size;
-    uint64_t nr = rmt_min(rmt_div_up(len, page_size), w->run_max);
-    size_t size = nr * page_size, taken = len < size ? len : size;
-    uint8_t *to = (uint8_t *)(uintptr_t)rmt_page_at(w->pages, w->next);
+    uint64_t nr = rmt_min(pages, w->run_max);
+    size_t size = nr * w->pages->page_size;
     rmt_assert(w->next + nr <= w->pages->reserved);
-    memcpy(to, data, taken);
-    memset(to + taken, 0, size - taken);
+    memcpy((void *)(uintptr_t)rmt_page_at(w->pages, w->next), data, size);
     struct rmt_ref ref = {w->next, w->birth,
-                          rmt_data_sum(to, size, w->pages->seed, w->next, w->birth)};
+                          rmt_data_sum(data, size, w->pages->seed, w->next, w->birth)};
     rmt_ref_store(&out->ref, ref);
     out->pages = rmt_put32((uint32_t)nr);
-    *out_taken = taken;
     w->next += nr + w->skip;
     fake_grown(w);
     return 0;
+}
+
+int rmt_spill_new(struct rmt_pages *pages, size_t size, void **out)
+{
+    (void)pages;
+    *out = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return *out == MAP_FAILED ? -ENOMEM : 0;
+}
+
+void rmt_spill_free(void *p, size_t size)
+{
+    (void)munmap(p, size);
 }
 
 /* ---- chance ---------------------------------------------------------------------------------- */

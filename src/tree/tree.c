@@ -452,10 +452,11 @@ int rmt_tree_put(struct rmt_edit *edit, struct rmt_tree *tree, struct ramet_slic
         }
     }
     if (!in_leaf) {
-        struct rmt_private *copy = rmt_edit_value(edit, value);
-        if (!copy) {
+        struct rmt_private *copy;
+        rc = rmt_edit_value(edit, value, &copy);
+        if (rc < 0) {
             rmt_gone_undo(edit, mark);
-            return rmt_fail(-ENOMEM, "no memory for a value of %zu bytes", value.size);
+            return rc;
         }
         rmt_extents_private(&record, copy);
         item.value = (struct rmt_value){&record, sizeof(record), true};

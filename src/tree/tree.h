@@ -17,6 +17,10 @@
 
 /* ---- the private side of a write ------------------------------------------------------------- */
 
+/* Pages and values of a transaction that is larger than this are in memory that can be written out:
+ * unnamed files beside the store. */
+#define RMT_SPILL_BYTES ((size_t)64 << 20)
+
 /* Memory for private pages, kept from one edit to the next: the first touch of fresh memory costs
  * more than all else that a write does. One user at a time. A zeroed pool is empty, and takes the
  * page size of the first edit that uses it. */
@@ -25,10 +29,13 @@ struct rmt_page_pool {
     struct rmt_private *spare;     /* linked by .next */
     struct rmt_pool_chunk *chunks; /* newest first */
     size_t nr_spare, nr_used;      /* pages */
+    size_t bytes;                  /* of the chunks that are in memory alone */
 };
 
 /* No page of it is in use any more. Leaves it empty. */
 void rmt_page_pool_fini(struct rmt_page_pool *pool);
+
+struct rmt_spill;
 
 struct rmt_edit {
     struct rmt_pages *pages;    /* borrowed */
@@ -46,7 +53,9 @@ struct rmt_edit {
     uint32_t savepoint;      /* 0, or the innermost open savepoint */
     struct rmt_private *all; /* every private page and value of this edit, newest first */
     struct rmt_page_pool own;
-    uint8_t *scratch; /* one page; a node that is written anew is read from here */
+    size_t value_bytes;      /* of values in memory alone */
+    struct rmt_spill *spill; /* newest first */
+    uint8_t *scratch;        /* one page; a node that is written anew is read from here */
 };
 
 void rmt_edit_init(struct rmt_edit *edit, struct rmt_pages *pages,

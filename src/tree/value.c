@@ -312,39 +312,43 @@ static void run_list_fini(struct run_list *list)
 }
 RMT_AUTO(run_list_fini, struct run_list)
 
-/* Writes data as runs, which go on the list. */
-static int write_runs(struct rmt_writer *w, const uint8_t *data, size_t len, struct run_list *out)
+/* Writes a private value as runs, which go on the list. */
+static int write_runs(struct rmt_writer *w, const struct rmt_edit *edit,
+                      const struct rmt_private *value, struct run_list *out)
 {
-    while (len) {
+    uint32_t page_size = edit->pages->page_size;
+    uint64_t pages = rmt_div_up(value->value_size, page_size);
+    for (const uint8_t *data = value->bytes; pages;) {
         struct rmt_disk_run run;
-        size_t taken;
-        int rc = rmt_writer_data(w, data, len, &run, &taken);
+        int rc = rmt_writer_data(w, data, pages, &run);
         if (rc < 0)
             return rc;
-        rmt_assert(taken > 0);
-        rmt_assert(taken <= len);
         if (!rmt_vec_push(&out->runs, run))
             return rmt_fail(-ENOMEM, "no memory for a list of runs");
-        data += taken;
-        len -= taken;
+        uint64_t taken = rmt_get32(run.pages);
+        rmt_assert(taken > 0 && taken <= pages);
+        data += taken * page_size;
+        pages -= taken;
     }
     return 0;
 }
 
 /* A private value that holds a list of runs as it stands in the file: the writer borrows it. */
-static struct rmt_private *list_new(struct rmt_edit *edit, const struct run_list *list)
+static int list_new(struct rmt_edit *edit, const struct run_list *list, struct rmt_private **out)
 {
     uint32_t page_size = edit->pages->page_size, per_page = runs_per_page(page_size);
     size_t nr_pages = rmt_div_up(list->runs.count, per_page);
-    struct rmt_private *value = rmt_edit_value_blank(edit, nr_pages * page_size);
-    if (!value)
-        return NULL;
+    struct rmt_private *value;
+    int rc = rmt_edit_value_blank(edit, nr_pages * page_size, &value);
+    if (rc < 0)
+        return rc;
     memset(value->bytes, 0, nr_pages * page_size);
     for (size_t i = 0; i < nr_pages; i++) {
         size_t n = rmt_min(per_page, list->runs.count - i * per_page);
         memcpy(value->bytes + i * page_size, list->runs.items + i * per_page, n * RUN_SIZE);
     }
-    return value;
+    *out = value;
+    return 0;
 }
 
 int rmt_value_seal(struct rmt_edit *edit, struct rmt_disk_extents *record, struct rmt_writer *w)
@@ -355,15 +359,16 @@ int rmt_value_seal(struct rmt_edit *edit, struct rmt_disk_extents *record, struc
 
     struct rmt_disk_extents sealed = {.size = record->size};
     rmt_auto(run_list_fini) struct run_list *runs = &(struct run_list){0};
-    int rc = write_runs(w, own->bytes, own->value_size, runs);
+    int rc = write_runs(w, edit, own, runs);
     while (rc == 0 && runs->runs.count > RMT_EXTENT_RUNS) {
         rmt_assert(sealed.level < RMT_EXTENTS_LEVEL_MAX);
         sealed.level++;
-        struct rmt_private *list = list_new(edit, runs);
-        if (!list)
-            return rmt_fail(-ENOMEM, "no memory for a list of runs");
+        struct rmt_private *list;
+        rc = list_new(edit, runs, &list);
+        if (rc < 0)
+            return rc;
         runs->runs.count = 0;
-        rc = write_runs(w, list->bytes, list->value_size, runs);
+        rc = write_runs(w, edit, list, runs);
     }
     if (rc < 0)
         return rc;
