@@ -52,6 +52,16 @@ static int claim_process(struct rmt_shared *shared)
                     RMT_PROCESSES);
 }
 
+/* Places that nobody ever took are zero, and their pages are not even touched. */
+static void clear_used(struct rmt_shared_bytes *bytes)
+{
+    uint32_t processes = rmt_min(atomic_load(&bytes->processes_high), RMT_PROCESSES);
+    uint32_t readers = rmt_min(atomic_load(&bytes->readers_high), RMT_READERS);
+    memset(bytes->processes, 0, processes * sizeof(bytes->processes[0]));
+    memset(bytes->readers, 0, readers * sizeof(bytes->readers[0]));
+    atomic_store(&bytes->readers_high, 0);
+}
+
 static int open_locked(struct rmt_shared *shared, const uint8_t store_id[16])
 {
     struct rmt_io *io = shared->io;
@@ -75,9 +85,7 @@ static int open_locked(struct rmt_shared *shared, const uint8_t store_id[16])
                         io->path);
     if (shared->alone && shared->known) {
         shared->dead = rmt_readers_count(shared);
-        memset(shared->bytes->processes, 0, sizeof(shared->bytes->processes));
-        memset(shared->bytes->readers, 0, sizeof(shared->bytes->readers));
-        atomic_store(&shared->bytes->readers_high, 0);
+        clear_used(shared->bytes);
     } else if (shared->alone) {
         memset(shared->bytes, 0, sizeof(*shared->bytes));
         memcpy(shared->bytes->boot_id, boot_id, 16);
