@@ -75,7 +75,7 @@ static void forge_value(struct fake *fake, struct rmt_disk_node *leaf)
         i = (i + 1) % rmt_node_size(leaf);
     if (!rmt_node_extents_at(leaf, i))
         return;
-    value = rmt_node_value_at(leaf, i);
+    value = rmt_node_value_at(leaf, fake->pages.page_size, i);
     struct rmt_disk_extents *extents = (struct rmt_disk_extents *)(uintptr_t)value.data;
     switch (chance(4)) {
     case 0: extents->level = (uint8_t)chance(4); break;

@@ -218,7 +218,8 @@ static void splits_always_fit(void **state)
     static struct page page, left, right;
     static uint8_t key[RAMET_KEY_MAX], value[RMT_PAGE_SIZE_MAX / 4], buf[RMT_NODE_KEY_BUF];
     for (int round = 0; round < 3000; round++) {
-        uint32_t page_size = chance(8) ? 4096 : 16384, prefix_size;
+        uint32_t page_size = chance(8) ? 4096 : 16384;
+        struct rmt_plan plan;
         bool inner = chance(2);
         size_t shared = chance(3) ? chance(20) : chance(1020);
         memset(key, 'x', sizeof(key));
@@ -249,12 +250,12 @@ static void splits_always_fit(void **state)
             }
             struct rmt_seq seq = rmt_seq_insert(node_of(&page), page_size, pos.index, &item, false);
             uint32_t count = rmt_seq_count(&seq), cut = rmt_seq_split(&seq), from = cut + inner;
-            if (rmt_seq_fits(&seq, 0, count, &prefix_size))
+            if (rmt_seq_fits(&seq, 0, count, &plan))
                 break;
-            assert_true(rmt_seq_fits(&seq, 0, cut, &prefix_size));
-            rmt_seq_build(&seq, 0, cut, prefix_size, node_of(&left));
-            assert_true(rmt_seq_fits(&seq, from, count - from, &prefix_size));
-            rmt_seq_build(&seq, from, count - from, prefix_size, node_of(&right));
+            assert_true(rmt_seq_fits(&seq, 0, cut, &plan));
+            rmt_seq_build(&seq, 0, cut, &plan, node_of(&left));
+            assert_true(rmt_seq_fits(&seq, from, count - from, &plan));
+            rmt_seq_build(&seq, from, count - from, &plan, node_of(&right));
             assert_int_equal(rmt_node_count(node_of(&left)) + rmt_node_count(node_of(&right)),
                              count - inner);
             break;
