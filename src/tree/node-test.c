@@ -184,9 +184,39 @@ static void heads_below_counts(void **state)
             while (want < count && heads[want] < head)
                 want++;
             assert_int_equal(rmt_node_heads_below((const uint8_t *)heads, count, head), want);
+            assert_int_equal(rmt_node_heads_guess((const uint8_t *)heads, count, head), want);
         }
         assert_int_equal(rmt_node_heads_below((const uint8_t *)heads, count, UINT32_MAX),
                          count > 190 ? count - 1 : count);
+    }
+}
+
+/* Spaced evenly, nearly, and not at all, some of them alike, at both ends of what a head can be. */
+static void guesses_are_right(void **state)
+{
+    (void)state;
+    uint32_t heads[250];
+    const uint8_t *bytes = (const uint8_t *)heads;
+    for (int round = 0; round < 3000; round++) {
+        uint32_t count = (uint32_t)chance(250), step = 1 + (uint32_t)chance(1 << chance(25));
+        uint32_t wobble = chance(2) ? 0 : (uint32_t)chance(step + 1);
+        uint32_t head = chance(3) ? (uint32_t)chance(1000) : 0;
+        for (uint32_t i = 0; i < count; i++) {
+            heads[i] = head;
+            if (head <= UINT32_MAX - step)
+                head += chance(50) ? step - (uint32_t)chance(wobble + 1) : 0;
+            else
+                head = UINT32_MAX;
+        }
+        for (uint32_t i = 0; i < 3 * count; i++) {
+            uint32_t sought = heads[i / 3] + i % 3 - 1;
+            if (chance(10) == 0)
+                sought = (uint32_t)chance((uint64_t)1 << 32);
+            assert_int_equal(rmt_node_heads_guess(bytes, count, sought),
+                             rmt_node_heads_below(bytes, count, sought));
+        }
+        assert_int_equal(rmt_node_heads_guess(bytes, count, UINT32_MAX),
+                         rmt_node_heads_below(bytes, count, UINT32_MAX));
     }
 }
 
@@ -571,6 +601,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(orders_as_memcmp),
         cmocka_unit_test(heads_below_counts),
+        cmocka_unit_test(guesses_are_right),
         cmocka_unit_test(separators_separate),
         cmocka_unit_test(splits_always_fit),
         cmocka_unit_test(accepts_what_is_right),

@@ -47,16 +47,16 @@ int rmt_path_find(struct rmt_edit *edit, const struct rmt_tree *tree, struct ram
             if (rc < 0)
                 return rc;
         }
-        struct rmt_node_pos pos = rmt_node_find(node, pages->page_size, key);
         struct rmt_step *step = &out->steps[out->depth++];
         step->node = (struct rmt_disk_node *)(uintptr_t)node;
         step->ref = ref;
-        step->index = pos.index;
         if (node->level == 0) {
+            struct rmt_node_pos pos = rmt_node_find(node, pages->page_size, key);
+            step->index = pos.index;
             out->equal = pos.equal;
             return 0;
         }
-        step->index += pos.equal;
+        step->index = rmt_node_find_child(node, pages->page_size, key);
         if (step->index > 0)
             low = (struct rmt_bound){node, step->index - 1};
         if (step->index < rmt_node_count(node))
