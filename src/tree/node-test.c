@@ -184,7 +184,8 @@ static void heads_below_counts(void **state)
             while (want < count && heads[want] < head)
                 want++;
             assert_int_equal(rmt_node_heads_below((const uint8_t *)heads, count, head), want);
-            assert_int_equal(rmt_node_heads_guess((const uint8_t *)heads, count, head), want);
+            assert_int_equal(rmt_node_heads_guess((const uint8_t *)heads, count, head, false),
+                             want);
         }
         assert_int_equal(rmt_node_heads_below((const uint8_t *)heads, count, UINT32_MAX),
                          count > 190 ? count - 1 : count);
@@ -212,10 +213,11 @@ static void guesses_are_right(void **state)
             uint32_t sought = heads[i / 3] + i % 3 - 1;
             if (chance(10) == 0)
                 sought = (uint32_t)chance((uint64_t)1 << 32);
-            assert_int_equal(rmt_node_heads_guess(bytes, count, sought),
-                             rmt_node_heads_below(bytes, count, sought));
+            uint32_t want = rmt_node_heads_below(bytes, count, sought);
+            assert_int_equal(rmt_node_heads_guess(bytes, count, sought, false), want);
+            assert_int_equal(rmt_node_heads_guess(bytes, count, sought, true), want);
         }
-        assert_int_equal(rmt_node_heads_guess(bytes, count, UINT32_MAX),
+        assert_int_equal(rmt_node_heads_guess(bytes, count, UINT32_MAX, true),
                          rmt_node_heads_below(bytes, count, UINT32_MAX));
     }
 }

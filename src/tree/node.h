@@ -290,9 +290,14 @@ static inline uint32_t rmt_node_heads_below(const uint8_t *heads, uint32_t count
     return (uint32_t)((base - heads) / 4) + (rmt_load32(base) < head);
 }
 
-/* The same of heads that may be evenly spaced, as the separators of consecutive numbers are: a
- * guess is then right, and touches fewer cache lines. */
-static inline uint32_t rmt_node_heads_guess(const uint8_t *heads, uint32_t count, uint32_t head)
+/*
+ * The same of heads that may be evenly spaced, as the separators of consecutive numbers are: a
+ * guess is then right, and touches fewer cache lines. gaps: they may be nearly so, and what was
+ * guessed wrong is first sought close by; where heads are as chance has it, that does not pay.
+ */
+#define RMT_GUESS_NEAR 16u
+static inline uint32_t rmt_node_heads_guess(const uint8_t *heads, uint32_t count, uint32_t head,
+                                            bool gaps)
 {
     if (rmt_unlikely(count < 8))
         return rmt_node_heads_below(heads, count, head);
@@ -302,12 +307,19 @@ static inline uint32_t rmt_node_heads_guess(const uint8_t *heads, uint32_t count
     if (head > last)
         return count;
     uint32_t guess = (uint32_t)((uint64_t)(head - first) * (count - 1) / (last - first));
-    const uint8_t *at = heads + (size_t)4 * guess;
+    const uint8_t *at = heads + (size_t)4 * guess, *near = at;
     if (rmt_load32(at) >= head) { /* not so of the first */
         if (rmt_load32(at - 4) < head)
             return guess;
-    } else if (rmt_load32(at + 4) >= head) { /* so of the last */
-        return guess + 1;
+        near -= (size_t)4 * RMT_GUESS_NEAR;
+        if (gaps && guess >= RMT_GUESS_NEAR && rmt_load32(near) < head)
+            return guess - RMT_GUESS_NEAR + rmt_node_heads_below(near, RMT_GUESS_NEAR, head);
+    } else { /* so of the last */
+        if (rmt_load32(at + 4) >= head)
+            return guess + 1;
+        near += (size_t)4 * RMT_GUESS_NEAR;
+        if (gaps && guess + RMT_GUESS_NEAR < count && rmt_load32(near) >= head)
+            return guess + rmt_node_heads_below(at, RMT_GUESS_NEAR, head);
     }
     return rmt_node_heads_below(heads, count, head);
 }
@@ -388,8 +400,10 @@ static inline struct rmt_node_pos rmt_node_find_in(const struct rmt_disk_node *n
     if (leaf && rmt_node_dense(node))
         return rmt_node_find_dense(node, head, size);
     const uint8_t *heads = rmt_node_bytes(node) + RMT_NODE_HEADER;
-    pos.index =
-        leaf ? rmt_node_heads_below(heads, count, head) : rmt_node_heads_guess(heads, count, head);
+    if (!leaf || !rmt_node_general(node))
+        pos.index = rmt_node_heads_guess(heads, count, head, leaf);
+    else
+        pos.index = rmt_node_heads_below(heads, count, head);
     if (pos.index < count && rmt_node_head_at(node, pos.index) == head) {
         int c = rmt_node_tail_cmp(node, pos.index, suffix, size);
         pos.equal = c == 0;
