@@ -95,12 +95,19 @@ size_t rmt_node_key(const struct rmt_disk_node *node, uint32_t page_size, uint32
 
 /* ---- changing -------------------------------------------------------------------------------- */
 
+/* True if an entry has the sizes that those of a fixed or dense leaf have. */
+static bool sizes_suit(const struct rmt_disk_node *node, uint32_t suffix_size,
+                       const struct rmt_value *value)
+{
+    return suffix_size == rmt_node_width(node) && value->size == rmt_node_value_size(node) &&
+           !value->extents;
+}
+
 /* True if a fixed or dense leaf has a place for an item; in a dense one that is behind the last. */
 static bool suits(const struct rmt_disk_node *node, uint32_t suffix_size, uint32_t head,
                   const struct rmt_value *value)
 {
-    if (suffix_size != rmt_node_width(node) || value->extents ||
-        value->size != rmt_node_value_size(node))
+    if (!sizes_suit(node, suffix_size, value))
         return false;
     if (!rmt_node_dense(node))
         return true;
@@ -187,7 +194,7 @@ static void even_insert(struct rmt_disk_node *node, uint32_t page_size, uint32_t
 }
 
 /* Makes a dense leaf fixed: gives it all its heads. */
-static void heads_spell(struct rmt_disk_node *node)
+static void spell(struct rmt_disk_node *node)
 {
     uint32_t count = rmt_node_count(node), first = rmt_node_head_at(node, 0);
     uint32_t shift = rmt_node_shift(node);
@@ -199,12 +206,22 @@ static void heads_spell(struct rmt_disk_node *node)
     node->kind = (uint8_t)(RMT_NODE_FIXED | rmt_node_width(node));
 }
 
+bool rmt_node_loosen(struct rmt_disk_node *node, uint32_t page_size, const struct rmt_item *item)
+{
+    uint32_t suffix_size = (uint32_t)item->key.size - rmt_node_prefix_size(node);
+    if (!rmt_node_dense(node) || !sizes_suit(node, suffix_size, &item->value) ||
+        4 + item->value.size > rmt_node_gap(node, page_size))
+        return false;
+    spell(node);
+    return true;
+}
+
 /* Takes keys [from, to) of a fixed or dense leaf out. */
 static void even_remove(struct rmt_disk_node *node, uint32_t page_size, uint32_t from, uint32_t to)
 {
     uint32_t count = rmt_node_count(node), gone = to - from;
     if (rmt_node_dense(node) && from > 0 && to < count)
-        heads_spell(node);
+        spell(node);
     uint8_t *heads = (uint8_t *)node + RMT_NODE_HEADER;
     if (!rmt_node_dense(node)) {
         memmove(heads + (size_t)4 * from, heads + (size_t)4 * to, (size_t)4 * (count - to));

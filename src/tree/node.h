@@ -493,6 +493,8 @@ struct rmt_item {
 #define RMT_NODE_UNSUITED UINT32_MAX /* more than any gap: the layout has no place for the item */
 /* Bytes of the gap that an item takes, or RMT_NODE_UNSUITED. Its key has the node's prefix. */
 uint32_t rmt_node_need(const struct rmt_disk_node *node, const struct rmt_item *item);
+/* Makes a dense leaf fixed, if an item with its prefix then suits it and fits the gap. */
+bool rmt_node_loosen(struct rmt_disk_node *node, uint32_t page_size, const struct rmt_item *item);
 /* Makes item the one at index i. It has the prefix, fits the gap, and belongs there. */
 void rmt_node_insert(struct rmt_disk_node *node, uint32_t page_size, uint32_t i,
                      const struct rmt_item *item);

@@ -308,15 +308,17 @@ static bool leaf_has_room(const struct rmt_disk_node *leaf, uint32_t page_size,
 }
 
 /* True if the item, which does not fit the leaf but has its prefix, would not fit it either if the
- * leaf were packed: it has no garbage, it would keep its layout, and a longer prefix that all have
- * in common would not be of use, or there is none. */
-static bool leaf_packed(const struct rmt_disk_node *leaf, const struct rmt_item *item)
+ * leaf were packed: it would keep its layout, has no garbage, and all have no longer prefix in
+ * common, or that would be of no use. */
+static bool leaf_packed(const struct rmt_disk_node *leaf, uint32_t page_size,
+                        const struct rmt_item *item)
 {
     uint32_t prefix_size = rmt_node_prefix_size(leaf);
     if (!rmt_node_general(leaf))
         return rmt_node_need(leaf, item) != RMT_NODE_UNSUITED;
     return rmt_private_of(leaf)->garbage == 0 && item->key.size > prefix_size &&
-           rmt_node_head_at(leaf, 0) >> 24 != ((const uint8_t *)item->key.data)[prefix_size];
+           rmt_node_head_at(leaf, 0) >> 24 != ((const uint8_t *)item->key.data)[prefix_size] &&
+           rmt_leaf_kind(leaf, page_size) == RMT_NODE_LEAF;
 }
 
 /* Puts an item that is above all others into a new last leaf, where the old one is full and would
@@ -326,7 +328,8 @@ static bool leaf_follow(struct rmt_edit *edit, const struct rmt_path *path,
 {
     struct rmt_disk_node *leaf = path->steps[path->depth - 1].node;
     uint32_t page_size = edit->pages->page_size, count = rmt_node_count(leaf);
-    if (count == 0 || !rmt_node_has_prefix(leaf, page_size, item->key) || !leaf_packed(leaf, item))
+    if (count == 0 || !rmt_node_has_prefix(leaf, page_size, item->key) ||
+        !leaf_packed(leaf, page_size, item))
         return false;
     struct rmt_seq seq = rmt_seq_insert(leaf, page_size, count, item, false);
     uint8_t below[RMT_NODE_KEY_BUF];
@@ -408,7 +411,9 @@ static struct rmt_disk_node *leaf_put(struct rmt_edit *edit, struct rmt_tree *tr
         }
     } else {
         note(page, at);
-        if (leaf_has_room(leaf, page_size, item)) {
+        if (leaf_has_room(leaf, page_size, item) ||
+            (rmt_node_has_prefix(leaf, page_size, item->key) &&
+             rmt_node_loosen(leaf, page_size, item))) {
             rmt_node_insert(leaf, page_size, at, item);
             return leaf;
         }
