@@ -137,7 +137,7 @@ static uint8_t kind_of(const struct rmt_seq *seq, uint32_t first, uint32_t count
     struct pick low = pick_at(seq, first), high = pick_at(seq, first + count - 1);
     struct rmt_value value = pick_value(seq, low);
     uint32_t key_size = pick_key_size(seq, low), width = key_size - prefix_size;
-    if (width < 1 || width > RMT_NODE_HEAD || value.extents)
+    if (width < 1 || width > RMT_NODE_HEAD)
         return RMT_NODE_LEAF;
 
     uint32_t end = first + count, b_first = seq->a_count + (seq->item != NULL);

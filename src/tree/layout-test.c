@@ -26,11 +26,17 @@ struct state {
     struct entry entries[NUMBERS];
 };
 
+/* Grants what is needed, and nothing ahead, so that what an operation did not ask for is missed. */
+static int reserve_exact(void *ctx, uint64_t pages)
+{
+    return pages > 32 ? -ENOSPC : fake_reserve(ctx, pages);
+}
+
 static void state_init(struct state *s, uint32_t page_size, uint32_t key_size, uint64_t base)
 {
     memset(s, 0, sizeof(*s));
     fake_init(&s->fake, page_size, 1 << 14);
-    rmt_edit_init(&s->edit, &s->fake.pages, fake_reserve, &s->fake);
+    rmt_edit_init(&s->edit, &s->fake.pages, reserve_exact, &s->fake);
     s->key_size = key_size;
     s->base = base;
     s->limit = key_size == 1 ? 250 : NUMBERS;
@@ -50,7 +56,7 @@ static void seal(struct state *s)
     s->fake.w.birth++;
     fake_forget(&s->fake);
     s->fake.reserved = 0;
-    rmt_edit_init(&s->edit, &s->fake.pages, fake_reserve, &s->fake);
+    rmt_edit_init(&s->edit, &s->fake.pages, reserve_exact, &s->fake);
 }
 
 static struct ramet_slice key_of(const struct state *s, uint32_t n, uint8_t buf[16])
@@ -549,6 +555,62 @@ static void crowded_leaves_are_halved(void **state)
     }
 }
 
+/* A value in extents leaves a record in its leaf that is no value of its size. */
+static void records_are_no_values(void **state)
+{
+    (void)state;
+    static struct state s;
+    static const uint32_t places[] = {1003, 1400, 1405, 2199, 2200, 999, 900};
+    for (uint32_t round = 0; round < 14; round++) {
+        uint32_t n = places[round % 7];
+        dense_sample(&s, sizeof(struct rmt_disk_extents));
+        if (round < 7)
+            del_range(&s, 1399, 1402); /* a fixed leaf with room */
+        put(&s, n, 15000);
+        same(&s);
+        seal(&s);
+        same(&s);
+        put(&s, n, sizeof(struct rmt_disk_extents));
+        put(&s, n, 16000);
+        same(&s);
+        del(&s, n);
+        put(&s, n, 17000);
+        seal(&s);
+        same(&s);
+        state_fini(&s);
+    }
+    state_init(&s, 4096, 8, 0); /* and none of a new leaf is */
+    for (uint32_t n = 0; n < 100; n++)
+        put(&s, n, n % 2 ? 15000 : sizeof(struct rmt_disk_extents));
+    same(&s);
+    seal(&s);
+    same(&s);
+    state_fini(&s);
+}
+
+/* Ascending entries that do not suit the leaf of those before them do not leave it half empty. */
+static void changing_sizes_fill_leaves(void **state)
+{
+    (void)state;
+    static struct state s;
+    for (uint32_t every = 1; every < 40; every += 9) {
+        uint32_t bytes = 0;
+        state_init(&s, 4096, 8, 0);
+        for (uint32_t n = 0; n < 3000; n++) {
+            put(&s, n, n < 300 ? 20 : 20 + n / every % 2);
+            bytes += 10 + s.entries[n].size;
+            if (n == 300)
+                seal(&s);
+        }
+        same(&s);
+        seal(&s);
+        same(&s);
+        struct layouts l = layouts_of(&s);
+        assert_true(l.general + l.fixed + l.dense <= bytes / 3800 + 2);
+        state_fini(&s);
+    }
+}
+
 /* What a crowded leaf needs is asked for before anything changes. */
 static void crowded_leaves_on_a_full_disk_stay(void **state)
 {
@@ -572,6 +634,38 @@ static void crowded_leaves_on_a_full_disk_stay(void **state)
     state_fini(&s);
 }
 
+/* The same where each half makes the node above it larger, and that is full. */
+static void halves_under_a_full_node_have_their_pages(void **state)
+{
+    (void)state;
+    static struct state s;
+    const struct rmt_disk_node *root = NULL;
+    struct ramet_slice blank = {"", 0}, large = {value_of(&(struct entry){true, 1, 900}).data, 900};
+    struct rmt_value value;
+    uint8_t buf[16];
+    uint32_t n = 0;
+    state_init(&s, 4096, 8, (uint64_t)1 << 20);
+    do {
+        assert_int_equal(rmt_tree_put(&s.edit, &s.tree, key_of(&s, n++, buf), blank, 0), 0);
+        assert_int_equal(rmt_ref_open(&s.fake.pages, s.tree.root, &root), 0);
+    } while (root->level == 0 || rmt_node_gap(root, 4096) >= 22 || rmt_node_prefix_size(root) < 5);
+    assert_int_equal(root->level, 1);
+    seal(&s);
+    for (uint32_t i = 0; i < 2; i++) {
+        assert_int_equal(rmt_tree_put(&s.edit, &s.tree, key_of(&s, n / 2 + i, buf), large, 0), 0);
+        assert_true(s.edit.nr_private <= s.edit.nr_reserved);
+    }
+    assert_int_equal(rmt_ref_open(&s.fake.pages, s.tree.root, &root), 0);
+    assert_int_equal(root->level, 2);
+    seal(&s);
+    assert_int_equal(s.tree.count, n);
+    for (uint32_t i = 0; i < n; i++) {
+        assert_int_equal(rmt_tree_get(&s.fake.pages, &s.tree, key_of(&s, i, buf), &value), 0);
+        assert_int_equal(value.size, i == n / 2 || i == n / 2 + 1 ? 900 : 0);
+    }
+    state_fini(&s);
+}
+
 /* A value may be put that is part of the very leaf it goes to, and moves as it goes there. */
 static void values_of_the_leaf_itself_can_be_put(void **state)
 {
@@ -583,7 +677,7 @@ static void values_of_the_leaf_itself_can_be_put(void **state)
         put_all(&s, 0, 60, 2, sizes[i]);
         seal(&s);
         for (uint32_t round = 0; round < 200; round++) {
-            uint32_t from = next_there(&s, (uint32_t)chance(59)), to = (uint32_t)chance(70);
+            uint32_t from = last_there(&s, 1 + (uint32_t)chance(59)), to = (uint32_t)chance(70);
             uint8_t buf[16];
             struct rmt_value value;
             assert_int_equal(rmt_tree_get(&s.fake.pages, &s.tree, key_of(&s, from, buf), &value),
@@ -742,7 +836,10 @@ int main(int argc, char **argv)
         cmocka_unit_test(another_value_size_makes_general_and_back),
         cmocka_unit_test(another_key_size_makes_general_and_back),
         cmocka_unit_test(crowded_leaves_are_halved),
+        cmocka_unit_test(records_are_no_values),
+        cmocka_unit_test(changing_sizes_fill_leaves),
         cmocka_unit_test(crowded_leaves_on_a_full_disk_stay),
+        cmocka_unit_test(halves_under_a_full_node_have_their_pages),
         cmocka_unit_test(values_of_the_leaf_itself_can_be_put),
         cmocka_unit_test(merged_leaves_are_what_they_hold),
         cmocka_unit_test(ranges_are_cut_out),
