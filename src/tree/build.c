@@ -71,7 +71,7 @@ struct rmt_ref rmt_seq_ref(const struct rmt_seq *seq, uint32_t i)
     return pick.node ? rmt_node_ref_at(pick.node, pick.index + 1) : seq->item->ref;
 }
 
-static uint32_t pick_key_size(const struct rmt_seq *seq, struct pick pick)
+static inline uint32_t pick_key_size(const struct rmt_seq *seq, struct pick pick)
 {
     if (!pick.node)
         return (uint32_t)seq->item->key.size;
@@ -84,6 +84,16 @@ static struct rmt_value pick_value(const struct rmt_seq *seq, struct pick pick)
     if (!pick.node)
         return seq->item->value;
     return rmt_node_value_at(pick.node, seq->page_size, pick.index);
+}
+
+/* Of a leaf. */
+static inline uint32_t pick_value_size(const struct rmt_seq *seq, struct pick pick)
+{
+    if (!pick.node)
+        return seq->item->value.size;
+    if (!rmt_node_general(pick.node))
+        return rmt_node_value_size(pick.node);
+    return rmt_load16(rmt_node_bytes(pick.node) + rmt_node_slot_at(pick.node, pick.index) + 2);
 }
 
 /* The head of a key under a prefix. */
@@ -104,7 +114,7 @@ static uint32_t pick_head(const struct rmt_seq *seq, struct pick pick, uint32_t 
 static uint32_t pick_bytes(const struct rmt_seq *seq, struct pick pick, uint32_t prefix_size)
 {
     uint32_t key_size = pick_key_size(seq, pick);
-    uint32_t value_size = seq->inner ? 0 : pick_value(seq, pick).size;
+    uint32_t value_size = seq->inner ? 0 : pick_value_size(seq, pick);
     return 6 + (seq->inner ? 16 : 0) +
            rmt_node_cell_size(seq->inner, key_size - prefix_size, value_size);
 }
@@ -135,23 +145,23 @@ static uint8_t kind_of(const struct rmt_seq *seq, uint32_t first, uint32_t count
     if (count == 0 || (count == 1 && rmt_node_general(seq->a)))
         return RMT_NODE_LEAF;
     struct pick low = pick_at(seq, first), high = pick_at(seq, first + count - 1);
-    struct rmt_value value = pick_value(seq, low);
+    uint32_t value_size = pick_value_size(seq, low);
     uint32_t key_size = pick_key_size(seq, low), width = key_size - prefix_size;
     if (width < 1 || width > RMT_NODE_HEAD)
         return RMT_NODE_LEAF;
 
     uint32_t end = first + count, b_first = seq->a_count + (seq->item != NULL);
     if (first < seq->a_count &&
-        !entries_even(seq->a, first, rmt_min(end, seq->a_count), key_size, value.size))
+        !entries_even(seq->a, first, rmt_min(end, seq->a_count), key_size, value_size))
         return RMT_NODE_LEAF;
     if (seq->item && first <= seq->a_count && end > seq->a_count &&
-        (seq->item->key.size != key_size || seq->item->value.size != value.size ||
+        (seq->item->key.size != key_size || seq->item->value.size != value_size ||
          seq->item->value.extents))
         return RMT_NODE_LEAF;
     if (end > b_first) {
         uint32_t from = first > b_first ? first - b_first : 0;
         if (!entries_even(seq->b, seq->b_from + from, seq->b_from + end - b_first, key_size,
-                          value.size))
+                          value_size))
             return RMT_NODE_LEAF;
     }
     /* They ascend: if the last is as far from the first as there are others, none is left out. */
@@ -171,7 +181,7 @@ static bool fits_with(const struct rmt_seq *seq, uint32_t first, uint32_t count,
 {
     uint32_t bytes = rmt_node_fixed_size(seq->inner, 0) + plan->prefix_size;
     if (plan->kind >= RMT_NODE_FIXED)
-        return bytes + count * (4 + pick_value(seq, pick_at(seq, first)).size) <= seq->page_size;
+        return bytes + count * (4 + pick_value_size(seq, pick_at(seq, first))) <= seq->page_size;
     for (uint32_t i = first; i < first + count && bytes <= seq->page_size; i++)
         bytes += pick_bytes(seq, pick_at(seq, i), plan->prefix_size);
     return bytes <= seq->page_size;
@@ -265,7 +275,7 @@ static void put_as_is(const struct rmt_seq *seq, struct output *out, struct pick
     uint32_t head = rmt_node_head_at(pick.node, pick.index);
     uint32_t from = rmt_node_slot_at(pick.node, pick.index);
     uint32_t suffix_size = rmt_node_suffix_at(pick.node, pick.index).size;
-    uint32_t value_size = seq->inner ? 0 : pick_value(seq, pick).size;
+    uint32_t value_size = seq->inner ? 0 : pick_value_size(seq, pick);
     uint32_t size = rmt_node_cell_size(seq->inner, suffix_size, value_size);
     uint16_t slot = (uint16_t)suffix_size;
     if (size) {
@@ -329,7 +339,7 @@ void rmt_seq_build(const struct rmt_seq *seq, uint32_t first, uint32_t count,
     if (plan->prefix_size)
         memcpy(out.page + out.end, rmt_seq_key(seq, first, buf).data, plan->prefix_size);
     if (plan->kind >= RMT_NODE_FIXED) {
-        header.cells_size = rmt_put16((uint16_t)pick_value(seq, pick_at(seq, first)).size);
+        header.cells_size = rmt_put16((uint16_t)pick_value_size(seq, pick_at(seq, first)));
         memcpy(page, &header, sizeof(header));
         even_build(seq, first, count, page);
         return;
