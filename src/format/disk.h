@@ -104,14 +104,18 @@ enum rmt_node_kind {
     RMT_NODE_INNER = 2,
     RMT_NODE_LOG = 3,
     RMT_NODE_REGION = 4,
+    RMT_NODE_FIXED = 0x10, /* a leaf, FORMAT.md 4.5; the low bits: bytes of a suffix, 1 to 4 */
+    RMT_NODE_DENSE = 0x20, /* a leaf, FORMAT.md 4.5; the same */
 };
+#define RMT_NODE_SUFFIX_BITS 0x0fu
 
 struct rmt_disk_node {   /* FORMAT.md 4.1: the header of every page that is not raw data */
     rmt_le64 checksum;   /* XXH3-64 of bytes [8, page_size), seeded with the store id */
     rmt_le64 addr;       /* its own address: catches a write that landed elsewhere */
     rmt_le64 birth;      /* commit that wrote it */
     rmt_le16 count;      /* keys */
-    rmt_le16 cells_size; /* bytes of cells and prefix at the end of the page */
+    rmt_le16 cells_size; /* bytes of cells and prefix at the end of the page; of a fixed or dense
+                            leaf: bytes of each value */
     uint8_t kind;        /* enum rmt_node_kind */
     uint8_t level;       /* 0: leaf; else one more than that of its children */
     rmt_le16 prefix_size;

@@ -105,8 +105,7 @@ int rmt_page_load(struct rmt_pages *pages, struct rmt_ref ref, enum rmt_node_kin
         wrong = "it belongs elsewhere";
     else if (rmt_get64(node->birth) != ref.birth)
         wrong = "it is of another commit";
-    else if (kind ? node->kind != kind
-                  : node->kind != RMT_NODE_LEAF && node->kind != RMT_NODE_INNER)
+    else if (kind && node->kind != kind)
         wrong = "it is of another kind";
     if (wrong)
         return rmt_fail(RAMET_ECORRUPT, "store '%s': page %" PRIu64 " (birth %" PRIu64 "): %s",

@@ -152,7 +152,7 @@ static int copy_node(struct copy *k, struct rmt_run run, uint8_t *page)
             if (rc == 0)
                 rmt_node_ref_put(node, i, child);
         } else {
-            struct rmt_value value = rmt_node_value_at(node, i);
+            struct rmt_value value = rmt_node_value_at(node, k->from->pages.page_size, i);
             rc = move_value(k, &value);
         }
     }

@@ -71,28 +71,119 @@ struct rmt_ref rmt_seq_ref(const struct rmt_seq *seq, uint32_t i)
     return pick.node ? rmt_node_ref_at(pick.node, pick.index + 1) : seq->item->ref;
 }
 
-/* Bytes of a key and what belongs to it, under a prefix. */
+static inline uint32_t pick_key_size(const struct rmt_seq *seq, struct pick pick)
+{
+    if (!pick.node)
+        return (uint32_t)seq->item->key.size;
+    return rmt_node_prefix_size(pick.node) + rmt_node_suffix_at(pick.node, pick.index).size;
+}
+
+/* Of a leaf. */
+static struct rmt_value pick_value(const struct rmt_seq *seq, struct pick pick)
+{
+    if (!pick.node)
+        return seq->item->value;
+    return rmt_node_value_at(pick.node, seq->page_size, pick.index);
+}
+
+/* Of a leaf. */
+static inline uint32_t pick_value_size(const struct rmt_seq *seq, struct pick pick)
+{
+    if (!pick.node)
+        return seq->item->value.size;
+    if (!rmt_node_general(pick.node))
+        return rmt_node_value_size(pick.node);
+    return rmt_load16(rmt_node_bytes(pick.node) + rmt_node_slot_at(pick.node, pick.index) + 2);
+}
+
+/* The head of a key under a prefix. */
+static uint32_t pick_head(const struct rmt_seq *seq, struct pick pick, uint32_t prefix_size)
+{
+    uint8_t buf[RMT_NODE_KEY_BUF];
+    if (pick.node && rmt_node_prefix_size(pick.node) == prefix_size)
+        return rmt_node_head_at(pick.node, pick.index);
+    struct ramet_slice key = {buf, 0};
+    if (pick.node)
+        key.size = rmt_node_key_at(pick.node, seq->page_size, pick.index, buf);
+    else
+        key = seq->item->key;
+    return rmt_head((const uint8_t *)key.data + prefix_size, key.size - prefix_size);
+}
+
+/* Bytes of a key and what belongs to it in a general node, under a prefix. */
 static uint32_t pick_bytes(const struct rmt_seq *seq, struct pick pick, uint32_t prefix_size)
 {
-    uint32_t key_size, value_size = 0;
-    if (pick.node) {
-        key_size = rmt_node_prefix_size(pick.node) + rmt_node_suffix_at(pick.node, pick.index).size;
-        if (!seq->inner)
-            value_size = rmt_node_value_at(pick.node, pick.index).size;
-    } else {
-        key_size = (uint32_t)seq->item->key.size;
-        value_size = seq->item->value.size;
-    }
+    uint32_t key_size = pick_key_size(seq, pick);
+    uint32_t value_size = seq->inner ? 0 : pick_value_size(seq, pick);
     return 6 + (seq->inner ? 16 : 0) +
            rmt_node_cell_size(seq->inner, key_size - prefix_size, value_size);
 }
 
-static bool fits_with(const struct rmt_seq *seq, uint32_t first, uint32_t count,
-                      uint32_t prefix_size)
+/* ---- layouts --------------------------------------------------------------------------------- */
+
+/* True if entries [from, to) of a leaf have keys and values of these sizes. */
+static bool entries_even(const struct rmt_disk_node *leaf, uint32_t from, uint32_t to,
+                         uint32_t key_size, uint32_t value_size)
 {
-    uint32_t bytes = rmt_node_fixed_size(seq->inner, 0) + prefix_size;
+    uint32_t suffix_size = key_size - rmt_node_prefix_size(leaf);
+    if (!rmt_node_general(leaf))
+        return rmt_node_width(leaf) == suffix_size && rmt_node_value_size(leaf) == value_size;
+    for (uint32_t i = from; i < to; i++) {
+        const uint8_t *cell = rmt_node_bytes(leaf) + rmt_node_slot_at(leaf, i);
+        if (rmt_load16(cell) != suffix_size || rmt_load16(cell + 2) != value_size)
+            return false; /* by its size, or by its mark, if the value is in extents */
+    }
+    return true;
+}
+
+/* The kind of node that keys [first, first + count) make under a prefix. */
+static uint8_t kind_of(const struct rmt_seq *seq, uint32_t first, uint32_t count,
+                       uint32_t prefix_size)
+{
+    if (seq->inner)
+        return RMT_NODE_INNER;
+    if (count == 0 || (count == 1 && rmt_node_general(seq->a)))
+        return RMT_NODE_LEAF;
+    struct pick low = pick_at(seq, first), high = pick_at(seq, first + count - 1);
+    uint32_t value_size = pick_value_size(seq, low);
+    uint32_t key_size = pick_key_size(seq, low), width = key_size - prefix_size;
+    if (width < 1 || width > RMT_NODE_HEAD)
+        return RMT_NODE_LEAF;
+
+    uint32_t end = first + count, b_first = seq->a_count + (seq->item != NULL);
+    if (first < seq->a_count &&
+        !entries_even(seq->a, first, rmt_min(end, seq->a_count), key_size, value_size))
+        return RMT_NODE_LEAF;
+    if (seq->item && first <= seq->a_count && end > seq->a_count &&
+        (seq->item->key.size != key_size || seq->item->value.size != value_size ||
+         seq->item->value.extents))
+        return RMT_NODE_LEAF;
+    if (end > b_first) {
+        uint32_t from = first > b_first ? first - b_first : 0;
+        if (!entries_even(seq->b, seq->b_from + from, seq->b_from + end - b_first, key_size,
+                          value_size))
+            return RMT_NODE_LEAF;
+    }
+    /* They ascend: if the last is as far from the first as there are others, none is left out. */
+    uint32_t across = pick_head(seq, high, prefix_size) - pick_head(seq, low, prefix_size);
+    bool dense = across >> (32 - 8 * width) == count - 1;
+    return (uint8_t)((dense ? RMT_NODE_DENSE : RMT_NODE_FIXED) | width);
+}
+
+uint8_t rmt_leaf_kind(const struct rmt_disk_node *leaf, uint32_t page_size)
+{
+    struct rmt_seq seq = rmt_seq_all(leaf, page_size);
+    return kind_of(&seq, 0, seq.a_count, rmt_node_prefix_size(leaf));
+}
+
+static bool fits_with(const struct rmt_seq *seq, uint32_t first, uint32_t count,
+                      const struct rmt_plan *plan)
+{
+    uint32_t bytes = rmt_node_fixed_size(seq->inner, 0) + plan->prefix_size;
+    if (plan->kind >= RMT_NODE_FIXED)
+        return bytes + count * (4 + pick_value_size(seq, pick_at(seq, first))) <= seq->page_size;
     for (uint32_t i = first; i < first + count && bytes <= seq->page_size; i++)
-        bytes += pick_bytes(seq, pick_at(seq, i), prefix_size);
+        bytes += pick_bytes(seq, pick_at(seq, i), plan->prefix_size);
     return bytes <= seq->page_size;
 }
 
@@ -105,11 +196,11 @@ static uint32_t common_size(struct ramet_slice a, struct ramet_slice b)
     return (uint32_t)i;
 }
 
-bool rmt_seq_fits(const struct rmt_seq *seq, uint32_t first, uint32_t count,
-                  uint32_t *out_prefix_size)
+bool rmt_seq_fits(const struct rmt_seq *seq, uint32_t first, uint32_t count, struct rmt_plan *out)
 {
     uint8_t low_buf[RMT_NODE_KEY_BUF], high_buf[RMT_NODE_KEY_BUF];
-    uint32_t prefix_size = 0, fallback = 0;
+    struct rmt_plan plan = {0};
+    uint32_t fallback = 0;
     if (count > 0) {
         /* All keys between share what the outer ones share. A lone key is expected to get company
          * like that of the node it comes from. */
@@ -117,20 +208,22 @@ bool rmt_seq_fits(const struct rmt_seq *seq, uint32_t first, uint32_t count,
         struct ramet_slice old = {rmt_node_prefix(seq->a, seq->page_size),
                                   rmt_node_prefix_size(seq->a)};
         fallback = common_size(low, old);
-        prefix_size = fallback;
+        plan.prefix_size = fallback;
         if (count > 1) {
             struct ramet_slice high = rmt_seq_key(seq, first + count - 1, high_buf);
-            prefix_size = common_size(low, high);
+            plan.prefix_size = common_size(low, high);
         }
     }
+    plan.kind = kind_of(seq, first, count, plan.prefix_size);
     /* Short suffixes can make a longer prefix cost a few bytes more than it saves. */
-    bool fits = fits_with(seq, first, count, prefix_size);
-    if (!fits && fallback < prefix_size) {
-        prefix_size = fallback;
-        fits = fits_with(seq, first, count, prefix_size);
+    bool fits = fits_with(seq, first, count, &plan);
+    if (!fits && fallback < plan.prefix_size) {
+        plan.prefix_size = fallback;
+        plan.kind = kind_of(seq, first, count, fallback);
+        fits = fits_with(seq, first, count, &plan);
     }
     if (fits)
-        *out_prefix_size = prefix_size;
+        *out = plan;
     return fits;
 }
 
@@ -182,7 +275,7 @@ static void put_as_is(const struct rmt_seq *seq, struct output *out, struct pick
     uint32_t head = rmt_node_head_at(pick.node, pick.index);
     uint32_t from = rmt_node_slot_at(pick.node, pick.index);
     uint32_t suffix_size = rmt_node_suffix_at(pick.node, pick.index).size;
-    uint32_t value_size = seq->inner ? 0 : rmt_node_value_at(pick.node, pick.index).size;
+    uint32_t value_size = seq->inner ? 0 : pick_value_size(seq, pick);
     uint32_t size = rmt_node_cell_size(seq->inner, suffix_size, value_size);
     uint16_t slot = (uint16_t)suffix_size;
     if (size) {
@@ -194,39 +287,67 @@ static void put_as_is(const struct rmt_seq *seq, struct output *out, struct pick
     memcpy(slot_at, &slot, sizeof(slot));
 }
 
-void rmt_seq_build(const struct rmt_seq *seq, uint32_t first, uint32_t count, uint32_t prefix_size,
-                   struct rmt_disk_node *page)
+/* Writes heads, slots and cells of a general node. */
+static void general_build(const struct rmt_seq *seq, uint32_t first, uint32_t count,
+                          uint32_t prefix_size, struct output *out)
 {
     static const struct rmt_value no_value;
-    struct output out = {(uint8_t *)page, seq->page_size - prefix_size};
-    struct rmt_disk_node header = {
-        .count = rmt_put16((uint16_t)count),
-        .kind = seq->inner ? RMT_NODE_INNER : RMT_NODE_LEAF,
-        .level = seq->a->level,
-        .prefix_size = rmt_put16((uint16_t)prefix_size),
-    };
-    uint8_t *heads = (uint8_t *)page + RMT_NODE_HEADER, *slots = heads + (size_t)4 * count;
-    uint8_t *refs = slots + (size_t)2 * count;
-
+    uint8_t *heads = out->page + RMT_NODE_HEADER, *slots = heads + (size_t)4 * count;
     uint8_t buf[RMT_NODE_KEY_BUF];
-    if (prefix_size)
-        memcpy(out.page + out.end, rmt_seq_key(seq, first, buf).data, prefix_size);
     for (uint32_t i = 0; i < count; i++) {
         struct pick pick = pick_at(seq, first + i);
         uint8_t *head_at = heads + (size_t)4 * i, *slot_at = slots + (size_t)2 * i;
-        if (pick.node && rmt_node_prefix_size(pick.node) == prefix_size) {
-            put_as_is(seq, &out, pick, head_at, slot_at);
+        if (pick.node && rmt_node_general(pick.node) &&
+            rmt_node_prefix_size(pick.node) == prefix_size) {
+            put_as_is(seq, out, pick, head_at, slot_at);
         } else {
             struct ramet_slice key = rmt_seq_key(seq, first + i, buf);
-            struct rmt_value value = no_value;
-            if (!seq->inner)
-                value = pick.node ? rmt_node_value_at(pick.node, pick.index) : seq->item->value;
-            put_whole(seq, &out, prefix_size, key, &value, head_at, slot_at);
+            struct rmt_value value = seq->inner ? no_value : pick_value(seq, pick);
+            put_whole(seq, out, prefix_size, key, &value, head_at, slot_at);
         }
     }
+}
+
+/* Writes heads and values of a fixed or dense leaf, whose header is there. */
+static void even_build(const struct rmt_seq *seq, uint32_t first, uint32_t count,
+                       struct rmt_disk_node *page)
+{
+    uint32_t prefix_size = rmt_node_prefix_size(page), size = rmt_node_value_size(page);
+    uint8_t *heads = (uint8_t *)page + RMT_NODE_HEADER;
+    uint8_t *to = (uint8_t *)page + seq->page_size - prefix_size;
+    for (uint32_t i = 0; i < (rmt_node_dense(page) ? 1 : count); i++) {
+        uint32_t head = pick_head(seq, pick_at(seq, first + i), prefix_size);
+        memcpy(heads + (size_t)4 * i, &head, sizeof(head));
+    }
+    for (uint32_t i = 0; i < count && size; i++) {
+        to -= size;
+        memcpy(to, pick_value(seq, pick_at(seq, first + i)).data, size);
+    }
+}
+
+void rmt_seq_build(const struct rmt_seq *seq, uint32_t first, uint32_t count,
+                   const struct rmt_plan *plan, struct rmt_disk_node *page)
+{
+    struct output out = {(uint8_t *)page, seq->page_size - plan->prefix_size};
+    struct rmt_disk_node header = {
+        .count = rmt_put16((uint16_t)count),
+        .kind = plan->kind,
+        .level = seq->a->level,
+        .prefix_size = rmt_put16((uint16_t)plan->prefix_size),
+    };
+    uint8_t buf[RMT_NODE_KEY_BUF];
+    if (plan->prefix_size)
+        memcpy(out.page + out.end, rmt_seq_key(seq, first, buf).data, plan->prefix_size);
+    if (plan->kind >= RMT_NODE_FIXED) {
+        header.cells_size = rmt_put16((uint16_t)pick_value_size(seq, pick_at(seq, first)));
+        memcpy(page, &header, sizeof(header));
+        even_build(seq, first, count, page);
+        return;
+    }
+    general_build(seq, first, count, plan->prefix_size, &out);
+    uint8_t *refs = out.page + RMT_NODE_HEADER + (size_t)6 * count;
     for (uint32_t i = 0; seq->inner && i <= count; i++)
         rmt_ref_store(refs + (size_t)16 * i, rmt_seq_ref(seq, first + i));
-
     header.cells_size = rmt_put16((uint16_t)(seq->page_size - out.end));
     memcpy(page, &header, sizeof(header));
 }

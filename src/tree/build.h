@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * build.h - nodes written anew: packing, prefixes, splitting and merging.
+ * build.h - nodes written anew: packing, prefixes, layouts, splitting and merging.
  *
  * A sequence is what a node would hold if pages had no end: the keys of node a up to some index,
  * then perhaps one item of its own, then the keys of node b from some index on. With it
@@ -43,13 +43,21 @@ struct ramet_slice rmt_seq_key(const struct rmt_seq *seq, uint32_t i, uint8_t *b
 /* The child to the left of key i (i may be the number of keys). */
 struct rmt_ref rmt_seq_ref(const struct rmt_seq *seq, uint32_t i);
 
-/* True if keys [first, first + count) fit one node. out_prefix_size: with this prefix. */
-bool rmt_seq_fits(const struct rmt_seq *seq, uint32_t first, uint32_t count,
-                  uint32_t *out_prefix_size);
-/* Writes keys [first, first + count), which fit, to page, which is no part of the sequence. Free
- * bytes are left as they are. */
-void rmt_seq_build(const struct rmt_seq *seq, uint32_t first, uint32_t count, uint32_t prefix_size,
-                   struct rmt_disk_node *page);
+/* How keys stand in a node that is built. */
+struct rmt_plan {
+    uint32_t prefix_size;
+    uint8_t kind; /* enum rmt_node_kind; of a fixed or dense leaf with the size of its suffixes */
+};
+
+/* True if keys [first, first + count) fit one node: planned so. Leaves are dense or fixed where
+ * their entries allow it; but one entry alone is no reason to leave the layout of node a. */
+bool rmt_seq_fits(const struct rmt_seq *seq, uint32_t first, uint32_t count, struct rmt_plan *out);
+/* Writes keys [first, first + count), which fit, as planned to page, which is no part of the
+ * sequence. Free bytes are left as they are. */
+void rmt_seq_build(const struct rmt_seq *seq, uint32_t first, uint32_t count,
+                   const struct rmt_plan *plan, struct rmt_disk_node *page);
+/* The kind that a leaf's entries would have if it was built anew with the prefix that it has. */
+uint8_t rmt_leaf_kind(const struct rmt_disk_node *leaf, uint32_t page_size);
 
 /*
  * rmt_seq_split() - where to cut a sequence that does not fit one node, so that both sides do.

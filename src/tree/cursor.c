@@ -314,6 +314,6 @@ int rmt_cursor_get(struct rmt_cursor *c, struct ramet_slice *key, struct rmt_val
         *key = rmt_slice(c->key, c->key_size);
     }
     if (value)
-        *value = rmt_node_value_at(leaf_of(c)->node, leaf_of(c)->index);
+        *value = rmt_node_value_at(leaf_of(c)->node, c->pages->page_size, leaf_of(c)->index);
     return 0;
 }

@@ -20,7 +20,7 @@ int rmt_tree_del(struct rmt_edit *edit, struct rmt_tree *tree, struct ramet_slic
         return RAMET_ENOTFOUND;
 
     struct rmt_step *step = &path.steps[path.depth - 1];
-    struct rmt_value value = rmt_node_value_at(step->node, step->index);
+    struct rmt_value value = rmt_node_value_at(step->node, edit->pages->page_size, step->index);
     struct rmt_private *own = rmt_extents_value(&value);
     struct rmt_gone_mark mark = rmt_gone_mark(edit);
     uint64_t seen = 0;
@@ -98,7 +98,7 @@ static void span_entries(struct span span, const struct rmt_disk_node *leaf, uin
 /* The value of an entry goes, if it is not in its leaf. */
 static int doom_value(struct range *range, const struct rmt_disk_node *leaf, uint32_t i)
 {
-    struct rmt_value value = rmt_node_value_at(leaf, i);
+    struct rmt_value value = rmt_node_value_at(leaf, range->pages->page_size, i);
     struct rmt_private *own = rmt_extents_value(&value);
     if (!own)
         return rmt_value_gone(range->edit, &value, &range->value_pages);
@@ -167,7 +167,8 @@ static int doom(struct range *range, struct rmt_ref ref, const struct rmt_disk_n
         uint32_t from, to;
         span_entries(span, node, range->pages->page_size, &from, &to);
         range->count += to - from;
-        for (uint32_t i = from; range->edit && rc == 0 && i < to; i++) {
+        bool values = range->edit && rmt_node_general(node); /* others have no extents */
+        for (uint32_t i = from; values && rc == 0 && i < to; i++) {
             if (rmt_unlikely(rmt_node_extents_at(node, i)))
                 rc = doom_value(range, node, i);
         }

@@ -394,10 +394,9 @@ void rmt_edit_rollback(struct rmt_edit *edit, const struct rmt_edit_mark *mark)
 
 static void node_copy(void *to, const struct rmt_disk_node *node, uint32_t page_size)
 {
-    uint32_t fixed = rmt_node_fixed_size(node->level > 0, rmt_node_count(node));
-    uint32_t cells = rmt_get16(node->cells_size), end = page_size - cells;
-    memcpy(to, node, fixed);
-    memcpy((uint8_t *)to + end, rmt_node_bytes(node) + end, cells);
+    uint32_t back = rmt_node_back(node), end = page_size - back;
+    memcpy(to, node, rmt_node_front(node));
+    memcpy((uint8_t *)to + end, rmt_node_bytes(node) + end, back);
 }
 
 struct rmt_disk_node *rmt_edit_touch(struct rmt_edit *edit, struct rmt_ref *ref)

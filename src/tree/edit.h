@@ -126,7 +126,9 @@ static inline void rmt_ref_prefetch(const struct rmt_pages *pages, struct rmt_re
 /* True if the node has that level, and is of a tree at all. */
 static inline bool rmt_node_is(const struct rmt_disk_node *node, uint32_t level)
 {
-    return node->level == level && node->kind == (level > 0 ? RMT_NODE_INNER : RMT_NODE_LEAF);
+    return node->level == level &&
+           (level > 0 ? node->kind == RMT_NODE_INNER
+                      : node->kind == RMT_NODE_LEAF || !rmt_node_general(node));
 }
 
 int rmt_level_fail(struct rmt_ref ref);

@@ -11,6 +11,7 @@
 #define NR_KEYS 3000
 
 static uint64_t nr_keys; /* to choose from */
+static bool numbers;     /* keys and values are such that leaves are fixed or dense */
 static uint64_t large_every;
 static uint8_t value_bytes[400000];
 
@@ -19,6 +20,10 @@ RMT_AUTO(rmt_arena_fini, struct rmt_arena)
 static struct ramet_slice key_make(uint8_t *buf)
 {
     uint64_t n = chance(nr_keys);
+    if (numbers && chance(300)) {
+        rmt_put_be64(buf, n + n / 500 * 7);
+        return rmt_slice(buf, 8);
+    }
     size_t size = (size_t)sprintf((char *)buf, "%s%llu", n % 3 ? "user/" : "k",
                                   (unsigned long long)(n * 2654435761 % 1000003));
     if (n % 50 == 0)
@@ -28,8 +33,21 @@ static struct ramet_slice key_make(uint8_t *buf)
 
 static struct ramet_slice value_make(void)
 {
+    if (numbers && chance(1000))
+        return rmt_slice(value_bytes, 8);
     size_t size = chance(large_every) ? chance(150) : chance(sizeof(value_bytes));
     return rmt_slice(value_bytes, size);
+}
+
+/* All there are, in their order. */
+static void put_numbers(struct rmt_edit *edit, struct rmt_tree *tree)
+{
+    for (uint64_t n = 0; n < NR_KEYS; n++) {
+        uint8_t buf[8];
+        rmt_put_be64(buf, n + n / 500 * 7);
+        assert_int_equal(rmt_tree_put(edit, tree, rmt_slice(buf, 8), rmt_slice(value_bytes, 8), 0),
+                         0);
+    }
 }
 
 static int put_some(struct rmt_edit *edit, struct rmt_tree *tree, uint64_t count)
@@ -75,7 +93,7 @@ static void forge_value(struct fake *fake, struct rmt_disk_node *leaf)
         i = (i + 1) % rmt_node_size(leaf);
     if (!rmt_node_extents_at(leaf, i))
         return;
-    value = rmt_node_value_at(leaf, i);
+    value = rmt_node_value_at(leaf, fake->pages.page_size, i);
     struct rmt_disk_extents *extents = (struct rmt_disk_extents *)(uintptr_t)value.data;
     switch (chance(4)) {
     case 0: extents->level = (uint8_t)chance(4); break;
@@ -90,15 +108,32 @@ static void forge_value(struct fake *fake, struct rmt_disk_node *leaf)
 static void forge_bytes(struct fake *fake, struct rmt_disk_node *node)
 {
     uint32_t page_size = fake->pages.page_size;
-    uint32_t fixed = rmt_node_fixed_size(node->level > 0, rmt_node_count(node));
-    uint32_t cells = rmt_get16(node->cells_size);
-    if (fixed >= page_size || cells > page_size)
-        return;
-    uint64_t at = chance(2) ? 32 + chance(fixed - 32) : page_size - 1 - chance(cells);
+    uint32_t front = rmt_node_front(node), back = rmt_node_back(node);
+    uint64_t at = chance(2) || back == 0 ? 32 + chance(front - 32) : page_size - 1 - chance(back);
+    if (chance(8) == 0)
+        at = 24 + chance(8); /* count, sizes, kind, level */
     uint8_t *byte = (uint8_t *)node + at, before = *byte;
     *byte ^= (uint8_t)(1u << chance(8));
     if (rmt_node_check(&fake->pages, node) < 0 && chance(10))
         *byte = before; /* what the gate refuses is soon dull */
+}
+
+/* A fixed or dense leaf begins elsewhere, or is shorter. */
+static void forge_numbers(struct fake *fake, struct rmt_disk_node *leaf)
+{
+    struct rmt_disk_node before = *leaf;
+    uint32_t head = rmt_node_head_at(leaf, 0), was = head;
+    if (chance(2))
+        head += ((uint32_t)chance(600) - 300) << rmt_node_shift(leaf);
+    else if (rmt_node_value_size(leaf) == 0)
+        leaf->count = rmt_put16((uint16_t)(1 + chance(rmt_node_count(leaf))));
+    else
+        leaf->cells_size = rmt_put16((uint16_t)chance(9));
+    memcpy((uint8_t *)leaf + RMT_NODE_HEADER, &head, sizeof(head));
+    if (rmt_node_check(&fake->pages, leaf) == 0)
+        return;
+    *leaf = before;
+    memcpy((uint8_t *)leaf + RMT_NODE_HEADER, &was, sizeof(was));
 }
 
 /* Children change places. */
@@ -129,6 +164,8 @@ static void forge(struct fake *fake)
         case 1:
             if (node->level > 0)
                 forge_ref(fake, node);
+            else if (!rmt_node_general(node))
+                forge_numbers(fake, node);
             else
                 forge_value(fake, node);
             break;
@@ -231,20 +268,24 @@ static void use(struct fake *fake, struct rmt_edit *edit, struct rmt_tree *tree,
 static void forged_trees_do_no_harm(void **state)
 {
     (void)state;
-    for (int round = 0; round < 50; round++) {
+    for (int round = 0; round < 60; round++) {
         struct fake fake;
         struct rmt_edit edit;
         struct rmt_tree tree = {0};
         struct rmt_cursor c;
         fake_forged = false;
         nr_keys = NR_KEYS;
+        numbers = round % 5 > 2;
         large_every = round % 3 ? 1000 : 50;
         fake_init(&fake, 4096, 1 << 16);
         fake.w.run_max = 1;
         fake.w.skip = round % 2;
         for (int i = 0; i < 2; i++) {
             rmt_edit_init(&edit, &fake.pages, fake_reserve, &fake);
-            assert_int_equal(put_some(&edit, &tree, i ? 100 : NR_KEYS), 0);
+            if (numbers && i == 0)
+                put_numbers(&edit, &tree);
+            else
+                assert_int_equal(put_some(&edit, &tree, i ? 100 : NR_KEYS), 0);
             assert_int_equal(rmt_tree_seal(&edit, &tree, &fake.w), 0);
             rmt_edit_fini(&edit);
             fake.w.birth++;

@@ -81,8 +81,7 @@ struct rmt_ref rmt_node_child(const struct rmt_disk_node *node, uint32_t index)
 void rmt_node_value(const struct rmt_disk_node *node, uint32_t page_size, uint32_t index,
                     struct rmt_value *out)
 {
-    (void)page_size;
-    *out = rmt_node_value_at(node, index);
+    *out = rmt_node_value_at(node, page_size, index);
 }
 
 size_t rmt_node_key(const struct rmt_disk_node *node, uint32_t page_size, uint32_t index,
@@ -96,11 +95,50 @@ size_t rmt_node_key(const struct rmt_disk_node *node, uint32_t page_size, uint32
 
 /* ---- changing -------------------------------------------------------------------------------- */
 
+/* True if an entry has the sizes that those of a fixed or dense leaf have. */
+static bool sizes_suit(const struct rmt_disk_node *node, uint32_t suffix_size,
+                       const struct rmt_value *value)
+{
+    return suffix_size == rmt_node_width(node) && value->size == rmt_node_value_size(node) &&
+           !value->extents;
+}
+
+/* True if a fixed or dense leaf has a place for an item; in a dense one that is behind the last. */
+static bool suits(const struct rmt_disk_node *node, uint32_t suffix_size, uint32_t head,
+                  const struct rmt_value *value)
+{
+    if (!sizes_suit(node, suffix_size, value))
+        return false;
+    if (!rmt_node_dense(node))
+        return true;
+    uint64_t end = (uint64_t)rmt_node_head_at(node, 0) +
+                   ((uint64_t)rmt_node_count(node) << rmt_node_shift(node));
+    return head == end; /* which no head is if all numbers of that size are there */
+}
+
 uint32_t rmt_node_need(const struct rmt_disk_node *node, const struct rmt_item *item)
 {
     bool inner = node->level > 0;
-    uint32_t suffix_size = (uint32_t)item->key.size - rmt_node_prefix_size(node);
+    uint32_t prefix_size = rmt_node_prefix_size(node);
+    uint32_t suffix_size = (uint32_t)item->key.size - prefix_size;
+    if (!rmt_node_general(node)) {
+        uint32_t head = rmt_head((const uint8_t *)item->key.data + prefix_size, suffix_size);
+        return suits(node, suffix_size, head, &item->value) ? 4 + item->value.size
+                                                            : RMT_NODE_UNSUITED;
+    }
     return 6 + (inner ? 16 : 0) + rmt_node_cell_size(inner, suffix_size, item->value.size);
+}
+
+uint32_t rmt_node_halvings(const struct rmt_disk_node *node, uint32_t page_size)
+{
+    if (rmt_likely(rmt_node_general(node)))
+        return 0;
+    uint32_t halvings = 0, count = rmt_node_count(node);
+    uint32_t each = 6 + rmt_node_cell_size(false, RMT_NODE_HEAD, rmt_node_value_size(node));
+    uint32_t room = page_size - RMT_NODE_HEADER - rmt_node_prefix_size(node);
+    for (; count * each > room; count -= count / 2)
+        halvings++;
+    return halvings;
 }
 
 /* Puts a cell into the gap. Returns what belongs in its slot. */
@@ -131,6 +169,74 @@ static uint32_t cell_put(struct rmt_disk_node *node, uint32_t page_size, const u
     return page_size - cells_size;
 }
 
+/* As rmt_node_insert(), of a fixed leaf, or at the end of a dense one. */
+static void even_insert(struct rmt_disk_node *node, uint32_t page_size, uint32_t i, uint32_t head,
+                        const struct rmt_value *value)
+{
+    uint32_t count = rmt_node_count(node), size = value->size;
+    uint8_t *heads = (uint8_t *)node + RMT_NODE_HEADER;
+    uint8_t *to = (uint8_t *)node + rmt_node_value_off(node, page_size, i);
+    uintptr_t from = (uintptr_t)value->data;
+    if (i < count && size) {
+        uint8_t *last = to - (size_t)size * (count - 1 - i);
+        memmove(last - size, last, (size_t)size * (count - i));
+        if (from >= (uintptr_t)last && from < (uintptr_t)to + size)
+            from -= size; /* it is part of what has moved */
+    }
+    if (size)
+        memcpy(to, (const void *)from, size);
+    if (!rmt_node_dense(node)) {
+        if (i < count)
+            memmove(heads + (size_t)4 * (i + 1), heads + (size_t)4 * i, (size_t)4 * (count - i));
+        memcpy(heads + (size_t)4 * i, &head, sizeof(head));
+    }
+    node->count = rmt_put16((uint16_t)(count + 1));
+}
+
+/* Makes a dense leaf fixed: gives it all its heads. */
+static void spell(struct rmt_disk_node *node)
+{
+    uint32_t count = rmt_node_count(node), first = rmt_node_head_at(node, 0);
+    uint32_t shift = rmt_node_shift(node);
+    uint8_t *heads = (uint8_t *)node + RMT_NODE_HEADER;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t head = first + (i << shift);
+        memcpy(heads + (size_t)4 * i, &head, sizeof(head));
+    }
+    node->kind = (uint8_t)(RMT_NODE_FIXED | rmt_node_width(node));
+}
+
+bool rmt_node_loosen(struct rmt_disk_node *node, uint32_t page_size, const struct rmt_item *item)
+{
+    uint32_t suffix_size = (uint32_t)item->key.size - rmt_node_prefix_size(node);
+    if (!rmt_node_dense(node) || !sizes_suit(node, suffix_size, &item->value) ||
+        4 + item->value.size > rmt_node_gap(node, page_size))
+        return false;
+    spell(node);
+    return true;
+}
+
+/* Takes keys [from, to) of a fixed or dense leaf out. */
+static void even_remove(struct rmt_disk_node *node, uint32_t page_size, uint32_t from, uint32_t to)
+{
+    uint32_t count = rmt_node_count(node), gone = to - from;
+    if (rmt_node_dense(node) && from > 0 && to < count)
+        spell(node);
+    uint8_t *heads = (uint8_t *)node + RMT_NODE_HEADER;
+    if (!rmt_node_dense(node)) {
+        memmove(heads + (size_t)4 * from, heads + (size_t)4 * to, (size_t)4 * (count - to));
+    } else if (from == 0 && to < count) {
+        uint32_t head = rmt_node_head_at(node, to);
+        memcpy(heads, &head, sizeof(head));
+    }
+    size_t size = rmt_node_value_size(node);
+    if (to < count) {
+        uint8_t *last = (uint8_t *)node + rmt_node_value_off(node, page_size, count - 1);
+        memmove(last + size * gone, last, size * (count - to));
+    }
+    node->count = rmt_put16((uint16_t)(count - gone));
+}
+
 void rmt_node_insert(struct rmt_disk_node *node, uint32_t page_size, uint32_t i,
                      const struct rmt_item *item)
 {
@@ -140,6 +246,10 @@ void rmt_node_insert(struct rmt_disk_node *node, uint32_t page_size, uint32_t i,
 
     const uint8_t *suffix = (const uint8_t *)item->key.data + prefix_size;
     uint32_t suffix_size = (uint32_t)item->key.size - prefix_size;
+    if (!rmt_node_general(node)) {
+        even_insert(node, page_size, i, rmt_head(suffix, suffix_size), &item->value);
+        return;
+    }
     uint8_t *heads = (uint8_t *)node + RMT_NODE_HEADER;
     uint8_t *slots = heads + (size_t)4 * count, *refs = slots + (size_t)2 * count;
     if (node->level > 0) {
@@ -165,6 +275,15 @@ void rmt_node_insert(struct rmt_disk_node *node, uint32_t page_size, uint32_t i,
 bool rmt_node_replace(struct rmt_disk_node *node, uint32_t page_size, uint32_t i,
                       const struct rmt_value *value, uint32_t *out_garbage)
 {
+    if (!rmt_node_general(node)) {
+        if (value->extents || value->size != rmt_node_value_size(node))
+            return false;
+        if (value->size) /* it may be part of this very page */
+            memmove((uint8_t *)node + rmt_node_value_off(node, page_size, i), value->data,
+                    value->size);
+        *out_garbage = 0;
+        return true;
+    }
     uint32_t offset = rmt_node_slot_at(node, i);
     uint8_t *cell = (uint8_t *)node + offset;
     uint32_t suffix_size = rmt_load16(cell) & ~RMT_CELL_EXTENTS;
@@ -194,7 +313,7 @@ static uint32_t cell_drop(struct rmt_disk_node *node, uint32_t page_size, uint32
 {
     bool inner = node->level > 0;
     struct rmt_node_suffix suffix = rmt_node_suffix_at(node, i);
-    uint32_t value_size = inner ? 0 : rmt_node_value_at(node, i).size;
+    uint32_t value_size = inner ? 0 : rmt_node_value_at(node, page_size, i).size;
     uint32_t size = rmt_node_cell_size(inner, suffix.size, value_size);
     uint32_t cells_size = rmt_get16(node->cells_size);
     if (size == 0 || rmt_node_slot_at(node, i) != page_size - cells_size)
@@ -209,6 +328,10 @@ uint32_t rmt_node_remove(struct rmt_disk_node *node, uint32_t page_size, uint32_
     uint32_t count = rmt_node_count(node);
     rmt_assert(i < count);
 
+    if (!rmt_node_general(node)) {
+        even_remove(node, page_size, i, i + 1);
+        return 0;
+    }
     uint32_t garbage = cell_drop(node, page_size, i);
     uint8_t *heads = (uint8_t *)node + RMT_NODE_HEADER;
     uint8_t *slots = heads + (size_t)4 * count, *refs = slots + (size_t)2 * count;
@@ -233,6 +356,10 @@ uint32_t rmt_node_remove_entries(struct rmt_disk_node *node, uint32_t page_size,
     rmt_assert(to <= count);
     rmt_assert(node->level == 0);
 
+    if (!rmt_node_general(node)) {
+        even_remove(node, page_size, from, to);
+        return 0;
+    }
     for (uint32_t i = from; i < to; i++)
         garbage += cell_drop(node, page_size, i);
     uint8_t *heads = (uint8_t *)node + RMT_NODE_HEADER, *slots = heads + (size_t)4 * count;
@@ -344,7 +471,7 @@ static const char *cell_judge(struct gate *gate, uint32_t i)
     if (suffix_size < RMT_NODE_HEAD && (head & (UINT32_MAX >> 8 * suffix_size)) != 0)
         return "a head is not zero behind its suffix";
     if (extents) {
-        struct rmt_value value = rmt_node_value_at(node, i);
+        struct rmt_value value = rmt_node_value_at(node, gate->pages->page_size, i);
         if (!extents_valid(gate->pages, &value, rmt_get64(node->birth)))
             return "a value's extents are not valid";
     }
@@ -364,16 +491,57 @@ static bool ascends(const struct rmt_disk_node *node, uint32_t i)
     return c ? c < 0 : a.size < b.size;
 }
 
+/* True if it is the kind of a fixed or dense leaf. */
+static bool even_kind(uint8_t kind)
+{
+    uint32_t layout = kind & ~RMT_NODE_SUFFIX_BITS, width = kind & RMT_NODE_SUFFIX_BITS;
+    return (layout == RMT_NODE_FIXED || layout == RMT_NODE_DENSE) && width >= 1 &&
+           width <= RMT_NODE_HEAD;
+}
+
+/* N2 to N5 of a fixed or dense leaf that has entries. NULL, or what is wrong. */
+static const char *even_judge(const struct rmt_disk_node *node, uint32_t page_size)
+{
+    uint32_t count = rmt_node_count(node), prefix_size = rmt_node_prefix_size(node);
+    uint32_t key_size = prefix_size + rmt_node_width(node);
+    uint32_t value_size = rmt_node_value_size(node);
+    if (RMT_NODE_HEADER + (uint64_t)count * (4 + value_size) + prefix_size > page_size)
+        return "its parts do not fit the page";
+    if (key_size > RAMET_KEY_MAX)
+        return "a key's size is out of bounds";
+    if (6 + sizeof(struct rmt_disk_cell) + key_size + value_size > rmt_node_entry_max(page_size))
+        return "an entry is too large for its leaf";
+    uint32_t front = rmt_node_front(node);
+    if (!all_zero(rmt_node_bytes(node) + front, page_size - rmt_node_back(node) - front))
+        return "its free bytes are not zero";
+    uint32_t heads = rmt_node_dense(node) ? 1 : count;
+    for (uint32_t i = 0; i < heads; i++) {
+        uint32_t head = rmt_node_head_at(node, i);
+        if ((head & ((UINT32_C(1) << rmt_node_shift(node)) - 1)) != 0)
+            return "a head is not zero behind its suffix";
+        if (i > 0 && rmt_node_head_at(node, i - 1) >= head)
+            return "its keys do not ascend";
+    }
+    if (rmt_node_dense(node) &&
+        rmt_node_head_at(node, 0) + ((uint64_t)(count - 1) << rmt_node_shift(node)) > UINT32_MAX)
+        return "its last key is no number of that size";
+    return NULL;
+}
+
 int rmt_node_check(const struct rmt_pages *pages, const struct rmt_disk_node *node)
 {
     uint32_t page_size = pages->page_size, count = rmt_node_count(node);
-    bool inner = node->kind == RMT_NODE_INNER;
-    if (!inner && node->kind != RMT_NODE_LEAF)
+    bool inner = node->kind == RMT_NODE_INNER, even = even_kind(node->kind);
+    if (!inner && !even && node->kind != RMT_NODE_LEAF)
         return corrupt(node, "not a node of a tree");
     if (inner ? node->level < 1 || node->level > RMT_LEVEL_MAX : node->level != 0)
         return corrupt(node, "its level does not fit its kind");
     if (!inner && count == 0)
         return corrupt(node, "a leaf without entries");
+    if (even) {
+        const char *wrong = even_judge(node, page_size);
+        return wrong ? corrupt(node, wrong) : 0;
+    }
 
     uint32_t cells_size = rmt_get16(node->cells_size), prefix_size = rmt_node_prefix_size(node);
     uint32_t fixed = rmt_node_fixed_size(inner, count);

@@ -10,6 +10,9 @@
  *          0        32                                            fixed ^      ^ gap_end        ^
  *                                                                                      page_size
  *
+ *   fixed  | header | heads[n] u32 |                                | free | values | prefix |
+ *   dense  | header | head u32 |                                    | free | values | prefix |
+ *
  * A leaf has n = count entries; an inner node has n separators and n + 1 children, and child i
  * holds the keys from separator i - 1 on and below separator i. The prefix begins all keys of the
  * node and is stored once. What follows it in a key is the key's suffix. The suffix's first four
@@ -20,19 +23,29 @@
  *   order = heads, as numbers; if equal and both suffixes fit in the head: sizes; if one does: that
  *           one is less; else tails by memcmp, then sizes. This is memcmp order of the keys.
  *
+ * Fixed and dense leaves have neither slots nor cells: all suffixes have one size, 1 to 4 bytes, so
+ * that heads are all there is of them, and all values have one size and stand side by side, the
+ * first just before the prefix, the last foremost. The low bits of kind say the first size, the
+ * field cells_size the second. A dense leaf's suffixes are moreover consecutive numbers: it has the
+ * head of the first alone, and where a key is is computed. What the other heads would take it
+ * leaves free, so that it can become fixed in its place. Which layout a leaf has is decided when it
+ * is built (build.h). What does not suit its layout is not put in: see RMT_NODE_UNSUITED.
+ *
  * A leaf's slot is the offset of a cell: struct rmt_disk_cell, tail, value. An inner node's slot is
  * the suffix's size if that is 4 or less (then there is no cell), else the offset of a cell: le16
  * suffix_size, tail.
  *
  * Invariants (fixed = 32 + 6n, of an inner node 32 + 6n + 16(n + 1);
  *             gap_end = page_size - cells_size):
- *   N1  kind is leaf and level 0, or kind is inner and level 1 to RMT_LEVEL_MAX; a leaf has an
- *       entry
+ *   N1  kind is leaf, fixed or dense and level 0, or kind is inner and level 1 to RMT_LEVEL_MAX; a
+ *       fixed or dense leaf's suffixes have 1 to 4 bytes; a leaf has an entry
  *   N2  fixed <= gap_end; prefix_size <= cells_size; every cell lies inside
- *       [gap_end, page_size - prefix_size) and no two overlap
- *   N3  keys strictly ascend; a head is zero behind its suffix's end
- *   N4  the bytes [fixed, gap_end) are zero, and cells and prefix leave no byte behind it unused:
- *       equal contents can differ in the cells' order only, and no heap bytes leak to disk
+ *       [gap_end, page_size - prefix_size) and no two overlap; of a fixed or dense leaf:
+ *       32 + n * (4 + value size) + prefix_size <= page_size
+ *   N3  keys strictly ascend; a head is zero behind its suffix's end; the last suffix of a dense
+ *       leaf is a number of that size
+ *   N4  the free bytes are zero, and cells and prefix leave no byte behind gap_end unused: equal
+ *       contents can differ in the cells' order only, and no heap bytes leak to disk
  *   N5  a key has 1 to RAMET_KEY_MAX bytes, and an entry is no larger than rmt_node_entry_max():
  *       any node that overflows by one entry can be split in two
  *   N6  a value that is an extents record has 96 bytes, size 1 to RAMET_VALUE_MAX that the file can
@@ -90,17 +103,58 @@ static inline const uint8_t *rmt_node_prefix(const struct rmt_disk_node *node, u
     return rmt_node_bytes(node) + page_size - rmt_node_prefix_size(node);
 }
 
-/* Bytes of header, heads, slots and refs. */
+/* True if it is an inner node or a leaf with slots and cells. */
+static inline bool rmt_node_general(const struct rmt_disk_node *node)
+{
+    return node->kind < RMT_NODE_FIXED;
+}
+
+static inline bool rmt_node_dense(const struct rmt_disk_node *node)
+{
+    return node->kind >= RMT_NODE_DENSE;
+}
+
+/* Of a fixed or dense leaf: bytes of each suffix. */
+static inline uint32_t rmt_node_width(const struct rmt_disk_node *node)
+{
+    return node->kind & RMT_NODE_SUFFIX_BITS;
+}
+
+/* Of a fixed or dense leaf: bytes of each value. */
+static inline uint32_t rmt_node_value_size(const struct rmt_disk_node *node)
+{
+    return rmt_get16(node->cells_size);
+}
+
+/* Bytes of header, heads, slots and refs of a general node. */
 static inline uint32_t rmt_node_fixed_size(bool inner, uint32_t count)
 {
     return RMT_NODE_HEADER + 6 * count + (inner ? 16 * (count + 1) : 0);
 }
 
-/* Free bytes between the arrays and the cells. */
+/* Bytes before the free ones. */
+static inline uint32_t rmt_node_front(const struct rmt_disk_node *node)
+{
+    if (rmt_likely(rmt_node_general(node)))
+        return rmt_node_fixed_size(node->level > 0, rmt_node_count(node));
+    return RMT_NODE_HEADER + 4 * (rmt_node_dense(node) ? 1 : rmt_node_count(node));
+}
+
+/* Bytes behind the free ones. */
+static inline uint32_t rmt_node_back(const struct rmt_disk_node *node)
+{
+    if (rmt_likely(rmt_node_general(node)))
+        return rmt_get16(node->cells_size);
+    return rmt_node_prefix_size(node) + rmt_node_count(node) * rmt_node_value_size(node);
+}
+
+/* Free bytes, but for those that a dense leaf needs to become fixed. */
 static inline uint32_t rmt_node_gap(const struct rmt_disk_node *node, uint32_t page_size)
 {
-    return page_size - rmt_get16(node->cells_size) -
-           rmt_node_fixed_size(node->level > 0, rmt_node_count(node));
+    uint32_t front = rmt_node_front(node);
+    if (rmt_node_dense(node))
+        front = RMT_NODE_HEADER + 4 * rmt_node_count(node);
+    return page_size - rmt_node_back(node) - front;
 }
 
 static inline uint32_t rmt_load32(const uint8_t *p)
@@ -117,11 +171,20 @@ static inline uint32_t rmt_load16(const uint8_t *p)
     return v;
 }
 
+/* What a dense leaf's heads are apart. */
+static inline uint32_t rmt_node_shift(const struct rmt_disk_node *node)
+{
+    return 32 - 8 * rmt_node_width(node);
+}
+
 static inline uint32_t rmt_node_head_at(const struct rmt_disk_node *node, uint32_t i)
 {
+    if (rmt_unlikely(rmt_node_dense(node)))
+        return rmt_load32(rmt_node_bytes(node) + RMT_NODE_HEADER) + (i << rmt_node_shift(node));
     return rmt_load32(rmt_node_bytes(node) + RMT_NODE_HEADER + (size_t)4 * i);
 }
 
+/* Of a general node. */
 static inline uint32_t rmt_node_slot_at(const struct rmt_disk_node *node, uint32_t i)
 {
     return rmt_load16(rmt_node_bytes(node) + RMT_NODE_HEADER + (size_t)4 * rmt_node_count(node) +
@@ -150,6 +213,10 @@ struct rmt_node_suffix {
 static inline struct rmt_node_suffix rmt_node_suffix_at(const struct rmt_disk_node *node,
                                                         uint32_t i)
 {
+    if (rmt_unlikely(!rmt_node_general(node))) {
+        struct rmt_node_suffix fixed = {rmt_node_width(node), NULL};
+        return fixed;
+    }
     uint32_t slot = rmt_node_slot_at(node, i);
     const uint8_t *cell = rmt_node_bytes(node) + slot;
     if (node->level == 0) {
@@ -223,6 +290,40 @@ static inline uint32_t rmt_node_heads_below(const uint8_t *heads, uint32_t count
     return (uint32_t)((base - heads) / 4) + (rmt_load32(base) < head);
 }
 
+/*
+ * The same of heads that may be evenly spaced, as the separators of consecutive numbers are: a
+ * guess is then right, and touches fewer cache lines. gaps: they may be nearly so, and what was
+ * guessed wrong is first sought close by; where heads are as chance has it, that does not pay.
+ */
+#define RMT_GUESS_NEAR 16u
+static inline uint32_t rmt_node_heads_guess(const uint8_t *heads, uint32_t count, uint32_t head,
+                                            bool gaps)
+{
+    if (rmt_unlikely(count < 8))
+        return rmt_node_heads_below(heads, count, head);
+    uint32_t first = rmt_load32(heads), last = rmt_load32(heads + (size_t)4 * (count - 1));
+    if (head <= first)
+        return 0;
+    if (head > last)
+        return count;
+    uint32_t guess = (uint32_t)((uint64_t)(head - first) * (count - 1) / (last - first));
+    const uint8_t *at = heads + (size_t)4 * guess, *near = at;
+    if (rmt_load32(at) >= head) { /* not so of the first */
+        if (rmt_load32(at - 4) < head)
+            return guess;
+        near -= (size_t)4 * RMT_GUESS_NEAR;
+        if (gaps && guess >= RMT_GUESS_NEAR && rmt_load32(near) < head)
+            return guess - RMT_GUESS_NEAR + rmt_node_heads_below(near, RMT_GUESS_NEAR, head);
+    } else { /* so of the last */
+        if (rmt_load32(at + 4) >= head)
+            return guess + 1;
+        near += (size_t)4 * RMT_GUESS_NEAR;
+        if (gaps && guess + RMT_GUESS_NEAR < count && rmt_load32(near) >= head)
+            return guess + rmt_node_heads_below(at, RMT_GUESS_NEAR, head);
+    }
+    return rmt_node_heads_below(heads, count, head);
+}
+
 /* Orders a suffix against key i, whose head is the same. */
 static inline int rmt_node_tail_cmp(const struct rmt_disk_node *node, uint32_t i,
                                     const uint8_t *suffix, size_t size)
@@ -257,9 +358,30 @@ static inline int rmt_node_prefix_cmp(const struct rmt_disk_node *node, uint32_t
     return c ? c : -(key.size < n);
 }
 
-/* key: 1 byte or more. */
-static inline struct rmt_node_pos rmt_node_find(const struct rmt_disk_node *node,
-                                                uint32_t page_size, struct ramet_slice key)
+/* The rest of rmt_node_find() in a dense leaf. */
+static inline struct rmt_node_pos rmt_node_find_dense(const struct rmt_disk_node *node,
+                                                      uint32_t head, size_t size)
+{
+    struct rmt_node_pos pos = {0, false};
+    uint32_t first = rmt_load32(rmt_node_bytes(node) + RMT_NODE_HEADER);
+    uint32_t width = rmt_node_width(node), count = rmt_node_count(node);
+    if (head < first)
+        return pos;
+    pos.index = (head - first) >> rmt_node_shift(node);
+    if (pos.index >= count) {
+        pos.index = count;
+        return pos;
+    }
+    pos.equal = size == width;
+    pos.index += size > width;
+    return pos;
+}
+
+/* The first key that is not below key, of 1 byte or more. leaf: node is one; known when compiled.
+ */
+static inline struct rmt_node_pos rmt_node_find_in(const struct rmt_disk_node *node,
+                                                   uint32_t page_size, struct ramet_slice key,
+                                                   bool leaf)
 {
     struct rmt_node_pos pos = {0, false};
     const uint8_t *suffix = key.data;
@@ -275,7 +397,13 @@ static inline struct rmt_node_pos rmt_node_find(const struct rmt_disk_node *node
         size -= prefix_size;
     }
     uint32_t head = rmt_head(suffix, size);
-    pos.index = rmt_node_heads_below(rmt_node_bytes(node) + RMT_NODE_HEADER, count, head);
+    if (leaf && rmt_node_dense(node))
+        return rmt_node_find_dense(node, head, size);
+    const uint8_t *heads = rmt_node_bytes(node) + RMT_NODE_HEADER;
+    if (!leaf || !rmt_node_general(node))
+        pos.index = rmt_node_heads_guess(heads, count, head, leaf);
+    else
+        pos.index = rmt_node_heads_below(heads, count, head);
     if (pos.index < count && rmt_node_head_at(node, pos.index) == head) {
         int c = rmt_node_tail_cmp(node, pos.index, suffix, size);
         pos.equal = c == 0;
@@ -285,11 +413,18 @@ static inline struct rmt_node_pos rmt_node_find(const struct rmt_disk_node *node
     return pos;
 }
 
+/* key: 1 byte or more. Any node; of an inner one rmt_node_find_child() is faster. */
+static inline struct rmt_node_pos rmt_node_find(const struct rmt_disk_node *node,
+                                                uint32_t page_size, struct ramet_slice key)
+{
+    return rmt_node_find_in(node, page_size, key, true);
+}
+
 /* Index of the child of an inner node that key belongs to. */
 static inline uint32_t rmt_node_find_child(const struct rmt_disk_node *node, uint32_t page_size,
                                            struct ramet_slice key)
 {
-    struct rmt_node_pos pos = rmt_node_find(node, page_size, key);
+    struct rmt_node_pos pos = rmt_node_find_in(node, page_size, key, false);
     return pos.index + pos.equal;
 }
 
@@ -301,9 +436,24 @@ static inline bool rmt_node_has_prefix(const struct rmt_disk_node *node, uint32_
     return n == 0 || rmt_node_prefix_cmp(node, page_size, key, n) == 0;
 }
 
-/* Entry i of a leaf: its value. */
-static inline struct rmt_value rmt_node_value_at(const struct rmt_disk_node *node, uint32_t i)
+/* Where value i of a fixed or dense leaf stands. */
+static inline uint32_t rmt_node_value_off(const struct rmt_disk_node *node, uint32_t page_size,
+                                          uint32_t i)
 {
+    return page_size - rmt_node_prefix_size(node) - (i + 1) * rmt_node_value_size(node);
+}
+
+/* Entry i of a leaf: its value. */
+static inline struct rmt_value rmt_node_value_at(const struct rmt_disk_node *node,
+                                                 uint32_t page_size, uint32_t i)
+{
+    if (!rmt_node_general(node)) {
+        struct rmt_value fixed = {
+            .data = rmt_node_bytes(node) + rmt_node_value_off(node, page_size, i),
+            .size = rmt_node_value_size(node),
+        };
+        return fixed;
+    }
     const uint8_t *cell = rmt_node_bytes(node) + rmt_node_slot_at(node, i);
     uint32_t suffix_size = rmt_load16(cell);
     struct rmt_value value = {
@@ -317,7 +467,8 @@ static inline struct rmt_value rmt_node_value_at(const struct rmt_disk_node *nod
 
 static inline bool rmt_node_extents_at(const struct rmt_disk_node *node, uint32_t i)
 {
-    return (rmt_load16(rmt_node_bytes(node) + rmt_node_slot_at(node, i)) & RMT_CELL_EXTENTS) != 0;
+    return rmt_node_general(node) &&
+           (rmt_load16(rmt_node_bytes(node) + rmt_node_slot_at(node, i)) & RMT_CELL_EXTENTS) != 0;
 }
 
 /* Key i (entry of a leaf, separator of an inner node), put together. Returns its size. buf may be
@@ -339,15 +490,20 @@ struct rmt_item {
     struct rmt_ref ref;     /* inner */
 };
 
-/* Bytes of the gap that an item takes. Its key has the node's prefix. */
+#define RMT_NODE_UNSUITED UINT32_MAX /* more than any gap: the layout has no place for the item */
+/* Bytes of the gap that an item takes, or RMT_NODE_UNSUITED. Its key has the node's prefix. */
 uint32_t rmt_node_need(const struct rmt_disk_node *node, const struct rmt_item *item);
+/* Makes a dense leaf fixed, if an item with its prefix then suits it and fits the gap. */
+bool rmt_node_loosen(struct rmt_disk_node *node, uint32_t page_size, const struct rmt_item *item);
 /* Makes item the one at index i. It has the prefix, fits the gap, and belongs there. */
 void rmt_node_insert(struct rmt_disk_node *node, uint32_t page_size, uint32_t i,
                      const struct rmt_item *item);
-/* Gives entry i of a leaf another value, if there is room for it. out_garbage: bytes of cells that
- * nothing points to any more. */
+/* Gives entry i of a leaf another value, if there is room for it and it suits the layout.
+ * out_garbage: bytes of cells that nothing points to any more. */
 bool rmt_node_replace(struct rmt_disk_node *node, uint32_t page_size, uint32_t i,
                       const struct rmt_value *value, uint32_t *out_garbage);
+/* How often a leaf must be halved at most until what is left of it fits a general one. */
+uint32_t rmt_node_halvings(const struct rmt_disk_node *node, uint32_t page_size);
 /* Takes key i out, of an inner node with the child to its left or right; returns new garbage. */
 uint32_t rmt_node_remove(struct rmt_disk_node *node, uint32_t page_size, uint32_t i,
                          bool left_child);

@@ -47,16 +47,16 @@ int rmt_path_find(struct rmt_edit *edit, const struct rmt_tree *tree, struct ram
             if (rc < 0)
                 return rc;
         }
-        struct rmt_node_pos pos = rmt_node_find(node, pages->page_size, key);
         struct rmt_step *step = &out->steps[out->depth++];
         step->node = (struct rmt_disk_node *)(uintptr_t)node;
         step->ref = ref;
-        step->index = pos.index;
         if (node->level == 0) {
+            struct rmt_node_pos pos = rmt_node_find(node, pages->page_size, key);
+            step->index = pos.index;
             out->equal = pos.equal;
             return 0;
         }
-        step->index += pos.equal;
+        step->index = rmt_node_find_child(node, pages->page_size, key);
         if (step->index > 0)
             low = (struct rmt_bound){node, step->index - 1};
         if (step->index < rmt_node_count(node))
@@ -129,7 +129,8 @@ static bool merge(struct rmt_edit *edit, struct rmt_path *path, uint32_t i, uint
         rmt_bounds_check(page_size, ref, sibling, low, high) < 0)
         return false;
 
-    uint32_t left = index < own ? index : own, prefix_size;
+    uint32_t left = index < own ? index : own;
+    struct rmt_plan plan;
     const struct rmt_disk_node *copy = rmt_edit_scratch(edit, node, NULL);
     const struct rmt_disk_node *a = index < own ? sibling : copy, *b = index < own ? copy : sibling;
     uint8_t buf[RMT_NODE_KEY_BUF];
@@ -139,9 +140,9 @@ static bool merge(struct rmt_edit *edit, struct rmt_path *path, uint32_t i, uint
         separator.ref = rmt_node_ref_at(b, 0);
     }
     struct rmt_seq seq = rmt_seq_merge(a, node->level > 0 ? &separator : NULL, b, page_size);
-    if (!rmt_seq_fits(&seq, 0, rmt_seq_count(&seq), &prefix_size))
+    if (!rmt_seq_fits(&seq, 0, rmt_seq_count(&seq), &plan))
         return false;
-    rmt_seq_build(&seq, 0, rmt_seq_count(&seq), prefix_size, node);
+    rmt_seq_build(&seq, 0, rmt_seq_count(&seq), &plan, node);
     struct rmt_private *head = rmt_private_of(node);
     head->garbage = 0;
     head->last = UINT32_MAX;

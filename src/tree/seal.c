@@ -8,28 +8,30 @@
 /* Packs a private node if that changes anything, and clears what it does not use (node.h N4). */
 static void pack(struct rmt_edit *edit, struct rmt_disk_node *node)
 {
-    uint32_t page_size = edit->pages->page_size, prefix_size;
+    uint32_t page_size = edit->pages->page_size;
     struct rmt_private *page = rmt_private_of(node);
     struct rmt_seq seq = rmt_seq_all(node, page_size);
     uint32_t count = rmt_seq_count(&seq);
     uint8_t low_buf[RMT_NODE_KEY_BUF], high_buf[RMT_NODE_KEY_BUF];
-    bool longer = false; /* the prefix could be */
-    if (count > 1) {
+    bool longer = false; /* the prefix could be, and that would be of use */
+    if (count > 1 && rmt_node_general(node)) {
         struct ramet_slice low = rmt_seq_key(&seq, 0, low_buf);
         struct ramet_slice high = rmt_seq_key(&seq, count - 1, high_buf);
         uint32_t n = rmt_node_prefix_size(node);
         longer = low.size > n && high.size > n && low_buf[n] == high_buf[n];
     }
     bool stale = count == 0 && rmt_node_prefix_size(node) > 0; /* children are all that is left */
-    if (page->garbage || longer || stale) {
+    bool other = node->level == 0 && rmt_leaf_kind(node, page_size) != node->kind;
+    if (page->garbage || longer || stale || other) {
+        struct rmt_plan plan;
         seq = rmt_seq_all(rmt_edit_scratch(edit, node, NULL), page_size);
-        bool fits = rmt_seq_fits(&seq, 0, count, &prefix_size);
+        bool fits = rmt_seq_fits(&seq, 0, count, &plan);
         rmt_assert(fits);
-        rmt_seq_build(&seq, 0, count, prefix_size, node);
+        rmt_seq_build(&seq, 0, count, &plan, node);
         page->garbage = 0;
     }
-    memset((uint8_t *)node + rmt_node_fixed_size(node->level > 0, count), 0,
-           rmt_node_gap(node, page_size));
+    uint32_t front = rmt_node_front(node);
+    memset((uint8_t *)node + front, 0, page_size - rmt_node_back(node) - front);
 }
 
 static int seal_values(struct rmt_edit *edit, struct rmt_disk_node *leaf, struct rmt_writer *w)
@@ -37,7 +39,7 @@ static int seal_values(struct rmt_edit *edit, struct rmt_disk_node *leaf, struct
     for (uint32_t i = 0; i < rmt_node_count(leaf); i++) {
         if (rmt_likely(!rmt_node_extents_at(leaf, i)))
             continue;
-        struct rmt_value value = rmt_node_value_at(leaf, i);
+        struct rmt_value value = rmt_node_value_at(leaf, edit->pages->page_size, i);
         if (!rmt_extents_value(&value))
             continue;
         /* The record is part of a page that is ours to write. */

@@ -262,7 +262,16 @@ static uint64_t count_private(struct fake *fake, struct rmt_ref ref)
 
 /* ---- programs -------------------------------------------------------------------------------- */
 
-enum key_style { KEYS_RANDOM, KEYS_SHORT, KEYS_HUGE, KEYS_PREFIXED, KEYS_ZEROS, KEYS_MIXED };
+enum key_style {
+    KEYS_RANDOM,
+    KEYS_SHORT,
+    KEYS_HUGE,
+    KEYS_PREFIXED,
+    KEYS_NUMBERS,
+    KEYS_HOLES,
+    KEYS_ZEROS,
+    KEYS_MIXED
+};
 
 struct program {
     uint32_t page_size;
@@ -270,6 +279,7 @@ struct program {
     uint32_t value_max;
     uint32_t run_max, skip;
     uint32_t txns, steps;
+    bool equal; /* nearly all values have value_max bytes */
 };
 
 #define NR_CURSORS 3
@@ -290,6 +300,7 @@ struct state {
     struct watched cursors[NR_CURSORS];
     uint8_t key[RAMET_KEY_MAX];
     uint8_t *value;
+    uint64_t odd_every; /* of a program with equal values: how rare others are */
 };
 
 static struct ramet_slice key_make(struct state *s)
@@ -319,6 +330,22 @@ static struct ramet_slice key_make(struct state *s)
         size = (size_t)sprintf((char *)s->key, "user/%s/%04u", chance(2) ? "anna" : "anton",
                                (unsigned)chance(3000));
         break;
+    case KEYS_NUMBERS: /* in a row, around the end of 4 bytes; a few are longer or shorter */
+        size = 8;
+        rmt_put_be64(s->key, UINT32_MAX - 2000 + chance(4000));
+        if (chance(200) == 0)
+            s->key[size++] = (uint8_t)chance(2);
+        else if (chance(200) == 0)
+            size -= 1 + chance(2);
+        break;
+    case KEYS_HOLES: { /* 4 bytes, most of them in a row */
+        uint8_t whole[8];
+        uint64_t n = chance(4000);
+        rmt_put_be64(whole, 65536 * 255 + 63000 + n + n / 100 * 3);
+        size = 4;
+        memcpy(s->key, whole + 4, size);
+        break;
+    }
     default: /* zeros, where padding and size decide */
         size = 1 + chance(9);
         for (size_t i = 0; i < size; i++)
@@ -340,6 +367,8 @@ static struct ramet_slice key_old(struct state *s)
 static struct ramet_slice value_make(struct state *s)
 {
     size_t size = chance(3) ? chance(120) : chance(s->program->value_max + 1);
+    if (s->program->equal && chance(s->odd_every))
+        size = s->program->value_max;
     memset(s->value, (int)chance(256), size);
     for (size_t i = 0; i < size; i += 1 + size / 16)
         s->value[i] = (uint8_t)chance(256);
@@ -377,6 +406,11 @@ static void step_series(struct state *s)
     size_t size = rmt_min(key.size, RAMET_KEY_MAX - 4), n = 20 + chance(60);
     bool down = chance(2);
     memcpy(buf, key.data, size);
+    if (s->program->equal && size == 8) { /* the numbers themselves */
+        n *= 10;
+        size = 6;
+        down = chance(4) == 0;
+    }
     for (size_t i = 0; i < n; i++) {
         size_t number = down ? n - i : i;
         buf[size] = (uint8_t)(number >> 8);
@@ -554,6 +588,7 @@ static void txn(struct state *s, struct rmt_page_pool *pool)
     uint64_t before_count = s->tree.count;
     struct model model;
     model_copy(&s->model, &model);
+    s->odd_every = chance(2) ? 10 : 5000;
     s->fake.reserved = 0;
     rmt_edit_init(&s->edit, &s->fake.pages, fake_reserve, &s->fake);
     s->edit.pool = pool;
@@ -622,6 +657,12 @@ PROGRAM(agrees_on_random_keys, 4096, KEYS_RANDOM, 300, 64, 0, 12, 400)
 PROGRAM(agrees_on_short_keys, 4096, KEYS_SHORT, 300, 64, 0, 12, 400)
 PROGRAM(agrees_on_huge_keys, 4096, KEYS_HUGE, 3000, 64, 0, 12, 300)
 PROGRAM(agrees_on_shared_prefixes, 4096, KEYS_PREFIXED, 300, 64, 0, 12, 500)
+PROGRAM(agrees_on_numbers, 4096, KEYS_NUMBERS, 8, 64, 0, 16, 600, true)
+PROGRAM(agrees_on_numbers_alone, 4096, KEYS_NUMBERS, 0, 64, 0, 16, 600, true)
+PROGRAM(agrees_on_numbers_with_values, 4096, KEYS_NUMBERS, 100, 64, 0, 16, 400, true)
+PROGRAM(agrees_on_numbers_in_large_pages, 65536, KEYS_NUMBERS, 1, 64, 0, 16, 600, true)
+PROGRAM(agrees_on_numbers_with_holes, 4096, KEYS_HOLES, 4, 64, 0, 16, 600, true)
+PROGRAM(agrees_on_numbers_with_any_values, 4096, KEYS_HOLES, 5000, 64, 0, 12, 400)
 PROGRAM(agrees_on_zero_bytes, 4096, KEYS_ZEROS, 300, 64, 0, 12, 400)
 PROGRAM(agrees_on_mixed_keys, 4096, KEYS_MIXED, 5000, 64, 0, 12, 400)
 PROGRAM(agrees_on_large_values, 4096, KEYS_MIXED, 200000, 3, 1, 6, 60)
@@ -631,11 +672,21 @@ PROGRAM(agrees_on_large_pages, 65536, KEYS_MIXED, 40000, 64, 0, 8, 600)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(agrees_on_random_keys),  cmocka_unit_test(agrees_on_short_keys),
-        cmocka_unit_test(agrees_on_huge_keys),    cmocka_unit_test(agrees_on_shared_prefixes),
-        cmocka_unit_test(agrees_on_zero_bytes),   cmocka_unit_test(agrees_on_mixed_keys),
-        cmocka_unit_test(agrees_on_large_values), cmocka_unit_test(agrees_on_scattered_values),
+        cmocka_unit_test(agrees_on_random_keys),
+        cmocka_unit_test(agrees_on_short_keys),
+        cmocka_unit_test(agrees_on_huge_keys),
+        cmocka_unit_test(agrees_on_shared_prefixes),
+        cmocka_unit_test(agrees_on_zero_bytes),
+        cmocka_unit_test(agrees_on_mixed_keys),
+        cmocka_unit_test(agrees_on_large_values),
+        cmocka_unit_test(agrees_on_scattered_values),
         cmocka_unit_test(agrees_on_large_pages),
+        cmocka_unit_test(agrees_on_numbers),
+        cmocka_unit_test(agrees_on_numbers_alone),
+        cmocka_unit_test(agrees_on_numbers_with_values),
+        cmocka_unit_test(agrees_on_numbers_in_large_pages),
+        cmocka_unit_test(agrees_on_numbers_with_holes),
+        cmocka_unit_test(agrees_on_numbers_with_any_values),
     };
     chance_state = chance_seed(argc, argv);
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -27,7 +27,7 @@ int rmt_tree_get(struct rmt_pages *pages, const struct rmt_tree *tree, struct ra
     struct rmt_node_pos pos = rmt_node_find(node, page_size, key);
     if (!pos.equal)
         return RAMET_ENOTFOUND;
-    *out = rmt_node_value_at(node, pos.index);
+    *out = rmt_node_value_at(node, page_size, pos.index);
     return 0;
 }
 
@@ -61,12 +61,18 @@ static int get_some(struct rmt_pages *pages, const struct rmt_tree *tree, size_t
         }
     }
 
-    /* The cells are one more miss each: ask for all before reading any. */
+    /* The cells or values are one more miss each: ask for all before reading any. */
     for (size_t i = 0; i < count; i++) {
         struct ramet_slice key = keys[i];
         uint32_t n = rmt_node_count(nodes[i]), prefix_size = rmt_node_prefix_size(nodes[i]);
-        if (key.size < prefix_size)
+        if (key.size < prefix_size || key.size == 0)
             continue;
+        if (!rmt_node_general(nodes[i])) {
+            struct rmt_node_pos pos = rmt_node_find(nodes[i], page_size, key);
+            if (pos.equal)
+                __builtin_prefetch(rmt_node_value_at(nodes[i], page_size, pos.index).data);
+            continue;
+        }
         uint32_t head = rmt_head((const uint8_t *)key.data + prefix_size, key.size - prefix_size);
         uint32_t at = rmt_node_heads_below(rmt_node_bytes(nodes[i]) + RMT_NODE_HEADER, n, head);
         if (at < n)
@@ -78,7 +84,7 @@ static int get_some(struct rmt_pages *pages, const struct rmt_tree *tree, size_t
             pos = rmt_node_find(nodes[i], page_size, keys[i]);
         outs[i] = (struct rmt_value){0};
         if (pos.equal)
-            outs[i] = rmt_node_value_at(nodes[i], pos.index);
+            outs[i] = rmt_node_value_at(nodes[i], page_size, pos.index);
     }
     return 0;
 }
@@ -159,7 +165,8 @@ struct overflow {
 /* Where to cut, as rmt_seq_split(), with regard to what is expected to come. */
 static uint32_t cut_find(const struct overflow *full)
 {
-    uint32_t count = rmt_seq_count(full->seq), at = full->at, prefix_size;
+    uint32_t count = rmt_seq_count(full->seq), at = full->at;
+    struct rmt_plan plan;
     bool last = at == count - 1, first = at == 0;
     bool inner = full->seq->inner;
     if (full->outside)
@@ -169,21 +176,23 @@ static uint32_t cut_find(const struct overflow *full)
     if (first && full->page->descending >= ASCENDING_MIN)
         return inner ? 0 : 1;
     if (!inner && !first && full->page->ascending >= ASCENDING_MIN &&
-        rmt_seq_fits(full->seq, at, count - at, &prefix_size))
+        rmt_seq_fits(full->seq, at, count - at, &plan))
         return at;
     return rmt_seq_split(full->seq);
 }
 
-/* Divides a sequence over node, whose contents it has from elsewhere, and a new page. */
-static void divide(struct rmt_edit *edit, struct rmt_disk_node *node, const struct overflow *full,
+/* Divides a sequence over node, whose contents it has from elsewhere, and a new page. False if it
+ * is too large for two; then nothing has changed. */
+static bool divide(struct rmt_edit *edit, struct rmt_disk_node *node, const struct overflow *full,
                    struct split *out)
 {
     const struct rmt_seq *seq = full->seq;
     uint32_t count = rmt_seq_count(seq), cut = cut_find(full);
-    uint32_t right_from = seq->inner ? cut + 1 : cut, left_prefix = 0, right_prefix = 0;
-    bool fits = rmt_seq_fits(seq, 0, cut, &left_prefix) &&
-                rmt_seq_fits(seq, right_from, count - right_from, &right_prefix);
-    rmt_assert(fits);
+    uint32_t right_from = seq->inner ? cut + 1 : cut;
+    struct rmt_plan left_plan, right_plan;
+    if (!rmt_seq_fits(seq, 0, cut, &left_plan) ||
+        !rmt_seq_fits(seq, right_from, count - right_from, &right_plan))
+        return false;
 
     uint8_t buf[RMT_NODE_KEY_BUF];
     struct ramet_slice key = rmt_seq_key(seq, cut, buf);
@@ -196,9 +205,9 @@ static void divide(struct rmt_edit *edit, struct rmt_disk_node *node, const stru
 
     struct rmt_disk_node *right = rmt_edit_page(edit);
     struct rmt_private *from = rmt_private_of(node), *to = rmt_private_of(right);
-    rmt_seq_build(seq, right_from, count - right_from, right_prefix, right);
+    rmt_seq_build(seq, right_from, count - right_from, &right_plan, right);
     if (cut != full->at || cut != count - 1 || full->replace) {
-        rmt_seq_build(seq, 0, cut, left_prefix, node);
+        rmt_seq_build(seq, 0, cut, &left_plan, node);
         from->garbage = 0;
     } /* else the left side is as it was */
     to->ascending = full->at >= cut ? from->ascending : 0;
@@ -209,24 +218,32 @@ static void divide(struct rmt_edit *edit, struct rmt_disk_node *node, const stru
 
     out->left = rmt_private_ref(node);
     out->item = (struct rmt_item){.key = {out->key, size}, .ref = rmt_private_ref(right)};
+    return true;
 }
 
+enum outcome { PACKED, DIVIDED, CROWDED };
+
 /*
- * Puts an item into a full node: packs it, or divides it. True if it was divided.
- * Packing can also be needed because the item's key has not the node's prefix.
+ * Puts an item into a full node: packs it, or divides it.
+ *
+ * Packing can also be needed because the item's key has not the node's prefix, or does not suit its
+ * layout. A fixed or dense leaf may hold more than two general ones: with an item that makes it
+ * general it can be crowded. Then nothing has changed, but for what the item had in the node: that
+ * is in the scratch page.
  */
-static bool overflow(struct rmt_edit *edit, struct rmt_path *path, uint32_t i, uint32_t at,
-                     struct rmt_item *item, bool replace, struct split *out)
+static enum outcome overflow(struct rmt_edit *edit, struct rmt_path *path, uint32_t i, uint32_t at,
+                             struct rmt_item *item, bool replace, struct split *out)
 {
     struct rmt_disk_node *node = path->steps[i].node;
-    uint32_t page_size = edit->pages->page_size, count, prefix_size;
+    uint32_t page_size = edit->pages->page_size, count;
+    struct rmt_plan plan;
     const struct rmt_disk_node *copy = rmt_edit_scratch(edit, node, item);
     struct rmt_seq seq = rmt_seq_insert(copy, page_size, at, item, replace);
     count = rmt_seq_count(&seq);
-    if (rmt_seq_fits(&seq, 0, count, &prefix_size)) {
-        rmt_seq_build(&seq, 0, count, prefix_size, node);
+    if (rmt_seq_fits(&seq, 0, count, &plan)) {
+        rmt_seq_build(&seq, 0, count, &plan, node);
         rmt_private_of(node)->garbage = 0;
-        return false;
+        return PACKED;
     }
     struct overflow full = {
         .seq = &seq,
@@ -236,8 +253,7 @@ static bool overflow(struct rmt_edit *edit, struct rmt_path *path, uint32_t i, u
         .append = at == count - 1 && !replace && rightmost(path, i),
         .replace = replace,
     };
-    divide(edit, node, &full, out);
-    return true;
+    return divide(edit, node, &full, out) ? DIVIDED : CROWDED;
 }
 
 /* A new root over two nodes. */
@@ -275,7 +291,9 @@ static void insert_above(struct rmt_edit *edit, struct rmt_tree *tree, struct rm
             rmt_node_insert(node, page_size, at, &item);
             return;
         }
-        if (!overflow(edit, path, i, at, &item, false, &splits[turn]))
+        enum outcome outcome = overflow(edit, path, i, at, &item, false, &splits[turn]);
+        rmt_assert(outcome != CROWDED); /* an inner node has one layout */
+        if (outcome == PACKED)
             return;
         below = &splits[turn];
     }
@@ -289,29 +307,39 @@ static bool leaf_has_room(const struct rmt_disk_node *leaf, uint32_t page_size,
            rmt_node_need(leaf, item) <= rmt_node_gap(leaf, page_size);
 }
 
-/*
- * Puts an item that is above all others into a new last leaf, where the old one is full and would
- * not have more room if it were packed: it has no garbage, and its keys and the item's have no
- * longer prefix in common. True if that is so.
- */
+/* True if the item, which does not fit the leaf but has its prefix, would not fit it either if the
+ * leaf were packed: it would keep its layout, has no garbage, and all have no longer prefix in
+ * common, or that would be of no use. */
+static bool leaf_packed(const struct rmt_disk_node *leaf, uint32_t page_size,
+                        const struct rmt_item *item)
+{
+    uint32_t prefix_size = rmt_node_prefix_size(leaf);
+    if (!rmt_node_general(leaf))
+        return rmt_node_need(leaf, item) != RMT_NODE_UNSUITED;
+    return rmt_private_of(leaf)->garbage == 0 && item->key.size > prefix_size &&
+           rmt_node_head_at(leaf, 0) >> 24 != ((const uint8_t *)item->key.data)[prefix_size] &&
+           rmt_leaf_kind(leaf, page_size) == RMT_NODE_LEAF;
+}
+
+/* Puts an item that is above all others into a new last leaf, where the old one is full and would
+ * not have more room if it were packed. True if that is so. */
 static bool leaf_follow(struct rmt_edit *edit, const struct rmt_path *path,
                         const struct rmt_item *item, struct split *out)
 {
     struct rmt_disk_node *leaf = path->steps[path->depth - 1].node;
     uint32_t page_size = edit->pages->page_size, count = rmt_node_count(leaf);
-    uint32_t prefix_size = rmt_node_prefix_size(leaf);
-    if (rmt_private_of(leaf)->garbage || count == 0 || item->key.size <= prefix_size ||
-        !rmt_node_has_prefix(leaf, page_size, item->key) ||
-        rmt_node_head_at(leaf, 0) >> 24 == ((const uint8_t *)item->key.data)[prefix_size])
+    if (count == 0 || !rmt_node_has_prefix(leaf, page_size, item->key) ||
+        !leaf_packed(leaf, page_size, item))
         return false;
     struct rmt_seq seq = rmt_seq_insert(leaf, page_size, count, item, false);
     uint8_t below[RMT_NODE_KEY_BUF];
-    bool fits = rmt_seq_fits(&seq, count, 1, &prefix_size);
+    struct rmt_plan plan;
+    bool fits = rmt_seq_fits(&seq, count, 1, &plan);
     rmt_assert(fits);
     size_t size = rmt_separator_size(rmt_seq_key(&seq, count - 1, below), item->key);
     memcpy(out->key, item->key.data, size);
     struct rmt_disk_node *right = rmt_edit_page(edit);
-    rmt_seq_build(&seq, count, 1, prefix_size, right);
+    rmt_seq_build(&seq, count, 1, &plan, right);
     rmt_private_of(right)->ascending = rmt_private_of(leaf)->ascending;
     rmt_private_of(right)->last = 0;
     out->left = rmt_private_ref(leaf);
@@ -319,7 +347,55 @@ static bool leaf_follow(struct rmt_edit *edit, const struct rmt_path *path,
     return true;
 }
 
-/* Puts item into the leaf of a writable path. Returns the leaf, or what is now to its right. */
+/* Divides a fixed or dense leaf in the middle. */
+static void halve(struct rmt_edit *edit, struct rmt_tree *tree, struct rmt_path *path)
+{
+    uint32_t page_size = edit->pages->page_size, i = path->depth - 1;
+    struct rmt_disk_node *left = path->steps[i].node, *right = rmt_edit_page(edit);
+    uint32_t count = rmt_node_count(left), cut = count / 2;
+    struct rmt_seq seq = rmt_seq_all(left, page_size);
+    struct rmt_plan plan;
+    bool fits = rmt_seq_fits(&seq, cut, count - cut, &plan);
+    rmt_assert(fits);
+    rmt_seq_build(&seq, cut, count - cut, &plan, right);
+
+    uint8_t below[RMT_NODE_KEY_BUF];
+    struct split split = {.left = rmt_private_ref(left)};
+    struct ramet_slice key = rmt_seq_key(&seq, cut, split.key);
+    key.size = rmt_separator_size(rmt_seq_key(&seq, cut - 1, below), key);
+    split.item = (struct rmt_item){.key = key, .ref = rmt_private_ref(right)};
+    (void)rmt_node_remove_entries(left, page_size, cut, count); /* there is no garbage */
+    rmt_private_of(left)->last = UINT32_MAX - 1;
+    insert_above(edit, tree, path, i, &split);
+}
+
+static struct rmt_disk_node *leaf_put(struct rmt_edit *edit, struct rmt_tree *tree,
+                                      struct rmt_path *path, struct rmt_item *item, bool last);
+
+/* Puts an item that makes its leaf crowded: into one half of it. Its bytes may be in pages that are
+ * written before it is put in. */
+static struct rmt_disk_node *halve_put(struct rmt_edit *edit, struct rmt_tree *tree,
+                                       struct rmt_path *path, const struct rmt_item *item,
+                                       bool last)
+{
+    uint8_t key[RAMET_KEY_MAX], value[RMT_PAGE_SIZE_MAX / 4];
+    struct rmt_item own = *item;
+    struct rmt_path again;
+    rmt_assert(item->key.size <= sizeof(key));
+    rmt_assert(item->value.size <= sizeof(value));
+    memcpy(key, item->key.data, item->key.size);
+    if (item->value.size)
+        memcpy(value, item->value.data, item->value.size);
+    own.key.data = key;
+    own.value.data = value;
+    halve(edit, tree, path);
+    int rc = rmt_path_find(edit, tree, own.key, &again);
+    rmt_assert(rc == 0); /* all of it is private */
+    return leaf_put(edit, tree, &again, &own, last);
+}
+
+/* Puts item into the leaf of a writable path. Returns the leaf, or what is now to its right.
+ * Halvings are few, and so deep is this recursion. */
 static struct rmt_disk_node *leaf_put(struct rmt_edit *edit, struct rmt_tree *tree,
                                       struct rmt_path *path, struct rmt_item *item, bool last)
 {
@@ -335,14 +411,20 @@ static struct rmt_disk_node *leaf_put(struct rmt_edit *edit, struct rmt_tree *tr
         }
     } else {
         note(page, at);
-        if (leaf_has_room(leaf, page_size, item)) {
+        if (leaf_has_room(leaf, page_size, item) ||
+            (rmt_node_has_prefix(leaf, page_size, item->key) &&
+             rmt_node_loosen(leaf, page_size, item))) {
             rmt_node_insert(leaf, page_size, at, item);
             return leaf;
         }
     }
     struct split split;
-    if ((last && leaf_follow(edit, path, item, &split)) ||
-        overflow(edit, path, i, at, item, path->equal, &split)) {
+    enum outcome outcome = DIVIDED;
+    if (!last || !leaf_follow(edit, path, item, &split))
+        outcome = overflow(edit, path, i, at, item, path->equal, &split);
+    if (outcome == CROWDED)
+        return halve_put(edit, tree, path, item, last);
+    if (outcome == DIVIDED) {
         leaf = rmt_private_node(split.item.ref);
         rmt_private_of(leaf)->values |= item->value.extents;
         insert_above(edit, tree, path, i, &split);
@@ -413,9 +495,11 @@ static int put_prepare(struct rmt_edit *edit, const struct rmt_path *path, uint6
 {
     uint32_t splits = 1;
     if (path->depth > 0) {
-        if (path->steps[0].node->level == RMT_LEVEL_MAX)
+        const struct rmt_disk_node *leaf = path->steps[path->depth - 1].node;
+        uint32_t halvings = rmt_node_halvings(leaf, edit->pages->page_size);
+        if (path->steps[0].node->level + halvings >= RMT_LEVEL_MAX)
             return rmt_fail(-EFBIG, "the tree has %u levels and cannot grow", RMT_LEVEL_MAX + 1);
-        splits = path->depth + 1;
+        splits = (1 + halvings) * (path->depth + 1 + halvings); /* each may make it higher */
     }
     return rmt_edit_ensure(edit, rmt_path_nr_fixed(edit, path) + splits, value_pages, path->depth);
 }
@@ -439,7 +523,8 @@ int rmt_tree_put(struct rmt_edit *edit, struct rmt_tree *tree, struct ramet_slic
     struct rmt_value old = {0};
     struct rmt_gone_mark mark = rmt_gone_mark(edit);
     if (path.equal)
-        old = rmt_node_value_at(path.steps[path.depth - 1].node, path.steps[path.depth - 1].index);
+        old = rmt_node_value_at(path.steps[path.depth - 1].node, page_size,
+                                path.steps[path.depth - 1].index);
     struct rmt_private *old_private = rmt_extents_value(&old);
     if (old.extents && !old_private) {
         uint64_t seen = 0;

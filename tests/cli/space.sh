@@ -130,6 +130,36 @@ good ramet compact s --json
 [ "$(jq '.disk_bytes <= .disk_bytes_before + 65536' out)" = true ] || fail 'it grew' out
 sound s
 
+claim 'numbers in a row, and with gaps, take little room; copy and compact know them'
+for step in 1 3; do
+    seq 0 $step 15000 | awk '{ printf "\\x%02x\\x%02x\t%08d\n", $1 / 256, $1 % 256, $1 }' >rows.tsv
+    good ramet load s "rows$step" rows.tsv
+    ramet dump s "rows$step" >"rows$step.wanted"
+done
+ramet create rows
+ramet load rows m rows1.wanted
+[ "$(ramet stat rows --json | jq '.data_bytes < 15001 * 14')" = true ] ||
+    fail "$(ramet stat rows --json | jq .data_bytes) bytes for 15001 entries of 10"
+sound rows
+good ramet copy s c3
+good ramet compact s
+for store in s c3; do
+    sound $store
+    for step in 1 3; do
+        good ramet count $store "rows$step"
+        out_is $((15000 / step + 1))
+        good ramet dump $store "rows$step"
+        out_is_file "rows$step.wanted"
+    done
+    good ramet get $store rows3 "$(printf '\x12\x33')"
+    out_is 00004659
+    good ramet del $store rows1 "$(printf '\x12\x33')"
+    good ramet put $store rows1 "$(printf '\x12\x34')" 'longer than others'
+    sound $store
+    good ramet count $store rows1
+    out_is 15000
+done
+
 claim 'compact of nothing says so'
 fails 3 'there is none' ramet compact absent
 fails 2 '' ramet compact

@@ -25,6 +25,7 @@ void crash_choose(struct config *config, uint64_t seed)
         .value_max = model_random(&r, 4) ? 6000 : 300000,
         .many_max = model_random(&r, 2) ? 20 : 200,
     };
+    config->usual_size = config_usual_size(config->key_style, &r);
 }
 
 static bool wrong(struct aftermath *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

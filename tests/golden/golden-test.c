@@ -6,8 +6,11 @@
  * Images are kept for good, one for each thing that the format has learnt; FORMAT.md says what they
  * mean.
  *
- *   golden-test IMAGE...       each is opened, compared with what contents() says, and written to
- *   golden-test --make IMAGE   makes one with the engine as it is
+ *   golden-test IMAGE... [--rows IMAGE...]
+ *       each is opened, compared with what contents() says, behind --rows with what rows_contents()
+ *       does, and written to
+ *   golden-test --make IMAGE, golden-test --make-rows IMAGE
+ *       makes one with the engine as it is
  */
 #include <inttypes.h>
 #include <stdarg.h>
@@ -216,6 +219,110 @@ static void contents(struct ramet_store *store)
         fail("%u snapshots", seen);
 }
 
+/* ---- rows: leaves of each layout ------------------------------------------------------------- */
+
+#define ROWS 700
+
+static struct ramet_slice short_number(char *buf, unsigned n)
+{
+    (void)number(buf, n);
+    return rmt_slice(buf + 4, 4);
+}
+
+static bool row_is_there(unsigned n, unsigned generation)
+{
+    return generation == 1 || (n != 500 && n >= 3);
+}
+
+/* What row n holds in a generation: all numbers have 8 bytes. */
+static struct ramet_slice row(char *buf, unsigned n, unsigned generation)
+{
+    if (generation > 1 && n == 100)
+        return text(buf, "no number");
+    return number(buf, generation > 1 && n % 10 == 0 ? n * 1000 : n);
+}
+
+/* Generation 1 has nothing but rows, gaps and blanks in a row; 2 drops and changes some. */
+static void rows_write(struct ramet_store *store, unsigned generation,
+                       const struct ramet_keep *keep)
+{
+    char key[256], value[256];
+    struct ramet_txn *txn = begin(store, "main", RAMET_WRITE);
+    struct ramet_map *rows = map_of(txn, "rows", RAMET_CREATE);
+    struct ramet_map *gaps = map_of(txn, "gaps", RAMET_CREATE);
+    struct ramet_map *blanks = map_of(txn, "blanks", RAMET_CREATE);
+    for (unsigned n = 0; n < ROWS; n++) {
+        if (!row_is_there(n, generation))
+            must(ramet_del(rows, short_number(key, n)));
+        else if (generation == 1 || n % 10 == 0)
+            put(rows, short_number(key, n), row(value, n, generation));
+        if (generation == 1) {
+            put(gaps, number(key, n * 3), rmt_slice("gap", 3));
+            put(blanks, number(key, n), rmt_slice("", 0));
+        }
+    }
+    must(ramet_commit(txn, keep, NULL));
+}
+
+static void rows_read(struct ramet_store *store, const char *ref, unsigned generation)
+{
+    char key[256], value[256];
+    struct ramet_slice got;
+    struct ramet_txn *txn = begin(store, ref, RAMET_READ);
+    struct ramet_map *rows = map_of(txn, "rows", 0), *gaps = map_of(txn, "gaps", 0);
+    struct ramet_map *blanks = map_of(txn, "blanks", 0);
+    for (unsigned n = 0; n < ROWS; n++) {
+        int rc = ramet_get(rows, short_number(key, n), &got);
+        bool there = row_is_there(n, generation);
+        if (rc != (there ? 0 : RAMET_ENOTFOUND) ||
+            (there && rmt_slice_cmp(got, row(value, n, generation)) != 0))
+            fail("%s: row %u gives %d", ref, n, rc);
+        rc = ramet_get(gaps, number(key, n), &got);
+        if (rc != (n % 3 ? RAMET_ENOTFOUND : 0) ||
+            (rc == 0 && rmt_slice_cmp(got, rmt_slice("gap", 3)) != 0))
+            fail("%s: key %u of gaps gives %d", ref, n, rc);
+        must(ramet_get(blanks, number(key, n), &got));
+        if (got.size)
+            fail("%s: blank %u has %zu bytes", ref, n, got.size);
+    }
+    ramet_abort(txn);
+}
+
+static void rows_make(struct ramet_store *store)
+{
+    struct ramet_keep first = {sizeof(first), "first", NULL, NULL};
+    rows_write(store, 1, &first);
+    rows_write(store, 2, NULL);
+}
+
+static void rows_contents(struct ramet_store *store)
+{
+    rows_read(store, "main@first", 1);
+    rows_read(store, "main", 2);
+}
+
+/* The image has pages of all kinds of leaves. */
+static void rows_kinds(const char *path)
+{
+    static uint8_t page[4096];
+    unsigned general = 0, fixed = 0, dense = 0;
+    FILE *f = fopen(path, "r");
+    if (!f)
+        fail("%s: %s", path, strerror(errno));
+    for (uint64_t addr = 0; fread(page, sizeof(page), 1, f) == 1; addr++) {
+        struct rmt_disk_node node;
+        memcpy(&node, page, sizeof(node));
+        if (addr < 32 || rmt_get64(node.addr) != addr)
+            continue;
+        general += node.kind == RMT_NODE_LEAF;
+        fixed += node.kind >= 0x11 && node.kind <= 0x14;
+        dense += node.kind >= 0x21 && node.kind <= 0x24;
+    }
+    (void)fclose(f);
+    if (!general || !fixed || !dense)
+        fail("%s: %u general leaves, %u fixed, %u dense", path, general, fixed, dense);
+}
+
 static void problem(void *ctx, const char *sentence)
 {
     (void)ctx;
@@ -272,7 +379,7 @@ static void load(const char *path, const char *to)
     (void)fclose(f);
 }
 
-static void make_image(const char *path)
+static void make_image(const char *path, bool rows)
 {
     struct rmt_sim *sim = rmt_sim_new(1, UINT64_C(1) << 30);
     struct rmt_io *io;
@@ -281,8 +388,13 @@ static void make_image(const char *path)
     rmt_assert(sim != NULL);
     must(rmt_sim_open(sim, 0, &io));
     must(rmt_store_open_io(io, NULL, &store));
-    make(store);
-    contents(store);
+    if (rows) {
+        rows_make(store);
+        rows_contents(store);
+    } else {
+        make(store);
+        contents(store);
+    }
     check(store);
     ramet_close(store);
     uint8_t *bytes = rmt_sim_bytes(sim, &size);
@@ -290,7 +402,28 @@ static void make_image(const char *path)
     rmt_sim_free(sim);
 }
 
-static void judge(const char *path)
+/* What was dropped is reclaimed, what is there is written to. */
+static void go_on(struct ramet_store *store)
+{
+    must(ramet_reclaim(store, 0, NULL));
+    write_generation(store, "main", 6, NULL);
+    read_generations(store, "main", (const unsigned[]){1, 2, 4, 6, 0});
+    must(ramet_branch_reset(store, "main", "main@first"));
+    read_generations(store, "main", (const unsigned[]){1, 0});
+    check(store);
+    must(ramet_branch_delete(store, "another"));
+}
+
+static void rows_go_on(struct ramet_store *store)
+{
+    must(ramet_branch_reset(store, "main", "main@first"));
+    rows_read(store, "main", 1);
+    rows_write(store, 2, NULL);
+    rows_read(store, "main", 2);
+    check(store);
+}
+
+static void judge(const char *path, bool rows)
 {
     struct ramet_options old = {.size = sizeof(old), .flags = RAMET_MUST_EXIST};
     struct ramet_store *store;
@@ -300,17 +433,18 @@ static void judge(const char *path)
         fail("%s: %s", name, strerror(errno));
     (void)snprintf(lock, sizeof(lock), "%s-lock", name);
     load(path, name);
+    if (rows)
+        rows_kinds(name);
     must(ramet_open(name, &old, &store));
-    contents(store);
+    if (rows)
+        rows_contents(store);
+    else
+        contents(store);
     check(store);
-    /* And on: what was dropped is reclaimed, what is there is written to, and dropped. */
-    must(ramet_reclaim(store, 0, NULL));
-    write_generation(store, "main", 6, NULL);
-    read_generations(store, "main", (const unsigned[]){1, 2, 4, 6, 0});
-    must(ramet_branch_reset(store, "main", "main@first"));
-    read_generations(store, "main", (const unsigned[]){1, 0});
-    check(store);
-    must(ramet_branch_delete(store, "another"));
+    if (rows)
+        rows_go_on(store);
+    else
+        go_on(store);
     must(ramet_branch_delete(store, "main"));
     must(ramet_reclaim(store, 0, NULL));
     check(store);
@@ -326,11 +460,16 @@ static void judge(const char *path)
 
 int main(int argc, char **argv)
 {
-    if (argc == 3 && strcmp(argv[1], "--make") == 0) {
-        make_image(argv[2]);
+    bool rows = false;
+    if (argc == 3 && strncmp(argv[1], "--make", 6) == 0) {
+        make_image(argv[2], strcmp(argv[1], "--make-rows") == 0);
         return 0;
     }
-    for (int i = 1; i < argc; i++)
-        judge(argv[i]);
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--rows") == 0)
+            rows = true;
+        else
+            judge(argv[i], rows);
+    }
     return argc > 1 ? 0 : 2;
 }

@@ -24,6 +24,11 @@ static const char *const op_names[] = {
 #undef NAME
 };
 
+/* Of key styles: those that something else asks for. */
+#define KEYS_NUMBERS 0
+#define KEYS_GAPS 7
+#define KEYS_SHORT 8
+
 static const uint8_t weights[PROFILES][OP_KINDS] = {
     [BALANCED] = {[OP_BEGIN_WRITE] = 14,
                   [OP_BEGIN_READ] = 8,
@@ -160,6 +165,19 @@ static const uint8_t weights[PROFILES][OP_KINDS] = {
                        [OP_COMPACT] = 3},
 };
 
+/* Keys of one size, in which leaves can be fixed or dense if the values have one size, too. */
+static bool key_style_even(unsigned style)
+{
+    return style == KEYS_NUMBERS || style == KEYS_GAPS || style == KEYS_SHORT;
+}
+
+uint64_t config_usual_size(unsigned key_style, uint64_t *random)
+{
+    static const uint64_t sizes[] = {8, 8, 1, 40, 100};
+    uint64_t size = sizes[model_random(random, 5)];
+    return key_style_even(key_style) && model_random(random, 4) ? size : 0;
+}
+
 void config_choose(struct config *config, uint64_t seed)
 {
     static const uint32_t page_sizes[] = {4096, 4096, 4096, 4096, 65536, 8192};
@@ -178,6 +196,7 @@ void config_choose(struct config *config, uint64_t seed)
         .check_every = 25,
     };
     config->many_max = config->profile == BIG_TREES ? 2000 : 200;
+    config->usual_size = config_usual_size(config->key_style, &r);
     if (config->durability == RAMET_FULL && config->backend == ON_FILE && model_random(&r, 2))
         config->durability = RAMET_NONE; /* real flushes are slow */
 }
@@ -230,11 +249,13 @@ void program_describe(const struct config *config, const struct op *ops, const s
                       size_t count, size_t steps)
 {
     static const char *const backends[] = {"memory", "simulated disk", "file"};
-    (void)fprintf(stderr,
-                  "on %s, profile %d, page size %u, durability %d, key style %u, %u keys\n"
-                  "again: --seed=%" PRIu64 " --programs=1 --steps=%zu --no-fork --only=",
-                  backends[config->backend], config->profile, config->page_size, config->durability,
-                  config->key_style, config->keys, config->seed, steps);
+    (void)fprintf(
+        stderr,
+        "on %s, profile %d, page size %u, durability %d, key style %u, %u keys, usual size %" PRIu64
+        "\n"
+        "again: --seed=%" PRIu64 " --programs=1 --steps=%zu --no-fork --only=",
+        backends[config->backend], config->profile, config->page_size, config->durability,
+        config->key_style, config->keys, config->usual_size, config->seed, steps);
     for (size_t i = 0; i < count; i++)
         (void)fprintf(stderr, "%s%zu", i ? "," : "", kept[i]);
     (void)fprintf(stderr, "\n");
@@ -265,7 +286,7 @@ static void key_make(unsigned style, uint64_t n, struct key *out)
     if (style == KEY_STYLES - 1)
         style = (unsigned)(mixed % (KEY_STYLES - 1));
     switch (style) {
-    case 0: /* numbers in order */
+    case KEYS_NUMBERS: /* in order */
         rmt_put_be64(out->bytes, n);
         out->size = 8;
         break;
@@ -291,7 +312,15 @@ static void key_make(unsigned style, uint64_t n, struct key *out)
         memset(out->bytes, 'p', 900);
         rmt_put_be64(out->bytes + 900, n);
         break;
-    default: /* numbers out of order, fixed width */
+    case KEYS_GAPS: /* numbers in order, most of them in a row */
+        rmt_put_be64(out->bytes, n + n / 40 * 3);
+        out->size = 8;
+        break;
+    case KEYS_SHORT: /* numbers out of order, of 4 bytes */
+        memcpy(out->bytes, &mixed, 4);
+        out->size = 4;
+        break;
+    default: /* numbers out of order, of 4 or 8 bytes */
         memcpy(out->bytes, &mixed, 8);
         out->size = 4 + n % 2 * 4;
     }
@@ -314,6 +343,8 @@ static uint64_t size_choose(const struct run *run, uint32_t x)
 {
     uint64_t r = x, page = run->config.page_size, size;
     uint64_t kind = model_random(&r, 100), more = model_random(&r, UINT64_C(1) << 40);
+    if (run->config.usual_size && more % 200)
+        return run->config.usual_size;
     if (kind < 8)
         size = 0;
     else if (kind < 60)

@@ -47,11 +47,12 @@ struct config {
     unsigned key_style;
     unsigned keys;        /* how many different ones */
     uint64_t value_max;   /* bytes */
+    uint64_t usual_size;  /* that nearly all values have; 0: they have any */
     unsigned many_max;    /* of PUT_MANY and APPEND_MANY */
     unsigned check_every; /* steps; 0: only where the program says so */
 };
 
-#define KEY_STYLES 8
+#define KEY_STYLES 10
 
 #define SLOTS 6
 #define WRITERS 2
@@ -111,6 +112,8 @@ struct run {
 };
 
 void config_choose(struct config *config, uint64_t seed);
+/* A size for config->usual_size that goes with a key style. */
+uint64_t config_usual_size(unsigned key_style, uint64_t *random);
 void program_make(const struct config *config, struct op *ops, size_t count);
 /* Fills kept with the indexes of all operations, or of those in only ("3,17,44"; NULL: all).
  * Returns how many. */
