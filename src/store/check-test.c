@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * check-test.c - what ramet_check() must see in stores whose checksums are all right.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "io/sim.h"
+#include "store/store.h"
+#include "store/unsummed.h"
+
+#define NR_KEYS 2000
+
+static char first_problem[512];
+
+static void report(void *ctx, const char *problem)
+{
+    (void)ctx;
+    if (!*first_problem)
+        (void)snprintf(first_problem, sizeof(first_problem), "%s", problem);
+}
+
+static struct ramet_store *open_sim(struct rmt_sim *sim)
+{
+    struct rmt_io *io;
+    struct ramet_store *store = NULL;
+    assert_int_equal(rmt_sim_open(sim, 0, &io), 0);
+    assert_int_equal(rmt_store_open_io(io, NULL, &store), 0);
+    return store;
+}
+
+static void put_keys(struct ramet_store *store, const char *branch, uint32_t from, uint32_t to)
+{
+    struct ramet_txn *txn;
+    struct ramet_map *map;
+    assert_int_equal(ramet_begin(store, branch, RAMET_WRITE, &txn), 0);
+    assert_int_equal(ramet_map_open(txn, "m", RAMET_CREATE, &map), 0);
+    for (uint32_t i = from; i < to; i++) {
+        char key[16];
+        int size = snprintf(key, sizeof(key), "key%06u", i);
+        assert_int_equal(ramet_put(map, rmt_slice(key, (size_t)size), rmt_slice("a value", 7), 0),
+                         0);
+    }
+    assert_int_equal(ramet_commit(txn, NULL, NULL), 0);
+}
+
+/* A store with one map of two levels in main, closed. */
+static struct rmt_sim *make_store(void)
+{
+    struct rmt_sim *sim = rmt_sim_new(1, (uint64_t)64 << 20);
+    assert_non_null(sim);
+    struct ramet_store *store = open_sim(sim);
+    put_keys(store, "main", 0, NR_KEYS);
+    ramet_close(store);
+    return sim;
+}
+
+/* The largest inner node in the file: the root of the map. */
+static struct rmt_disk_node *find_inner(struct rmt_sim *sim)
+{
+    uint64_t size;
+    uint8_t *bytes = rmt_sim_bytes(sim, &size);
+    struct rmt_disk_node *found = NULL;
+    for (uint64_t off = RMT_META_SIZE; off < size; off += RMT_PAGE_SIZE_MIN) {
+        struct rmt_disk_node *node = (void *)(bytes + off);
+        if (rmt_get64(node->addr) == off / RMT_PAGE_SIZE_MIN && node->kind == RMT_NODE_INNER &&
+            (!found || rmt_node_size(node) > rmt_node_size(found)))
+            found = node;
+    }
+    assert_non_null(found);
+    assert_true(rmt_node_size(found) > 4);
+    return found;
+}
+
+/* Where a reference stands in a page. */
+static uint8_t *find_ref(struct rmt_disk_node *node, struct rmt_ref ref)
+{
+    uint8_t bytes[16];
+    rmt_ref_store(bytes, ref);
+    uint8_t *at = memmem(node, RMT_PAGE_SIZE_MIN, bytes, sizeof(bytes));
+    assert_non_null(at);
+    return at;
+}
+
+static int check_after_boot(struct rmt_sim *sim)
+{
+    rmt_sim_boot(sim);
+    struct ramet_store *store = open_sim(sim);
+    *first_problem = '\0';
+    int rc = ramet_check(store, 0, report, NULL, NULL);
+    ramet_close(store);
+    rmt_sim_free(sim);
+    return rc;
+}
+
+static void swap_children(struct rmt_disk_node *node, uint32_t i, uint32_t j)
+{
+    struct rmt_ref a = rmt_node_child(node, i), b = rmt_node_child(node, j);
+    uint8_t *at = find_ref(node, a), *bt = find_ref(node, b);
+    rmt_ref_store(at, b);
+    rmt_ref_store(bt, a);
+}
+
+static void sees_nothing_in_a_good_store(void **state)
+{
+    (void)state;
+    assert_int_equal(check_after_boot(make_store()), 0);
+}
+
+static void sees_leaves_that_changed_places(void **state)
+{
+    (void)state;
+    struct rmt_sim *sim = make_store();
+    swap_children(find_inner(sim), 1, 3);
+    assert_int_equal(check_after_boot(sim), RAMET_ECORRUPT);
+    assert_non_null(strstr(first_problem, "out of order"));
+}
+
+/* Each of the two leaves is where the version below has it, and the page above them is new. */
+static void sees_inherited_leaves_that_changed_places(void **state)
+{
+    (void)state;
+    struct rmt_sim *sim = make_store();
+    struct ramet_store *store = open_sim(sim);
+    assert_int_equal(ramet_branch_create(store, "b", "main"), 0);
+    put_keys(store, "b", NR_KEYS, NR_KEYS + 500);
+    ramet_close(store);
+    swap_children(find_inner(sim), 1, 3);
+    assert_int_equal(check_after_boot(sim), RAMET_ECORRUPT);
+    assert_non_null(strstr(first_problem, "out of order"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(sees_nothing_in_a_good_store),
+        cmocka_unit_test(sees_leaves_that_changed_places),
+        cmocka_unit_test(sees_inherited_leaves_that_changed_places),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
