@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * check-test.c - what ramet_check() must see in stores whose checksums are all right.
+ * forged-test.c - what opening and ramet_check() must see in stores whose checksums are all right.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -23,12 +23,17 @@ static void report(void *ctx, const char *problem)
         (void)snprintf(first_problem, sizeof(first_problem), "%s", problem);
 }
 
-static struct ramet_store *open_sim(struct rmt_sim *sim)
+static int try_open(struct rmt_sim *sim, struct ramet_store **out)
 {
     struct rmt_io *io;
-    struct ramet_store *store = NULL;
     assert_int_equal(rmt_sim_open(sim, 0, &io), 0);
-    assert_int_equal(rmt_store_open_io(io, NULL, &store), 0);
+    return rmt_store_open_io(io, NULL, out);
+}
+
+static struct ramet_store *open_sim(struct rmt_sim *sim)
+{
+    struct ramet_store *store = NULL;
+    assert_int_equal(try_open(sim, &store), 0);
     return store;
 }
 
@@ -133,9 +138,29 @@ static void sees_inherited_leaves_that_changed_places(void **state)
     assert_non_null(strstr(first_problem, "out of order"));
 }
 
+/* A reference of birth 0 is an address in memory, in trees that are being written. */
+static void refuses_slots_whose_roots_cannot_be(void **state)
+{
+    (void)state;
+    const struct rmt_ref forged[] = {{5000, 0, 0}, {40, RMT_ID_MAX, 0}, {1, 2, 0}};
+    for (size_t i = 0; i < 6; i++) {
+        struct rmt_sim *sim = make_store();
+        struct ramet_store *store;
+        uint64_t size;
+        rmt_sim_boot(sim);
+        for (uint32_t index = 0; index < 2; index++) {
+            struct rmt_disk_slot *slot = (void *)(rmt_sim_bytes(sim, &size) + rmt_slot_off(index));
+            rmt_ref_store(i % 2 ? &slot->log : &slot->catalog, forged[i / 2]);
+        }
+        assert_int_equal(try_open(sim, &store), RAMET_ECORRUPT);
+        rmt_sim_free(sim);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(refuses_slots_whose_roots_cannot_be),
         cmocka_unit_test(sees_nothing_in_a_good_store),
         cmocka_unit_test(sees_leaves_that_changed_places),
         cmocka_unit_test(sees_inherited_leaves_that_changed_places),
