@@ -28,7 +28,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define DISK_BYTES ((uint64_t)32 << 20)
 #define BLOCKS_MAX 2048
 #define NAMES_MAX 12
-#define STEPS_MAX 2000
+#define STEPS_MAX 400
 
 enum {
     OPT_KILLED = 1 << 0, /* the processes died; else the power failed */
@@ -112,25 +112,28 @@ static void make_versions(struct ramet_store *store)
     fill(store, "d", "m", 0, 60, 7, NULL);
 }
 
-/* Values of several levels of runs, and a branch that is not yet swept. */
-static void make_large(struct ramet_store *store)
+/* A commit with values of two levels of runs. */
+static void fill_large(struct ramet_store *store, const char *branch, uint32_t from, uint32_t to)
 {
-    rmt_auto(free) void *value = calloc(1, 2 << 20);
+    const size_t size = (RMT_EXTENT_RUNS * RMT_RUN_PAGES_MAX + 20) * RMT_PAGE_SIZE_MIN;
+    rmt_auto(free) void *value = calloc(1, size);
     struct ramet_txn *txn;
     struct ramet_map *map;
     rmt_assert(value != NULL);
-    must(ramet_branch_create(store, "large", "main"));
-    must(ramet_begin(store, "large", RAMET_WRITE, &txn));
+    must(ramet_begin(store, branch, RAMET_WRITE, &txn));
     must(ramet_map_open(txn, "m", RAMET_CREATE, &map));
-    for (uint32_t i = 0; i < 3; i++)
-        must(ramet_put(map, rmt_slice(&i, sizeof(i)), rmt_slice(value, 2 << 20), 0));
+    for (uint32_t i = from; i < to; i++)
+        must(ramet_put(map, rmt_slice(&i, sizeof(i)), rmt_slice(value, size), 0));
     must(ramet_commit(txn, NULL, NULL));
+}
+
+/* Large values, and a branch that is too large to be swept in one commit. */
+static void make_large(struct ramet_store *store)
+{
+    must(ramet_branch_create(store, "large", "main"));
+    fill_large(store, "large", 0, 1);
     must(ramet_branch_create(store, "kept", "large"));
-    must(ramet_begin(store, "large", RAMET_WRITE, &txn));
-    must(ramet_map_open(txn, "m", 0, &map));
-    for (uint32_t i = 10; i < 13; i++)
-        must(ramet_put(map, rmt_slice(&i, sizeof(i)), rmt_slice(value, 2 << 20), 0));
-    must(ramet_commit(txn, NULL, NULL));
+    fill_large(store, "large", 10, 13);
     must(ramet_branch_delete(store, "large"));
 }
 
@@ -335,10 +338,10 @@ static void read_map(struct use *use, struct ramet_map *map)
     if (judge(use, ramet_cursor_open(map, &c), "a cursor") < 0)
         return;
     while (use->budget && judge(use, ramet_cursor_next(c), "a scan") == 0) {
-        use->budget--;
-        read_entry(use, map, c);
+        if (--use->budget % 4 == 0)
+            read_entry(use, map, c);
     }
-    for (unsigned i = 0; i < 100 && judge(use, ramet_cursor_prev(c), "a scan") == 0; i++)
+    for (unsigned i = 0; i < 20 && judge(use, ramet_cursor_prev(c), "a scan") == 0; i++)
         read_entry(use, map, c);
     if (judge(use, ramet_cursor_seek(c, rmt_slice("user/1", 6)), "a seek") == 0)
         read_entry(use, map, c);
