@@ -234,8 +234,8 @@ static void patch(struct input *in, const struct base *base, uint8_t *bytes)
         at = take_place(in, bytes, block, 16);
         other = take_block(in, base);
         header = bytes + other->off;
-        memcpy(at, header + 8, 6);
-        memcpy(at + 6, header + 16, 6);
+        memmove(at, header + 8, 6);
+        memmove(at + 6, header + 16, 6);
         memset(at + 12, 0, 4);
         break;
     case 7: /* 16 bytes of another place */
