@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "io/sim.h"
+#include "store/catalog.h"
 #include "store/store.h"
 #include "store/unsummed.h"
 
@@ -157,9 +158,68 @@ static void refuses_slots_whose_roots_cannot_be(void **state)
     }
 }
 
+static void reclaiming_what_no_sweep_has_ends(void **state)
+{
+    (void)state;
+    struct rmt_sim *sim = make_store();
+    struct ramet_store *store;
+    uint64_t size;
+    rmt_sim_boot(sim);
+    for (uint32_t index = 0; index < 2; index++) {
+        struct rmt_disk_slot *slot = (void *)(rmt_sim_bytes(sim, &size) + rmt_slot_off(index));
+        slot->unswept_pages = rmt_put64(rmt_get64(slot->unswept_pages) + 3);
+        slot->data_pages = rmt_put64(rmt_get64(slot->data_pages) - 3);
+    }
+    store = open_sim(sim);
+    assert_int_equal(ramet_reclaim(store, 0, NULL), RAMET_ECORRUPT);
+    ramet_close(store);
+    rmt_sim_free(sim);
+}
+
+/* The record of a sweep: it lies in the simulated disk, which may be written. */
+static struct rmt_disk_sweep *find_sweep(struct ramet_store *store)
+{
+    struct rmt_disk_slot slot;
+    struct rmt_key prefix = {.bytes = {'s'}, .size = 1};
+    rmt_auto(rmt_scan_fini) struct rmt_scan scan;
+    (void)rmt_shared_newest(&store->shared, &slot);
+    struct rmt_tree catalog = {.root = rmt_ref_load(&slot.catalog)};
+    rmt_scan_init(&scan, &store->pages, &catalog, &prefix);
+    assert_int_equal(rmt_scan_next(&scan), 1);
+    assert_int_equal(scan.value.size, sizeof(struct rmt_disk_sweep));
+    return (struct rmt_disk_sweep *)(uintptr_t)scan.value.data;
+}
+
+/* The low half of a birth that was never verified is 0 as well. */
+static void refuses_a_sweep_whose_root_cannot_be(void **state)
+{
+    (void)state;
+    static const uint8_t value[5000];
+    struct rmt_sim *sim = make_store();
+    struct ramet_store *store = open_sim(sim);
+    struct ramet_txn *txn;
+    struct ramet_map *map;
+    assert_int_equal(ramet_branch_create(store, "large", "main"), 0);
+    assert_int_equal(ramet_begin(store, "large", RAMET_WRITE, &txn), 0);
+    assert_int_equal(ramet_map_open(txn, "m", RAMET_CREATE, &map), 0);
+    for (uint32_t i = 0; i < 600; i++)
+        assert_int_equal(
+            ramet_put(map, rmt_slice(&i, sizeof(i)), rmt_slice(value, sizeof(value)), 0), 0);
+    assert_int_equal(ramet_commit(txn, NULL, NULL), 0);
+    assert_int_equal(ramet_branch_delete(store, "large"), 0);
+    rmt_ref_store(&find_sweep(store)->root,
+                  (struct rmt_ref){store->pages.reserved - 1, (uint64_t)1 << 40, 0});
+    assert_int_equal(ramet_reclaim(store, 0, NULL), RAMET_ECORRUPT);
+    assert_int_equal(ramet_check(store, 0, NULL, NULL, NULL), RAMET_ECORRUPT);
+    ramet_close(store);
+    rmt_sim_free(sim);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(reclaiming_what_no_sweep_has_ends),
+        cmocka_unit_test(refuses_a_sweep_whose_root_cannot_be),
         cmocka_unit_test(refuses_slots_whose_roots_cannot_be),
         cmocka_unit_test(sees_nothing_in_a_good_store),
         cmocka_unit_test(sees_leaves_that_changed_places),
