@@ -7,10 +7,7 @@
  *
  *   byte 0   which store; 0: none, the rest of the input from byte 2 on is the file
  *   byte 1   how it is opened, and what is done to it: OPT_*
- *   then     patches: kind, block (2 bytes), offset (2 bytes), and what the kind takes
- *
- * A block is a slot, a seal, or a page that is not all zeros; an offset with its top bit set counts
- * from the end. So any bytes are patches, and a small change of them is one of the file.
+ *   then     patches (patch.h); a block is a slot, a seal, or a page that is not all zeros
  *
  * Nothing may crash or hang. And where ramet_check() has nothing to say before, there is no
  * corruption to be met afterwards, and nothing to say still.
@@ -18,6 +15,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "format/patch.h"
 #include "io/sim.h"
 #include "store/store.h"
 #include "store/unsummed.h"
@@ -42,14 +40,9 @@ enum {
 
 /* ---- the stores ------------------------------------------------------------------------------ */
 
-struct block {
-    uint64_t off;
-    uint32_t size;
-};
-
 static struct base {
     struct rmt_sim *sim;
-    struct block blocks[BLOCKS_MAX];
+    struct rmt_block blocks[BLOCKS_MAX];
     uint32_t count;
 } bases[NR_BASES];
 
@@ -142,12 +135,12 @@ static void find_blocks(struct base *base, uint32_t page_size)
     uint64_t size;
     const uint8_t *bytes = rmt_sim_bytes(base->sim, &size);
     for (uint32_t i = 0; i < 2; i++) {
-        base->blocks[base->count++] = (struct block){rmt_slot_off(i), RMT_SECTOR_SIZE};
-        base->blocks[base->count++] = (struct block){rmt_seal_off(i), RMT_SECTOR_SIZE};
+        base->blocks[base->count++] = (struct rmt_block){rmt_slot_off(i), RMT_SECTOR_SIZE};
+        base->blocks[base->count++] = (struct rmt_block){rmt_seal_off(i), RMT_SECTOR_SIZE};
     }
     for (uint64_t off = RMT_META_SIZE; off < size && base->count < BLOCKS_MAX; off += page_size) {
         if (bytes[off] || memcmp(bytes + off, bytes + off + 1, page_size - 1) != 0)
-            base->blocks[base->count++] = (struct block){off, page_size};
+            base->blocks[base->count++] = (struct rmt_block){off, page_size};
     }
 }
 
@@ -176,93 +169,6 @@ static void make_base(uint32_t which)
         base->sim = sim;
     rmt_assert(base->sim != NULL);
     find_blocks(base, page_size);
-}
-
-/* ---- patches --------------------------------------------------------------------------------- */
-
-struct input {
-    const uint8_t *p, *end;
-};
-
-static uint64_t take(struct input *in, unsigned bytes)
-{
-    uint64_t n = 0;
-    for (unsigned i = 0; i < bytes && in->p < in->end; i++)
-        n |= (uint64_t)*in->p++ << (8 * i);
-    return n;
-}
-
-static const struct block *take_block(struct input *in, const struct base *base)
-{
-    return &base->blocks[take(in, 2) % base->count];
-}
-
-/* A place in a block with room for len bytes. */
-static uint8_t *take_place(struct input *in, uint8_t *bytes, const struct block *block,
-                           uint32_t len)
-{
-    uint32_t off = (uint32_t)take(in, 2), room = block->size - len + 1;
-    off = off & 0x8000 ? room - 1 - (off & 0x7fff) % room : off % room;
-    return bytes + block->off + off;
-}
-
-static void patch(struct input *in, const struct base *base, uint8_t *bytes)
-{
-    static const uint8_t widths[] = {1, 2, 4, 6, 8};
-    unsigned kind = (unsigned)take(in, 1) % 11;
-    const struct block *block = take_block(in, base), *other;
-    const uint8_t *header;
-    uint8_t *at;
-    switch (kind) {
-    case 0:
-    case 1:
-    case 2:
-    case 3:
-    case 4: { /* a number */
-        at = take_place(in, bytes, block, widths[kind]);
-        uint64_t n = take(in, widths[kind]);
-        memcpy(at, &n, widths[kind]);
-        break;
-    }
-    case 5: { /* a number, a little larger or less */
-        at = take_place(in, bytes, block, 2);
-        uint16_t n = (uint16_t)(rmt_get16(*(rmt_le16 *)at) + (int8_t)take(in, 1));
-        memcpy(at, &n, 2);
-        break;
-    }
-    case 6: /* a reference to another page */
-        at = take_place(in, bytes, block, 16);
-        other = take_block(in, base);
-        header = bytes + other->off;
-        memmove(at, header + 8, 6);
-        memmove(at + 6, header + 16, 6);
-        memset(at + 12, 0, 4);
-        break;
-    case 7: /* 16 bytes of another place */
-        at = take_place(in, bytes, block, 16);
-        other = take_block(in, base);
-        memmove(at, take_place(in, bytes, other, 16), 16);
-        break;
-    case 8: /* what another page holds; addr and birth stay */
-        other = take_block(in, base);
-        if (block->size == other->size && block->size > RMT_SECTOR_SIZE)
-            memmove(bytes + block->off + 24, bytes + other->off + 24, block->size - 24);
-        break;
-    case 9: { /* some bytes, as they are */
-        at = take_place(in, bytes, block, 64);
-        uint64_t len = take(in, 1) % 64;
-        len = rmt_min(len, (uint64_t)(in->end - in->p));
-        memcpy(at, in->p, len);
-        in->p += len;
-        break;
-    }
-    default: { /* bytes moved a little within the page, and zeros where they were */
-        at = take_place(in, bytes, block, 128);
-        uint64_t len = take(in, 1) % 64, by = take(in, 1) % 64;
-        memmove(at + by, at, len);
-        memset(at, 0, by);
-    }
-    }
 }
 
 /* ---- reading --------------------------------------------------------------------------------- */
@@ -466,8 +372,9 @@ static void run(struct rmt_sim *sim, unsigned options)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct input in = {data, data + size};
-    uint32_t which = (uint32_t)take(&in, 1) % NR_BASES, options = (uint32_t)take(&in, 1);
+    struct rmt_input in = {data, data + size};
+    uint32_t which = (uint32_t)rmt_input_take(&in, 1) % NR_BASES;
+    uint32_t options = (uint32_t)rmt_input_take(&in, 1);
     struct base *base = &bases[which];
     struct rmt_sim *sim;
     uint64_t bytes_size;
@@ -487,9 +394,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         rmt_assert(sim != NULL);
         if (!(options & OPT_KILLED))
             rmt_sim_boot(sim);
-        uint8_t *bytes = rmt_sim_bytes(sim, &bytes_size);
+        struct rmt_blocks blocks = {rmt_sim_bytes(sim, &bytes_size), base->blocks, base->count};
         while (in.p < in.end)
-            patch(&in, base, bytes);
+            rmt_patch(&in, &blocks);
     }
     run(sim, options);
     rmt_assert(rmt_sim_violations(sim) == 0);
