@@ -176,18 +176,20 @@ static void reclaiming_what_no_sweep_has_ends(void **state)
     rmt_sim_free(sim);
 }
 
-/* The record of a sweep: it lies in the simulated disk, which may be written. */
-static struct rmt_disk_sweep *find_sweep(struct ramet_store *store)
+/* The last record of a kind in the catalog: it lies in the simulated disk, which may be written. */
+static void *find_record(struct ramet_store *store, uint8_t kind, size_t size)
 {
     struct rmt_disk_slot slot;
-    struct rmt_key prefix = {.bytes = {'s'}, .size = 1};
+    struct rmt_key prefix = {.bytes = {kind}, .size = 1};
+    const void *found = NULL;
     rmt_auto(rmt_scan_fini) struct rmt_scan scan;
     (void)rmt_shared_newest(&store->shared, &slot);
     struct rmt_tree catalog = {.root = rmt_ref_load(&slot.catalog)};
     rmt_scan_init(&scan, &store->pages, &catalog, &prefix);
-    assert_int_equal(rmt_scan_next(&scan), 1);
-    assert_int_equal(scan.value.size, sizeof(struct rmt_disk_sweep));
-    return (struct rmt_disk_sweep *)(uintptr_t)scan.value.data;
+    while (rmt_scan_next(&scan) == 1)
+        found = scan.value.size == size ? scan.value.data : found;
+    assert_non_null(found);
+    return (void *)(uintptr_t)found;
 }
 
 /* The low half of a birth that was never verified is 0 as well. */
@@ -207,10 +209,38 @@ static void refuses_a_sweep_whose_root_cannot_be(void **state)
             ramet_put(map, rmt_slice(&i, sizeof(i)), rmt_slice(value, sizeof(value)), 0), 0);
     assert_int_equal(ramet_commit(txn, NULL, NULL), 0);
     assert_int_equal(ramet_branch_delete(store, "large"), 0);
-    rmt_ref_store(&find_sweep(store)->root,
-                  (struct rmt_ref){store->pages.reserved - 1, (uint64_t)1 << 40, 0});
+    struct rmt_disk_sweep *sweep = find_record(store, 's', sizeof(*sweep));
+    rmt_ref_store(&sweep->root, (struct rmt_ref){store->pages.reserved - 1, (uint64_t)1 << 40, 0});
     assert_int_equal(ramet_reclaim(store, 0, NULL), RAMET_ECORRUPT);
     assert_int_equal(ramet_check(store, 0, NULL, NULL, NULL), RAMET_ECORRUPT);
+    ramet_close(store);
+    rmt_sim_free(sim);
+}
+
+static void refuses_a_head_of_fewer_pages_than_it_loses(void **state)
+{
+    (void)state;
+    struct rmt_sim *sim = make_store();
+    struct ramet_store *store = open_sim(sim);
+    struct rmt_disk_version *head = find_record(store, 'v', sizeof(*head));
+    struct ramet_txn *txn;
+    head->owned_pages = rmt_put64(0);
+    assert_int_equal(ramet_begin(store, "main", RAMET_WRITE, &txn), 0);
+    assert_int_equal(ramet_map_drop(txn, "m"), 0);
+    assert_int_equal(ramet_commit(txn, NULL, NULL), RAMET_ECORRUPT);
+    ramet_close(store);
+    rmt_sim_free(sim);
+}
+
+static void refuses_to_drop_a_head_that_others_stand_on(void **state)
+{
+    (void)state;
+    struct rmt_sim *sim = make_store();
+    struct ramet_store *store = open_sim(sim);
+    assert_int_equal(ramet_branch_create(store, "b", "main"), 0);
+    struct rmt_disk_version *head = find_record(store, 'v', sizeof(*head));
+    head->children = rmt_put32(1);
+    assert_int_equal(ramet_branch_delete(store, "b"), RAMET_ECORRUPT);
     ramet_close(store);
     rmt_sim_free(sim);
 }
@@ -218,6 +248,8 @@ static void refuses_a_sweep_whose_root_cannot_be(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(refuses_a_head_of_fewer_pages_than_it_loses),
+        cmocka_unit_test(refuses_to_drop_a_head_that_others_stand_on),
         cmocka_unit_test(reclaiming_what_no_sweep_has_ends),
         cmocka_unit_test(refuses_a_sweep_whose_root_cannot_be),
         cmocka_unit_test(refuses_slots_whose_roots_cannot_be),
