@@ -36,6 +36,7 @@ enum {
     OPT_BRANCHES = 1 << 4,
     OPT_COMPACT = 1 << 5,
     OPT_RANGE = 1 << 6,
+    OPT_COPY = 1 << 7,
 };
 
 /* ---- the stores ------------------------------------------------------------------------------ */
@@ -348,6 +349,20 @@ static void write_all(struct use *use, unsigned options)
     write_branch(use, branch, options);
 }
 
+static void copy(struct use *use)
+{
+    struct rmt_sim *sim = rmt_sim_new(2, DISK_BYTES);
+    struct rmt_io *io;
+    struct use other = {.sound = use->sound};
+    rmt_assert(sim != NULL);
+    must(rmt_sim_open(sim, 0, &io));
+    if (judge(use, rmt_store_copy(use->store, io, NULL, NULL, &other.store), "copying") == 0) {
+        (void)check(&other, "the check of a copy");
+        ramet_close(other.store);
+    }
+    rmt_sim_free(sim);
+}
+
 static void run(struct rmt_sim *sim, unsigned options)
 {
     struct use use = {0};
@@ -357,6 +372,8 @@ static void run(struct rmt_sim *sim, unsigned options)
         return;
     use.sound = check(&use, "a check") == 0;
     read_all(&use);
+    if (options & OPT_COPY)
+        copy(&use);
     if (!(options & OPT_READONLY)) {
         write_all(&use, options);
         (void)check(&use, "the check after writing");
