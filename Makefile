@@ -6,6 +6,8 @@ NINJA = ninja $(if $(JOBS),-j$(JOBS))
 TEST = meson test --print-errorlogs --no-suite soak
 ASAN = -Db_sanitize=address,undefined -Db_lundef=false -Dslow_checks=true -Dbench=disabled -Dwerror=false
 TSAN = -Db_sanitize=thread -Db_lundef=false -Dslow_checks=true -Dbench=disabled -Dwerror=false
+FUZZ = --native-file tools/clang.ini $(ASAN) -Dfuzz=true
+SECONDS = 60
 # sh: configure $(1) with $(2), or leave it to ninja to reconfigure.
 setup = test -f $(1)/build.ninja || meson setup $(1) $(2)
 
@@ -51,7 +53,14 @@ tsan:
 	@$(call setup,build-tsan,$(TSAN))
 	@$(TEST) -C build-tsan
 
-clean:
-	rm -rf build build-asan build-tsan
+# SECONDS: for each fuzzer; FUZZERS: which, all if none are named
+fuzz:
+	@tools/deps build test fuzz
+	@$(call setup,build-fuzz,$(FUZZ))
+	@$(NINJA) -C build-fuzz fuzzers
+	@tools/fuzz build-fuzz $(SECONDS) $(FUZZERS)
 
-.PHONY: all check demo install bench soak tidy asan tsan clean
+clean:
+	rm -rf build build-asan build-tsan build-fuzz
+
+.PHONY: all check demo install bench soak tidy asan tsan fuzz clean

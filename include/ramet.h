@@ -448,7 +448,8 @@ RAMET_API int ramet_compact(struct ramet_store *store, ramet_progress_fn progres
 /*
  * ramet_check() - verify every page, reference, deadlist and count, and the space map.
  *
- * Of the newest version, that is: of all branches, snapshots, and what waits to be reclaimed.
+ * Of the newest version, that is: of all branches, snapshots, and what waits to be reclaimed. Keys
+ * must be in order, also from page to page.
  * Looks at a store in a file as a reader does: writers go on. One in memory has no commit
  * meanwhile.
  *

@@ -845,11 +845,10 @@ static uint32_t put_spans(uint8_t *at, size_t room, const struct rmt_span **span
 {
     uint32_t n = (uint32_t)rmt_min(*nr, room / sizeof(struct rmt_disk_span));
     struct rmt_disk_span *disk = (void *)at;
-    for (uint32_t i = 0; i < n; i++) {
-        disk[i].addr = rmt_put48((*spans)[i].addr);
-        disk[i].len = rmt_put48((*spans)[i].len);
+    for (uint32_t i = 0; i < n; i++, (*spans)++) { /* NULL if there are none: not to be added to */
+        disk[i].addr = rmt_put48((*spans)->addr);
+        disk[i].len = rmt_put48((*spans)->len);
     }
-    *spans += n;
     *nr -= n;
     return n;
 }
@@ -862,10 +861,11 @@ static uint32_t put_chunk(uint8_t *at, size_t room, uint64_t id, struct logging 
     if (room < used + sizeof(struct rmt_disk_region_ref))
         return 0;
     uint32_t n = (uint32_t)rmt_min(todo->nr_regions, (room - used) / sizeof(*todo->regions));
-    if (n)
+    if (n) {
         memcpy(at + used, todo->regions, n * sizeof(*todo->regions));
-    todo->regions += n;
-    todo->nr_regions -= n;
+        todo->regions += n;
+        todo->nr_regions -= n;
+    }
     used += n * sizeof(*todo->regions);
     chunk.nr_regions = rmt_put32(n);
     /* A span is freed before it is taken, so all that were freed come first. */

@@ -120,10 +120,59 @@ static void count_entries(struct check *k, const struct rmt_run *run,
         k->entries[run->addr] = sum;
 }
 
+/* The first or last leaf below a child of a page of that level; NULL if there is a problem. */
+static const struct rmt_disk_node *edge_leaf(struct check *k, struct rmt_ref ref, uint32_t level,
+                                             bool last)
+{
+    const struct rmt_disk_node *node = NULL;
+    while (level-- > 0) {
+        if (rmt_page_read(k->pages, ref, &node) < 0) {
+            k->unreadable = true;
+            problem(k, "%s", ramet_errmsg());
+            return NULL;
+        }
+        if (node->level != level) {
+            problem(k, "page %" PRIu64 " has level %u and stands where %" PRIu32 " should be",
+                    ref.addr, node->level, level);
+            return NULL;
+        }
+        if (level > 0)
+            ref = rmt_node_child(node, last ? rmt_node_size(node) - 1 : 0);
+    }
+    return node;
+}
+
+/* The keys below each child lie between the separators around it. Of the page's own children this
+ * follows for all pages below when it is so for these. */
+static void check_order(struct check *k, uint64_t addr, const struct rmt_disk_node *node)
+{
+    uint32_t page_size = k->pages->page_size;
+    uint8_t bytes[3][RAMET_KEY_MAX];
+    for (uint32_t i = 1; i < rmt_node_size(node); i++) {
+        const struct rmt_disk_node *left =
+            edge_leaf(k, rmt_node_child(node, i - 1), node->level, true);
+        const struct rmt_disk_node *right =
+            left ? edge_leaf(k, rmt_node_child(node, i), node->level, false) : NULL;
+        if (!right)
+            return;
+        struct ramet_slice before = {
+            bytes[0], rmt_node_key(left, page_size, rmt_node_size(left) - 1, bytes[0])};
+        struct ramet_slice separator = {bytes[1], rmt_node_key(node, page_size, i, bytes[1])};
+        struct ramet_slice after = {bytes[2], rmt_node_key(right, page_size, 0, bytes[2])};
+        if (rmt_slice_cmp(before, separator) >= 0 || rmt_slice_cmp(separator, after) > 0) {
+            problem(k, "keys below page %" PRIu64 " are out of order, at its child %" PRIu32, addr,
+                    i);
+            return;
+        }
+    }
+}
+
 static int mark_page(void *ctx, struct rmt_run run, const struct rmt_disk_node *node)
 {
-    if (node)
+    if (node) {
         count_entries(ctx, &run, node);
+        check_order(ctx, run.addr, node);
+    }
     return mark(ctx, run);
 }
 

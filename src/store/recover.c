@@ -212,9 +212,6 @@ static int verify(struct ramet_store *store, const struct rmt_disk_slot *slot, u
     rmt_pages_forget(&store->pages);
     struct rmt_tree catalog = {.root = state.catalog};
     int rc = 0;
-    if (!rmt_ref_none(state.catalog) && !rmt_ref_plausible(&store->pages, state.catalog, state.id))
-        return rmt_fail(RAMET_ECORRUPT, "store '%s': a slot refers to page %" PRIu64,
-                        store->io->path, state.catalog.addr);
     if (state.catalog.birth > state.durable)
         rc = verify_tree(store, state.catalog, false, state.durable, count);
     if (rc == 0)
@@ -267,6 +264,20 @@ static int long_enough(struct ramet_store *store, const struct rmt_disk_slot *sl
     return rc;
 }
 
+/* Also of a slot that is trusted: a reference of birth 0 would be taken for an address in memory.
+ */
+static int judge_roots(const struct ramet_store *store, const struct rmt_disk_slot *slot)
+{
+    const struct rmt_ref roots[] = {rmt_ref_load(&slot->catalog), rmt_ref_load(&slot->log)};
+    for (int i = 0; i < 2; i++) {
+        if (!rmt_ref_none(roots[i]) &&
+            !rmt_ref_plausible(&store->pages, roots[i], rmt_get64(slot->id)))
+            return rmt_fail(RAMET_ECORRUPT, "store '%s': a slot refers to page %" PRIu64,
+                            store->io->path, roots[i].addr);
+    }
+    return 0;
+}
+
 static void tell(struct ramet_store *store, uint64_t id, uint64_t lost, uint64_t pages,
                  uint64_t since_ms)
 {
@@ -295,6 +306,8 @@ static int choose(struct ramet_store *store, const struct meta *meta, bool trust
                             "store '%s': commit %" PRIu64 " was on disk and its slot is damaged",
                             store->io->path, meta->sealed);
         int rc = long_enough(store, slot);
+        if (rc == 0)
+            rc = judge_roots(store, slot);
         if (rc == 0 && !trusted && id != meta->sealed)
             rc = verify(store, slot, &count);
         if (rc < 0 && (trusted || id == meta->sealed))

@@ -18,17 +18,27 @@ static int free_page(void *ctx, struct rmt_run run, const struct rmt_disk_node *
     return rmt_commit_limbo(s->c, run.addr, run.len, run.birth);
 }
 
+/* The walk over what is left of a sweep. */
+static int walk_init(struct rmt_walk *walk, struct rmt_pages *pages,
+                     const struct rmt_disk_sweep *sweep, rmt_walk_fn fn, void *ctx)
+{
+    struct rmt_ref root = rmt_ref_load(&sweep->root);
+    uint32_t depth = rmt_get32(sweep->depth);
+    if (!rmt_ref_plausible(pages, root, RMT_ID_MAX))
+        return rmt_fail(RAMET_ECORRUPT, "store '%s': what was dropped leads to page %" PRIu64,
+                        pages->io->path, root.addr);
+    int rc = rmt_walk_init(walk, pages, root, true, rmt_get64(sweep->horizon), fn, ctx);
+    return rc == 0 && depth ? rmt_walk_resume(walk, sweep->path, depth) : rc;
+}
+
 /* Goes on with one sweep. budget: pages left of it. */
 static int sweep_one(struct rmt_commit *c, const struct rmt_key *key, struct rmt_disk_sweep *sweep,
                      uint64_t *budget)
 {
     struct sweeping s = {.c = c};
     struct rmt_walk walk;
-    int rc = rmt_walk_init(&walk, &c->store->pages, rmt_ref_load(&sweep->root), true,
-                           rmt_get64(sweep->horizon), free_page, &s);
-    uint32_t depth = rmt_get32(sweep->depth);
-    if (rc == 0 && depth)
-        rc = rmt_walk_resume(&walk, sweep->path, depth);
+    uint32_t depth;
+    int rc = walk_init(&walk, &c->store->pages, sweep, free_page, &s);
     while (rc == 0 && s.pages < *budget) {
         rc = rmt_walk_step(&walk);
         if (rc <= 0)
@@ -60,7 +70,12 @@ int rmt_sweep_some(struct rmt_commit *c, uint64_t budget)
             rmt_auto(rmt_scan_fini) struct rmt_scan scan;
             rmt_scan_init(&scan, &c->store->pages, &c->catalog, &prefix);
             int rc = rmt_scan_next(&scan);
-            if (rc <= 0)
+            if (rc == 0) /* who waits for it to become less would wait for good */
+                return rmt_fail(RAMET_ECORRUPT,
+                                "store '%s': %" PRIu64 " pages are said to have been dropped, and "
+                                "no record has them",
+                                c->store->io->path, c->state.unswept_pages);
+            if (rc < 0)
                 return rc;
             if (scan.key.size != 8 || scan.value.size != sizeof(sweep))
                 return rmt_fail(RAMET_ECORRUPT,
@@ -93,11 +108,7 @@ int rmt_sweep_left(struct rmt_pages *pages, const struct rmt_disk_sweep *sweep, 
 {
     struct leftover l = {fn, ctx};
     struct rmt_walk walk;
-    int rc = rmt_walk_init(&walk, pages, rmt_ref_load(&sweep->root), true,
-                           rmt_get64(sweep->horizon), hand_over, &l);
-    uint32_t depth = rmt_get32(sweep->depth);
-    if (rc == 0 && depth)
-        rc = rmt_walk_resume(&walk, sweep->path, depth);
+    int rc = walk_init(&walk, pages, sweep, hand_over, &l);
     if (rc < 0)
         return rc;
     while ((rc = rmt_walk_step(&walk)) > 0)

@@ -47,7 +47,10 @@ int rmt_version_move(struct rmt_commit *c, struct rmt_version *head, struct rmt_
     rmt_vec_fini(&dead);
     if (rc < 0)
         return rc;
-    rmt_assert(head->owned_pages >= freed && head->total_pages >= lost);
+    if (head->owned_pages < freed || head->total_pages < lost)
+        return rmt_fail(RAMET_ECORRUPT,
+                        "store '%s': version %" PRIu64 " has fewer pages than were replaced in it",
+                        c->store->io->path, head->id);
     head->id = c->id;
     head->root = root;
     head->time_us = c->state.time_us;
@@ -263,7 +266,10 @@ static int del_version(struct rmt_commit *c, const struct rmt_version *v)
 static int sweep_later(struct rmt_commit *c, const struct rmt_version *v, uint64_t *out_prev)
 {
     struct rmt_version prev = {.number = 0};
-    rmt_assert(v->children == 0);
+    if (v->children)
+        return rmt_fail(RAMET_ECORRUPT,
+                        "store '%s': on version %" PRIu64 ", which is dropped, others stand",
+                        c->store->io->path, v->id);
     int rc = v->prev ? get_version(c, v->prev, &prev) : 0;
     if (rc == 0 && v->owned_pages) {
         struct rmt_disk_sweep sweep = {

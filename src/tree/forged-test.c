@@ -348,11 +348,43 @@ static void one_child_of_many_parents_ends(void **state)
     fake_fini(&fake);
 }
 
+/* In a list of runs, and in the bytes of its page in which no run fits. */
+static void refuses_bytes_behind_a_list_of_runs(void **state)
+{
+    (void)state;
+    for (uint32_t runs = 10; runs <= 204; runs += 194) { /* 204: as many as fit */
+        struct fake fake;
+        struct rmt_edit edit;
+        struct rmt_tree tree = {0};
+        struct rmt_value value;
+        fake_forged = false;
+        fake_init(&fake, 4096, 1 << 12);
+        fake.w.run_max = 1;
+        fake.w.skip = 1;
+        rmt_edit_init(&edit, &fake.pages, fake_reserve, &fake);
+        size_t size = runs * (size_t)4096;
+        rmt_auto(free) uint8_t *bytes = calloc(1, size);
+        assert_int_equal(rmt_tree_put(&edit, &tree, rmt_slice("k", 1), rmt_slice(bytes, size), 0),
+                         0);
+        assert_int_equal(rmt_tree_seal(&edit, &tree, &fake.w), 0);
+        rmt_edit_fini(&edit);
+        fake_forged = true;
+        assert_int_equal(rmt_tree_get(&fake.pages, &tree, rmt_slice("k", 1), &value), 0);
+        assert_int_equal(rmt_value_runs(&fake.pages, &value, true, sink_run, NULL), 0);
+        const struct rmt_disk_extents *extents = value.data;
+        assert_int_equal(extents->level, 1);
+        fake_page(&fake, rmt_ref_load(&extents->runs[0].ref).addr)[4095] = 1;
+        assert_int_equal(rmt_value_runs(&fake.pages, &value, true, sink_run, NULL), RAMET_ECORRUPT);
+        fake_fini(&fake);
+    }
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(forged_trees_do_no_harm),
         cmocka_unit_test(one_child_of_many_parents_ends),
+        cmocka_unit_test(refuses_bytes_behind_a_list_of_runs),
     };
     chance_state = chance_seed(argc, argv);
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -69,18 +69,28 @@ static int walk_fail(const struct rmt_disk_run *run, const char *what)
 
 static int walk_run(struct walk *walk, const struct rmt_disk_run *run, uint32_t level);
 
+/* What follows the runs of a list, to the end of its page. */
+static bool all_zero(const uint8_t *p, size_t size)
+{
+    return size == 0 || (p[0] == 0 && memcmp(p, p + 1, size - 1) == 0);
+}
+
 /* The runs of one page of a list. */
 static int walk_page(struct walk *walk, const struct rmt_disk_run *list, const uint8_t *page,
                      uint32_t level)
 {
     static const struct rmt_disk_run none;
-    uint32_t count = runs_per_page(walk->pages->page_size);
+    uint32_t page_size = walk->pages->page_size, count = runs_per_page(page_size);
+    if (!all_zero(page + (size_t)RUN_SIZE * count, page_size - RUN_SIZE * count))
+        return walk_fail(list, "a list of runs is not valid");
     for (uint32_t i = 0; i < count; i++) {
         const struct rmt_disk_run *run =
             (const struct rmt_disk_run *)(const void *)(page + (size_t)RUN_SIZE * i);
         if (memcmp(run, &none, sizeof(none)) == 0) {
             if (i == 0)
                 return walk_fail(list, "a list of runs goes on behind its end");
+            if (!all_zero((const uint8_t *)run, page_size - RUN_SIZE * i))
+                return walk_fail(list, "a list of runs is not valid");
             walk->ended |= 1u << level;
             return 0;
         }

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * forged-test.c - what opening and ramet_check() must see in stores whose checksums are all right.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "io/sim.h"
+#include "store/catalog.h"
+#include "store/store.h"
+#include "store/unsummed.h"
+
+#define NR_KEYS 2000
+
+static char first_problem[512];
+
+static void report(void *ctx, const char *problem)
+{
+    (void)ctx;
+    if (!*first_problem)
+        (void)snprintf(first_problem, sizeof(first_problem), "%s", problem);
+}
+
+static int try_open(struct rmt_sim *sim, struct ramet_store **out)
+{
+    struct rmt_io *io;
+    assert_int_equal(rmt_sim_open(sim, 0, &io), 0);
+    return rmt_store_open_io(io, NULL, out);
+}
+
+static struct ramet_store *open_sim(struct rmt_sim *sim)
+{
+    struct ramet_store *store = NULL;
+    assert_int_equal(try_open(sim, &store), 0);
+    return store;
+}
+
+static void put_keys(struct ramet_store *store, const char *branch, uint32_t from, uint32_t to)
+{
+    struct ramet_txn *txn;
+    struct ramet_map *map;
+    assert_int_equal(ramet_begin(store, branch, RAMET_WRITE, &txn), 0);
+    assert_int_equal(ramet_map_open(txn, "m", RAMET_CREATE, &map), 0);
+    for (uint32_t i = from; i < to; i++) {
+        char key[16];
+        int size = snprintf(key, sizeof(key), "key%06u", i);
+        assert_int_equal(ramet_put(map, rmt_slice(key, (size_t)size), rmt_slice("a value", 7), 0),
+                         0);
+    }
+    assert_int_equal(ramet_commit(txn, NULL, NULL), 0);
+}
+
+/* A store with one map of two levels in main, closed. */
+static struct rmt_sim *make_store(void)
+{
+    struct rmt_sim *sim = rmt_sim_new(1, (uint64_t)64 << 20);
+    assert_non_null(sim);
+    struct ramet_store *store = open_sim(sim);
+    put_keys(store, "main", 0, NR_KEYS);
+    ramet_close(store);
+    return sim;
+}
+
+/* The largest inner node in the file: the root of the map. */
+static struct rmt_disk_node *find_inner(struct rmt_sim *sim)
+{
+    uint64_t size;
+    uint8_t *bytes = rmt_sim_bytes(sim, &size);
+    struct rmt_disk_node *found = NULL;
+    for (uint64_t off = RMT_META_SIZE; off < size; off += RMT_PAGE_SIZE_MIN) {
+        struct rmt_disk_node *node = (void *)(bytes + off);
+        if (rmt_get64(node->addr) == off / RMT_PAGE_SIZE_MIN && node->kind == RMT_NODE_INNER &&
+            (!found || rmt_node_size(node) > rmt_node_size(found)))
+            found = node;
+    }
+    assert_non_null(found);
+    assert_true(rmt_node_size(found) > 4);
+    return found;
+}
+
+/* Where a reference stands in a page. */
+static uint8_t *find_ref(struct rmt_disk_node *node, struct rmt_ref ref)
+{
+    uint8_t bytes[16];
+    rmt_ref_store(bytes, ref);
+    uint8_t *at = memmem(node, RMT_PAGE_SIZE_MIN, bytes, sizeof(bytes));
+    assert_non_null(at);
+    return at;
+}
+
+static int check_after_boot(struct rmt_sim *sim)
+{
+    rmt_sim_boot(sim);
+    struct ramet_store *store = open_sim(sim);
+    *first_problem = '\0';
+    int rc = ramet_check(store, 0, report, NULL, NULL);
+    ramet_close(store);
+    rmt_sim_free(sim);
+    return rc;
+}
+
+static void swap_children(struct rmt_disk_node *node, uint32_t i, uint32_t j)
+{
+    struct rmt_ref a = rmt_node_child(node, i), b = rmt_node_child(node, j);
+    uint8_t *at = find_ref(node, a), *bt = find_ref(node, b);
+    rmt_ref_store(at, b);
+    rmt_ref_store(bt, a);
+}
+
+static void sees_nothing_in_a_good_store(void **state)
+{
+    (void)state;
+    assert_int_equal(check_after_boot(make_store()), 0);
+}
+
+static void sees_leaves_that_changed_places(void **state)
+{
+    (void)state;
+    struct rmt_sim *sim = make_store();
+    swap_children(find_inner(sim), 1, 3);
+    assert_int_equal(check_after_boot(sim), RAMET_ECORRUPT);
+    assert_non_null(strstr(first_problem, "out of order"));
+}
+
+/* Each of the two leaves is where the version below has it, and the page above them is new. */
+static void sees_inherited_leaves_that_changed_places(void **state)
+{
+    (void)state;
+    struct rmt_sim *sim = make_store();
+    struct ramet_store *store = open_sim(sim);
+    assert_int_equal(ramet_branch_create(store, "b", "main"), 0);
+    put_keys(store, "b", NR_KEYS, NR_KEYS + 500);
+    ramet_close(store);
+    swap_children(find_inner(sim), 1, 3);
+    assert_int_equal(check_after_boot(sim), RAMET_ECORRUPT);
+    assert_non_null(strstr(first_problem, "out of order"));
+}
+
+/* A reference of birth 0 is an address in memory, in trees that are being written. */
+static void refuses_slots_whose_roots_cannot_be(void **state)
+{
+    (void)state;
+    const struct rmt_ref forged[] = {{5000, 0, 0}, {40, RMT_ID_MAX, 0}, {1, 2, 0}};
+    for (size_t i = 0; i < 6; i++) {
+        struct rmt_sim *sim = make_store();
+        struct ramet_store *store;
+        uint64_t size;
+        rmt_sim_boot(sim);
+        for (uint32_t index = 0; index < 2; index++) {
+            struct rmt_disk_slot *slot = (void *)(rmt_sim_bytes(sim, &size) + rmt_slot_off(index));
+            rmt_ref_store(i % 2 ? &slot->log : &slot->catalog, forged[i / 2]);
+        }
+        assert_int_equal(try_open(sim, &store), RAMET_ECORRUPT);
+        rmt_sim_free(sim);
+    }
+}
+
+static void reclaiming_what_no_sweep_has_ends(void **state)
+{
+    (void)state;
+    struct rmt_sim *sim = make_store();
+    struct ramet_store *store;
+    uint64_t size;
+    rmt_sim_boot(sim);
+    for (uint32_t index = 0; index < 2; index++) {
+        struct rmt_disk_slot *slot = (void *)(rmt_sim_bytes(sim, &size) + rmt_slot_off(index));
+        slot->unswept_pages = rmt_put64(rmt_get64(slot->unswept_pages) + 3);
+        slot->data_pages = rmt_put64(rmt_get64(slot->data_pages) - 3);
+    }
+    store = open_sim(sim);
+    assert_int_equal(ramet_reclaim(store, 0, NULL), RAMET_ECORRUPT);
+    ramet_close(store);
+    rmt_sim_free(sim);
+}
+
+/* The last record of a kind in the catalog: it lies in the simulated disk, which may be written. */
+static void *find_record(struct ramet_store *store, uint8_t kind, size_t size)
+{
+    struct rmt_disk_slot slot;
+    struct rmt_key prefix = {.bytes = {kind}, .size = 1};
+    const void *found = NULL;
+    rmt_auto(rmt_scan_fini) struct rmt_scan scan;
+    (void)rmt_shared_newest(&store->shared, &slot);
+    struct rmt_tree catalog = {.root = rmt_ref_load(&slot.catalog)};
+    rmt_scan_init(&scan, &store->pages, &catalog, &prefix);
+    while (rmt_scan_next(&scan) == 1)
+        found = scan.value.size == size ? scan.value.data : found;
+    assert_non_null(found);
+    return (void *)(uintptr_t)found;
+}
+
+/* The low half of a birth that was never verified is 0 as well. */
+static void refuses_a_sweep_whose_root_cannot_be(void **state)
+{
+    (void)state;
+    static const uint8_t value[5000];
+    struct rmt_sim *sim = make_store();
+    struct ramet_store *store = open_sim(sim);
+    struct ramet_txn *txn;
+    struct ramet_map *map;
+    assert_int_equal(ramet_branch_create(store, "large", "main"), 0);
+    assert_int_equal(ramet_begin(store, "large", RAMET_WRITE, &txn), 0);
+    assert_int_equal(ramet_map_open(txn, "m", RAMET_CREATE, &map), 0);
+    for (uint32_t i = 0; i < 600; i++)
+        assert_int_equal(
+            ramet_put(map, rmt_slice(&i, sizeof(i)), rmt_slice(value, sizeof(value)), 0), 0);
+    assert_int_equal(ramet_commit(txn, NULL, NULL), 0);
+    assert_int_equal(ramet_branch_delete(store, "large"), 0);
+    struct rmt_disk_sweep *sweep = find_record(store, 's', sizeof(*sweep));
+    rmt_ref_store(&sweep->root, (struct rmt_ref){store->pages.reserved - 1, (uint64_t)1 << 40, 0});
+    assert_int_equal(ramet_reclaim(store, 0, NULL), RAMET_ECORRUPT);
+    assert_int_equal(ramet_check(store, 0, NULL, NULL, NULL), RAMET_ECORRUPT);
+    ramet_close(store);
+    rmt_sim_free(sim);
+}
+
+static void refuses_a_head_of_fewer_pages_than_it_loses(void **state)
+{
+    (void)state;
+    struct rmt_sim *sim = make_store();
+    struct ramet_store *store = open_sim(sim);
+    struct rmt_disk_version *head = find_record(store, 'v', sizeof(*head));
+    struct ramet_txn *txn;
+    head->owned_pages = rmt_put64(0);
+    assert_int_equal(ramet_begin(store, "main", RAMET_WRITE, &txn), 0);
+    assert_int_equal(ramet_map_drop(txn, "m"), 0);
+    assert_int_equal(ramet_commit(txn, NULL, NULL), RAMET_ECORRUPT);
+    ramet_close(store);
+    rmt_sim_free(sim);
+}
+
+static void refuses_to_drop_a_head_that_others_stand_on(void **state)
+{
+    (void)state;
+    struct rmt_sim *sim = make_store();
+    struct ramet_store *store = open_sim(sim);
+    assert_int_equal(ramet_branch_create(store, "b", "main"), 0);
+    struct rmt_disk_version *head = find_record(store, 'v', sizeof(*head));
+    head->children = rmt_put32(1);
+    assert_int_equal(ramet_branch_delete(store, "b"), RAMET_ECORRUPT);
+    ramet_close(store);
+    rmt_sim_free(sim);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(refuses_a_head_of_fewer_pages_than_it_loses),
+        cmocka_unit_test(refuses_to_drop_a_head_that_others_stand_on),
+        cmocka_unit_test(reclaiming_what_no_sweep_has_ends),
+        cmocka_unit_test(refuses_a_sweep_whose_root_cannot_be),
+        cmocka_unit_test(refuses_slots_whose_roots_cannot_be),
+        cmocka_unit_test(sees_nothing_in_a_good_store),
+        cmocka_unit_test(sees_leaves_that_changed_places),
+        cmocka_unit_test(sees_inherited_leaves_that_changed_places),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
