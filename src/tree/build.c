@@ -203,14 +203,15 @@ bool rmt_seq_fits(const struct rmt_seq *seq, uint32_t first, uint32_t count, str
     uint32_t fallback = 0;
     if (count > 0) {
         /* All keys between share what the outer ones share. A lone key is expected to get company
-         * like that of the node it comes from. */
+         * like that of the sequence it comes from. */
         struct ramet_slice low = rmt_seq_key(seq, first, low_buf);
         struct ramet_slice old = {rmt_node_prefix(seq->a, seq->page_size),
                                   rmt_node_prefix_size(seq->a)};
         fallback = common_size(low, old);
         plan.prefix_size = fallback;
-        if (count > 1) {
-            struct ramet_slice high = rmt_seq_key(seq, first + count - 1, high_buf);
+        uint32_t other = count > 1 ? first + count - 1 : first ? 0 : rmt_seq_count(seq) - 1;
+        if (other != first && (count > 1 || rmt_node_general(seq->a))) {
+            struct ramet_slice high = rmt_seq_key(seq, other, high_buf);
             plan.prefix_size = common_size(low, high);
         }
     }
