@@ -7,6 +7,7 @@
 
 #define RESERVE_MAX ((uint64_t)1 << 42)
 #define RESERVE_MIN ((uint64_t)1 << 30)
+#define SPILL_BYTES ((size_t)64 << 20)
 
 int rmt_pages_init(struct rmt_pages *pages, struct rmt_io *io, uint32_t page_size, uint64_t seed,
                    int (*node_check)(const struct rmt_pages *, const struct rmt_disk_node *))
@@ -27,6 +28,7 @@ int rmt_pages_init(struct rmt_pages *pages, struct rmt_io *io, uint32_t page_siz
     pages->first = RMT_META_SIZE / page_size;
     pages->reserved = reserve >> pages->page_shift;
     pages->node_check = node_check;
+    pages->spill_bytes = SPILL_BYTES;
     atomic_init(&pages->nr_pages, size >> pages->page_shift);
     if (size > reserve)
         return rmt_fail(-EFBIG,

@@ -26,6 +26,8 @@ struct rmt_pages {
     uint64_t seed;              /* of checksums: from the store id */
     uint64_t first;             /* first page that may hold data */
     uint64_t reserved;          /* pages of the mapping: no address is at or above it */
+    size_t spill_bytes;         /* an edit's pages and values beyond it are spilled, and so much at
+                                   once; a test may set it */
     _Atomic uint32_t *verified; /* [2 * reserved]: as nodes, then as data; atomic: relaxed, for
                                    pages do not change */
     _Atomic uint64_t nr_pages;  /* of the file, as far as this process knows; atomic: relaxed, only
@@ -39,7 +41,7 @@ struct rmt_pages {
 int rmt_pages_init(struct rmt_pages *pages, struct rmt_io *io, uint32_t page_size, uint64_t seed,
                    int (*node_check)(const struct rmt_pages *, const struct rmt_disk_node *));
 void rmt_pages_fini(struct rmt_pages *pages);
-/* Memory that can be written out, for what does not fit: zeroed. -ENOSPC and kin. */
+/* Memory that can be written out (unnamed files beside the store), zeroed. -ENOSPC and kin. */
 int rmt_spill_new(struct rmt_pages *pages, size_t size, void **out);
 void rmt_spill_free(void *p, size_t size);
 /* Forgets what was verified: after a failed flush nothing cached is to be trusted. */

@@ -3,7 +3,6 @@
 
 #define CHUNK_BYTES_MIN ((size_t)64 << 10)
 #define CHUNK_BYTES_MAX ((size_t)2 << 20)
-#define SPILL_CHUNK_BYTES ((size_t)64 << 20)
 #define POOL_KEEP_BYTES ((size_t)16 << 20)
 #define RESERVE_AHEAD 32u /* pages asked for at once, beyond what is needed */
 
@@ -25,14 +24,20 @@ static size_t stride(const struct rmt_page_pool *pool)
     return sizeof(struct rmt_private) + pool->page_size;
 }
 
+/* Bytes spilled at once. */
+static size_t spill_chunk(const struct rmt_pages *pages)
+{
+    return rmt_max(pages->spill_bytes, CHUNK_BYTES_MIN);
+}
+
 /* At least two pages. */
 static int chunk_new(struct rmt_page_pool *pool, struct rmt_pages *pages,
                      struct rmt_pool_chunk **out)
 {
     size_t size = pool->chunks ? 2 * pool->chunks->size : CHUNK_BYTES_MIN;
-    bool spilled = pool->bytes >= RMT_SPILL_BYTES;
+    bool spilled = pool->bytes >= pages->spill_bytes;
     void *mem = NULL;
-    size = spilled ? SPILL_CHUNK_BYTES : rmt_min(size, CHUNK_BYTES_MAX);
+    size = spilled ? spill_chunk(pages) : rmt_min(size, CHUNK_BYTES_MAX);
     while (size < sizeof(struct rmt_pool_chunk) + 2 * stride(pool))
         size *= 2;
     int rc = spilled ? rmt_spill_new(pages, size, &mem) : 0;
@@ -162,7 +167,7 @@ static int spill_value(struct rmt_edit *edit, size_t bytes, struct rmt_private *
     bytes = (bytes + 63) / 64 * 64;
     if (!spill || spill->size - spill->used < bytes) {
         void *mem;
-        size_t size = rmt_max(want, SPILL_CHUNK_BYTES);
+        size_t size = rmt_max(want, spill_chunk(edit->pages));
         int rc = rmt_spill_new(edit->pages, size, &mem);
         if (rc < 0)
             return rc;
@@ -180,7 +185,7 @@ static int value_new(struct rmt_edit *edit, size_t size, struct rmt_private **ou
 {
     size_t page_size = edit->pages->page_size;
     size_t bytes, whole = rmt_div_up(size, page_size) * page_size;
-    bool spilled = edit->value_bytes >= RMT_SPILL_BYTES;
+    bool spilled = edit->value_bytes >= edit->pages->spill_bytes;
     if (!rmt_add(whole, sizeof(**out), &bytes))
         return rmt_fail(-ENOMEM, "no memory for a value");
     if (spilled) {

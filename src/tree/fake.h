@@ -18,6 +18,7 @@
 #include "tree/edit.h"
 
 #define FAKE_SEED 0x5eed
+#define FAKE_SPILL ((size_t)256 << 10)
 
 struct rmt_writer {
     struct rmt_pages *pages;
@@ -55,6 +56,7 @@ static inline void fake_init(struct fake *fake, uint32_t page_size, uint64_t nr_
         .reserved = nr_pages,
         .verified = fake->verified,
         .node_check = rmt_node_check,
+        .spill_bytes = FAKE_SPILL,
     };
     fake->w = (struct rmt_writer){
         .pages = &fake->pages,

@@ -17,10 +17,6 @@
 
 /* ---- the private side of a write ------------------------------------------------------------- */
 
-/* Pages and values of a transaction that is larger than this are in memory that can be written out:
- * unnamed files beside the store. */
-#define RMT_SPILL_BYTES ((size_t)64 << 20)
-
 /* Memory for private pages, kept from one edit to the next: the first touch of fresh memory costs
  * more than all else that a write does. One user at a time. A zeroed pool is empty, and takes the
  * page size of the first edit that uses it. */

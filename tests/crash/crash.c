@@ -26,6 +26,7 @@ void crash_choose(struct config *config, uint64_t seed)
         .many_max = model_random(&r, 2) ? 20 : 200,
     };
     config->usual_size = config_usual_size(config->key_style, &r);
+    config->spill_bytes = (size_t)(model_random(&r, 3) ? 64 << 20 : 128 << 10);
 }
 
 static bool wrong(struct aftermath *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

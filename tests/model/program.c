@@ -197,6 +197,7 @@ void config_choose(struct config *config, uint64_t seed)
     };
     config->many_max = config->profile == BIG_TREES ? 2000 : 200;
     config->usual_size = config_usual_size(config->key_style, &r);
+    config->spill_bytes = model_random(&r, 3) ? (size_t)64 << 20 : (size_t)128 << 10;
     if (config->durability == RAMET_FULL && config->backend == ON_FILE && model_random(&r, 2))
         config->durability = RAMET_NONE; /* real flushes are slow */
 }
@@ -1720,6 +1721,7 @@ bool run_open(struct run *run)
         const char *path = run->config.backend == ON_FILE ? run->path : NULL;
         TRY(ramet_open(path, &options, &run->store), 0);
     }
+    run->store->pages.spill_bytes = run->config.spill_bytes;
     return do_lists(run);
 }
 
