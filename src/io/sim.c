@@ -25,6 +25,7 @@
 
 #include <inttypes.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <sys/mman.h>
 
 #include "base/lock.h"
@@ -826,6 +827,16 @@ void rmt_sim_free(struct rmt_sim *sim)
         (to)->count = (from)->count;                                                    \
     } while (0)
 
+/* Word by word: those who have the store open go on writing there meanwhile. */
+static void copy_shared(uint8_t *to, const uint8_t *from, size_t size)
+{
+    for (size_t i = 0; i < size; i += sizeof(uint64_t)) {
+        uint64_t word = atomic_load_explicit((const _Atomic uint64_t *)(const void *)(from + i),
+                                             memory_order_relaxed);
+        memcpy(to + i, &word, sizeof(word));
+    }
+}
+
 struct rmt_sim *rmt_sim_clone(const struct rmt_sim *sim, uint64_t seed)
 {
     struct rmt_sim *copy = calloc(1, sizeof(*copy));
@@ -841,7 +852,7 @@ struct rmt_sim *rmt_sim_clone(const struct rmt_sim *sim, uint64_t seed)
     memcpy(copy->arena.data, sim->arena.data, sim->arena.touched);
     copy->arena.touched = rmt_max(copy->arena.touched, sim->arena.touched);
     arena_trim(&copy->arena, sim->arena.touched);
-    memcpy(copy->arena.shared, sim->arena.shared, sim->arena.shared_touched);
+    copy_shared(copy->arena.shared, sim->arena.shared, sim->arena.shared_touched);
     if (copy->arena.shared_touched > sim->arena.shared_touched)
         memset(copy->arena.shared + sim->arena.shared_touched, 0,
                copy->arena.shared_touched - sim->arena.shared_touched);

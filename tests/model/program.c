@@ -500,7 +500,9 @@ size_t run_candidates(struct run *run, struct model_store **out, size_t max, siz
 
 static void saw_id(struct run *run, uint64_t id)
 {
+    (void)pthread_mutex_lock(&run->lock);
     run->max_id = rmt_max(run->max_id, id);
+    (void)pthread_mutex_unlock(&run->lock);
 }
 
 /* ---- slots ----------------------------------------------------------------------------------- */
@@ -1518,13 +1520,16 @@ int run_matches_any(struct ramet_store *store, struct model_store *const *models
     return rc;
 }
 
-int run_matches(struct ramet_store *store, struct model_store *model, bool fill, char *why,
-                size_t size)
+/* What a store shows, beside the model of now. 1: the same. */
+static int matches(struct run *run, struct ramet_store *store, bool contents, bool fill, char *why,
+                   size_t size)
 {
     struct seen seen;
-    int rc = see(store, true, &seen);
+    int rc = see(store, contents, &seen);
+    (void)pthread_mutex_lock(&run->lock);
     if (rc == 0)
-        rc = compare(&seen, model, fill, why, size) ? 1 : 0;
+        rc = compare(&seen, &run->model, fill, why, size) ? 1 : 0;
+    (void)pthread_mutex_unlock(&run->lock);
     seen_fini(&seen);
     return rc;
 }
@@ -1532,7 +1537,7 @@ int run_matches(struct ramet_store *store, struct model_store *model, bool fill,
 bool run_verify(struct run *run)
 {
     char why[300] = "";
-    int rc = run_matches(run->store, &run->model, true, why, sizeof(why));
+    int rc = matches(run, run->store, true, true, why, sizeof(why));
     if (rc < 0)
         return expect(run, rc, 1, "reading every version");
     DEMAND(rc == 1, "%s", why);
@@ -1543,13 +1548,11 @@ bool run_verify(struct run *run)
 
 static bool do_lists(struct run *run)
 {
-    struct seen seen;
     char why[300] = "";
-    int rc = see(run->store, false, &seen);
-    bool same = rc == 0 && compare(&seen, &run->model, true, why, sizeof(why));
-    seen_fini(&seen);
-    TRY(rc, 0);
-    DEMAND(same, "lists: %s", why);
+    int rc = matches(run, run->store, false, true, why, sizeof(why));
+    if (rc < 0)
+        return expect(run, rc, 1, "lists");
+    DEMAND(rc == 1, "lists: %s", why);
     return true;
 }
 
@@ -1656,7 +1659,7 @@ static bool judge_copy(struct run *run, struct ramet_store *copy)
     struct ramet_stat from = {.size = sizeof(from)}, to = {.size = sizeof(to)};
     int rc = ramet_check(copy, 0, report, NULL, &p);
     DEMAND(rc == 0, "check of a copy: %d, %u problems: %s", rc, p.count, p.first);
-    DEMAND(run_matches(copy, &run->model, false, why, sizeof(why)) == 1,
+    DEMAND(matches(run, copy, true, false, why, sizeof(why)) == 1,
            "a copy is not what it was made from: %s", why);
     TRY(ramet_stat(run->store, &from), 0);
     TRY(ramet_stat(copy, &to), 0);

@@ -144,12 +144,8 @@ void run_heal(struct run *run);
 size_t run_candidates(struct run *run, struct model_store **out, size_t max, size_t *out_seen);
 bool run_fail(struct run *run, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* The store is as the model says. why (size bytes) says what is not; ids of the model that were not
- * known are filled in if fill is set. < 0: the store cannot be read. */
-int run_matches(struct ramet_store *store, struct model_store *model, bool fill, char *why,
-                size_t size);
-/* The same, for several: read once, then compared with each. Returns the index of the first that it
- * is, or count. */
+/* Reads a store, and compares it with each of the models. out_index: the first that it is, or
+ * count; then why (size bytes) says what is different. < 0: it cannot be read. */
 int run_matches_any(struct ramet_store *store, struct model_store *const *models, size_t count,
                     size_t *out_index, char *why, size_t size);
 
