@@ -171,7 +171,7 @@ int rmt_system_anonymous(size_t size, void **out)
 static int unnamed(const char *name)
 {
     const char *slash = strrchr(name, '/');
-    int len = slash ? rmt_max((int)(slash - name), 1) : 1;
+    int len = slash && slash > name ? (int)(slash - name) : 1;
     rmt_auto(free) char *path = NULL;
     if (asprintf(&path, "%.*s/.ramet-XXXXXX", len, slash ? name : ".") < 0)
         return -ENOMEM;

@@ -214,6 +214,7 @@ static uint64_t chance_state;
 
 static inline uint64_t chance(uint64_t below)
 {
+    rmt_assert(below > 0);
     chance_state += 0x9e3779b97f4a7c15;
     uint64_t x = chance_state;
     x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9;
