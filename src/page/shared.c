@@ -251,6 +251,8 @@ static bool claim(struct rmt_shared *shared, struct rmt_reader_slot **out)
             continue;
         if (atomic_compare_exchange_strong(&slot->owner, &free_owner, shared->process)) {
             hint = (hint + i) % RMT_READERS;
+            atomic_store_explicit(&slot->since_ms, shared->io->ops->clock_ms(shared->io),
+                                  memory_order_relaxed);
             uint32_t high = atomic_load(&shared->bytes->readers_high);
             while (high <= hint &&
                    !atomic_compare_exchange_weak(&shared->bytes->readers_high, &high, hint + 1))

@@ -43,7 +43,7 @@ enum {
 struct rmt_reader_slot {
     _Atomic uint64_t v;        /* 0: not reading; a version's id; or RMT_ENTERING | id */
     _Atomic uint64_t owner;    /* 0: free; id of the process */
-    _Atomic uint64_t since_ms; /* io clock */
+    _Atomic uint64_t since_ms; /* io clock: when it was claimed */
     uint64_t pad[5];           /* a cache line each */
 };
 static_assert(sizeof(struct rmt_reader_slot) == 64, "one cache line");

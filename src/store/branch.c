@@ -210,18 +210,13 @@ struct view {
 
 static int view_open(struct ramet_store *store, struct view *view)
 {
-    struct rmt_disk_slot disk;
+    struct rmt_state state;
     view->store = store;
     int rc = rmt_reader_claim(&store->shared, &view->slot);
     if (rc < 0)
         return rc;
-    (void)rmt_shared_newest(&store->shared, &disk);
-    rmt_reader_enter(view->slot, rmt_get64(disk.id));
-    (void)rmt_shared_newest(&store->shared, &disk);
-    /* The catalog's pages were born at or before the commit that published it. */
-    rmt_reader_settle(view->slot, rmt_get64(disk.id));
-    atomic_store(&view->slot->since_ms, store->io->ops->clock_ms(store->io));
-    view->catalog = (struct rmt_tree){.root = rmt_ref_load(&disk.catalog), .fixed = true};
+    rmt_state_hold(store, view->slot, &state);
+    view->catalog = (struct rmt_tree){.root = state.catalog, .fixed = true};
     return 0;
 }
 

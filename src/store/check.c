@@ -740,7 +740,6 @@ int ramet_check(struct ramet_store *store, unsigned flags, ramet_report_fn repor
                       .progress = progress,
                       .ctx = ctx};
     struct rmt_reader_slot *slot;
-    struct rmt_disk_slot disk;
     int rc = rmt_store_usable(store);
     if (rc == 0)
         rc = rmt_reader_claim(&store->shared, &slot);
@@ -748,11 +747,7 @@ int ramet_check(struct ramet_store *store, unsigned flags, ramet_report_fn repor
         return rc;
     if (!store->io->durable)
         rmt_lock_take(&store->commit_lock);
-    (void)rmt_shared_newest(&store->shared, &disk);
-    rmt_reader_enter(slot, rmt_get64(disk.id));
-    (void)rmt_shared_newest(&store->shared, &disk);
-    rmt_reader_settle(slot, rmt_get64(disk.id));
-    rmt_state_load(&k.state, &disk);
+    rmt_state_hold(store, slot, &k.state);
     k.catalog = (struct rmt_tree){.root = k.state.catalog, .fixed = true};
     rc = check(&k);
     if (!store->io->durable)

@@ -76,6 +76,22 @@ void rmt_state_save(const struct ramet_store *store, const struct rmt_state *sta
     rmt_sector_seal(out);
 }
 
+void rmt_state_published(struct ramet_store *store, struct rmt_state *out)
+{
+    struct rmt_disk_slot slot;
+    (void)rmt_shared_newest(&store->shared, &slot);
+    rmt_state_load(out, &slot);
+}
+
+void rmt_state_hold(struct ramet_store *store, struct rmt_reader_slot *slot, struct rmt_state *out)
+{
+    rmt_state_published(store, out);
+    rmt_reader_enter(slot, out->id);
+    rmt_state_published(store, out);
+    /* The catalog's pages were born at or before the commit that published it. */
+    rmt_reader_settle(slot, out->id);
+}
+
 int rmt_store_writable(const struct ramet_store *store)
 {
     if (store->readonly)
@@ -228,9 +244,10 @@ static int renew(struct ramet_store *store, struct rmt_state *state)
 /* The version to go on from: what is being flushed is not yet published. */
 static void newest_state(struct ramet_store *store, struct rmt_state *out)
 {
-    struct rmt_disk_slot slot;
-    (void)rmt_shared_newest(&store->shared, &slot);
-    rmt_state_load(out, store->flying ? &store->flying->slot : &slot);
+    if (store->flying)
+        rmt_state_load(out, &store->flying->slot);
+    else
+        rmt_state_published(store, out);
 }
 
 int rmt_store_renew(struct ramet_store *store)

@@ -89,18 +89,11 @@ static int next_holes(struct ramet_store *store, struct rmt_scan *scan, struct r
     return rc < 0 ? rc : 1;
 }
 
-static void state_of(struct ramet_store *store, struct rmt_state *out)
-{
-    struct rmt_disk_slot slot;
-    (void)rmt_shared_newest(&store->shared, &slot);
-    rmt_state_load(out, &slot);
-}
-
 static int punch_locked(struct punching *p)
 {
     struct rmt_pages *pages = &p->store->pages;
     struct rmt_state state;
-    state_of(p->store, &state);
+    rmt_state_published(p->store, &state);
     struct rmt_tree catalog = {.root = state.catalog, .fixed = true};
     struct rmt_key prefix = {.bytes = {'H'}, .size = 1};
     rmt_auto(rmt_scan_fini) struct rmt_scan scan;
@@ -132,12 +125,12 @@ static int drain_limbo(struct punching *p)
 {
     struct rmt_state before, after;
     int rc = 0;
-    state_of(p->store, &before);
+    rmt_state_published(p->store, &before);
     for (int idle = 0; rc == 0 && idle < TURNS_IDLE; before = after) {
         if (p->progress && p->progress(p->ctx, 0, 0) != 0)
             return rmt_fail(-ECANCELED, "compacting store '%s'", p->store->io->path);
         rc = rmt_store_turn(p->store);
-        state_of(p->store, &after);
+        rmt_state_published(p->store, &after);
         idle = after.limbo_pages < before.limbo_pages ? 0 : idle + 1;
     }
     return rc;
@@ -255,7 +248,7 @@ static int fill_holes(struct rmt_commit *c, void *ctx)
 int rmt_holes_fill(struct ramet_store *store, uint64_t pages)
 {
     struct rmt_state state;
-    state_of(store, &state);
+    rmt_state_published(store, &state);
     if (state.hole_pages == 0)
         return 0;
     int rc = rmt_commit(store, fill_holes, NULL, &pages, true);

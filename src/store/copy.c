@@ -410,12 +410,7 @@ int rmt_store_copy(struct ramet_store *from, struct rmt_io *io, ramet_progress_f
     struct rmt_reader_slot *slot;
     rc = rmt_reader_claim(&from->shared, &slot);
     if (rc == 0) {
-        struct rmt_disk_slot disk;
-        (void)rmt_shared_newest(&from->shared, &disk);
-        rmt_reader_enter(slot, rmt_get64(disk.id));
-        (void)rmt_shared_newest(&from->shared, &disk);
-        rmt_reader_settle(slot, rmt_get64(disk.id));
-        rmt_state_load(&k.state, &disk);
+        rmt_state_hold(from, slot, &k.state);
         k.catalog = (struct rmt_tree){.root = k.state.catalog, .fixed = true};
         rc = copy(&k);
         rmt_reader_release(slot);

@@ -145,10 +145,8 @@ static int open_locked(struct ramet_store *store, const struct ramet_options *o)
         return rc;
     if (store->shared.bytes->lost_id && store->shared.bytes->new_epoch && !io->readonly)
         rc = rmt_store_renew(store);
-    struct rmt_disk_slot slot;
     struct rmt_state state;
-    (void)rmt_shared_newest(&store->shared, &slot);
-    rmt_state_load(&state, &slot);
+    rmt_state_published(store, &state);
     if (rc == 0 && state.branches == 0 && state.number == 0 && !io->readonly)
         rc = rmt_commit(store, make_main, NULL, NULL, true);
     return rc;
@@ -262,10 +260,8 @@ int ramet_stat(struct ramet_store *store, struct ramet_stat *out)
     int rc = rmt_store_usable(store);
     if (rc < 0)
         return rc;
-    struct rmt_disk_slot slot;
     struct rmt_state s;
-    (void)rmt_shared_newest(&store->shared, &slot);
-    rmt_state_load(&s, &slot);
+    rmt_state_published(store, &s);
     uint32_t shift = store->pages.page_shift;
     struct rmt_shared_bytes *bytes = store->shared.bytes;
     *out = (struct ramet_stat){

@@ -75,6 +75,10 @@ void rmt_store_note_dead(struct ramet_store *store, uint32_t readers);
 #define rmt_known_size(p, type) ((p)->size >= offsetof(type, size) + sizeof((p)->size))
 
 void rmt_state_load(struct rmt_state *state, const struct rmt_disk_slot *slot);
+/* The newest published one. */
+void rmt_state_published(struct ramet_store *store, struct rmt_state *out);
+/* The same, and what it refers to is held, catalog and all, by a slot that was just claimed. */
+void rmt_state_hold(struct ramet_store *store, struct rmt_reader_slot *slot, struct rmt_state *out);
 void rmt_state_save(const struct ramet_store *store, const struct rmt_state *state,
                     struct rmt_disk_slot *out);
 

@@ -121,8 +121,6 @@ static int begin_read(struct ramet_txn *txn)
         rc = rmt_txn_find(store, txn->slot, txn->ref, &found, &txn->publication);
     if (rc < 0)
         return rc;
-    atomic_store_explicit(&txn->slot->since_ms, store->io->ops->clock_ms(store->io),
-                          memory_order_relaxed);
     txn->follows = found.branch != 0;
     begun(txn, &found);
     return 0;
@@ -228,8 +226,6 @@ int ramet_refresh(struct ramet_txn *txn)
         rmt_reader_release(slot);
         return rc;
     }
-    atomic_store_explicit(&slot->since_ms, txn->store->io->ops->clock_ms(txn->store->io),
-                          memory_order_relaxed);
     bool moved = found.version.number != txn->version.number || found.version.id != txn->version.id;
     rmt_reader_release(txn->slot);
     txn->slot = slot;
