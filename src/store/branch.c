@@ -360,73 +360,29 @@ int ramet_branch_list(struct ramet_store *store, ramet_branch_fn fn, void *ctx)
     return rc;
 }
 
-/* Puts a message together. Owned. */
-static int read_message(struct view *view, const struct rmt_disk_keep *keep,
-                        struct ramet_slice here, char **out)
-{
-    size_t size = rmt_get32(keep->message_size), at = here.size;
-    if (size > RAMET_MESSAGE_MAX || here.size > size)
-        return malformed(view);
-    rmt_auto(free) char *message = malloc(size + 1);
-    if (!message)
-        return rmt_fail(-ENOMEM, "a message");
-    memcpy(message, here.data, here.size);
-    for (uint32_t chunk = 0; at < size; chunk++) {
-        struct rmt_key key = rmt_key_chunk('m', rmt_get64(keep->message), chunk);
-        struct rmt_value value;
-        int rc = rmt_tree_get(&view->store->pages, &view->catalog, rmt_key_slice(&key), &value);
-        if (rc == RAMET_ENOTFOUND ||
-            (rc == 0 && (value.extents || value.size > size - at || !value.size)))
-            return malformed(view);
-        if (rc < 0)
-            return rc;
-        memcpy(message + at, value.data, value.size);
-        at += value.size;
-    }
-    message[size] = 0;
-    *out = rmt_take(message);
-    return 0;
-}
-
 static int tell_snapshot(struct view *view, const char *branch, const struct rmt_scan *scan,
                          ramet_snapshot_fn fn, void *ctx)
 {
-    struct rmt_disk_keep keep;
+    struct rmt_pages *pages = &view->store->pages;
+    rmt_auto(rmt_kept_fini) struct rmt_kept kept;
     struct rmt_version v;
-    char name[RAMET_NAME_MAX + 1], author[RAMET_NAME_MAX + 1];
-    if (scan->key.size < 8 || scan->key.size - 8 > RAMET_NAME_MAX ||
-        scan->value.size < sizeof(keep))
-        return malformed(view);
-    memcpy(&keep, scan->value.data, sizeof(keep));
-    size_t nr_author = rmt_get32(keep.author_size);
-    if (nr_author > RAMET_NAME_MAX || nr_author > scan->value.size - sizeof(keep))
-        return malformed(view);
-    memcpy(name, (const uint8_t *)scan->key.data + 8, scan->key.size - 8);
-    name[scan->key.size - 8] = 0;
-    const uint8_t *rest = (const uint8_t *)scan->value.data + sizeof(keep);
-    memcpy(author, rest, nr_author);
-    author[nr_author] = 0;
-    rmt_auto(free) char *message = NULL;
-    struct ramet_slice here =
-        rmt_slice(rest + nr_author, scan->value.size - sizeof(keep) - nr_author);
-    int rc = read_message(view, &keep, here, &message);
+    int rc = rmt_catalog_kept(pages, &view->catalog, scan->key, scan->value, &kept);
     if (rc == 0)
-        rc = rmt_catalog_version(&view->store->pages, &view->catalog, rmt_get_be64(scan->key.data),
-                                 &v);
+        rc = rmt_catalog_version(pages, &view->catalog, kept.number, &v);
     if (rc < 0)
         return rc;
     struct ramet_snapshot_info info = {
         .size = sizeof(info),
         .id = v.id,
         .branch = branch,
-        .name = name[0] ? name : NULL,
-        .author = author[0] ? author : NULL,
-        .message = message[0] ? message : NULL,
-        .time = (int64_t)rmt_get64(keep.time_us),
+        .name = kept.name[0] ? kept.name : NULL,
+        .author = kept.author[0] ? kept.author : NULL,
+        .message = kept.message[0] ? kept.message : NULL,
+        .time = kept.time_us,
         .generation = v.generation,
         .parents = {v.parents[0], v.parents[1]},
-        .owned_bytes = v.owned_pages << view->store->pages.page_shift,
-        .total_bytes = v.total_pages << view->store->pages.page_shift,
+        .owned_bytes = v.owned_pages << pages->page_shift,
+        .total_bytes = v.total_pages << pages->page_shift,
     };
     return fn(ctx, &info);
 }

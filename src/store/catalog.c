@@ -165,6 +165,60 @@ int rmt_catalog_number(struct rmt_pages *pages, const struct rmt_tree *tree,
     return rc;
 }
 
+/* Puts a message together from what stands in its record, and the rest. Owned. */
+static int read_message(struct rmt_pages *pages, const struct rmt_tree *tree,
+                        const struct rmt_disk_keep *keep, struct ramet_slice here, char **out)
+{
+    size_t size = rmt_get32(keep->message_size), at = here.size;
+    if (size > RAMET_MESSAGE_MAX || here.size > size)
+        return malformed(pages, 'k');
+    rmt_auto(free) char *message = malloc(size + 1);
+    if (!message)
+        return rmt_fail(-ENOMEM, "a message");
+    memcpy(message, here.data, here.size);
+    for (uint32_t chunk = 0; at < size; chunk++) {
+        struct rmt_key key = rmt_key_chunk('m', rmt_get64(keep->message), chunk);
+        struct rmt_value value;
+        int rc = rmt_tree_get(pages, tree, rmt_key_slice(&key), &value);
+        if (rc == RAMET_ENOTFOUND ||
+            (rc == 0 && (value.extents || value.size > size - at || !value.size)))
+            return malformed(pages, 'm');
+        if (rc < 0)
+            return rc;
+        memcpy(message + at, value.data, value.size);
+        at += value.size;
+    }
+    message[size] = 0;
+    *out = rmt_take(message);
+    return 0;
+}
+
+int rmt_catalog_kept(struct rmt_pages *pages, const struct rmt_tree *tree, struct ramet_slice key,
+                     struct ramet_slice record, struct rmt_kept *out)
+{
+    struct rmt_disk_keep keep;
+    memset(out, 0, sizeof(*out));
+    if (key.size < 8 || key.size - 8 > RAMET_NAME_MAX || record.size < sizeof(keep))
+        return malformed(pages, 'k');
+    memcpy(&keep, record.data, sizeof(keep));
+    size_t rest = record.size - sizeof(keep), nr_author = rmt_get32(keep.author_size);
+    if (nr_author > RAMET_NAME_MAX || nr_author > rest)
+        return malformed(pages, 'k');
+    const uint8_t *author = (const uint8_t *)record.data + sizeof(keep);
+    out->number = rmt_get_be64(key.data);
+    out->time_us = (int64_t)rmt_get64(keep.time_us);
+    memcpy(out->name, (const uint8_t *)key.data + 8, key.size - 8);
+    memcpy(out->author, author, nr_author);
+    struct ramet_slice here = rmt_slice(author + nr_author, rest - nr_author);
+    return read_message(pages, tree, &keep, here, &out->message);
+}
+
+void rmt_kept_fini(struct rmt_kept *kept)
+{
+    free(kept->message);
+    kept->message = NULL;
+}
+
 /* ---- writing --------------------------------------------------------------------------------- */
 
 int rmt_catalog_put(struct rmt_commit *c, const struct rmt_key *key, const void *data, size_t size)

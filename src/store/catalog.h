@@ -54,6 +54,20 @@ int rmt_catalog_version(struct rmt_pages *pages, const struct rmt_tree *tree, ui
 /* The number in a record i or n. */
 int rmt_catalog_number(struct rmt_pages *pages, const struct rmt_tree *tree,
                        const struct rmt_key *key, uint64_t *out);
+
+/* A record k: what a branch keeps of a snapshot. */
+struct rmt_kept {
+    uint64_t number; /* of the snapshot */
+    int64_t time_us;
+    char name[RAMET_NAME_MAX + 1], author[RAMET_NAME_MAX + 1]; /* empty: none */
+    char *message;                                             /* owned */
+};
+/* Judges and decodes one, the key without its kind and branch. On failure there is no message. */
+int rmt_catalog_kept(struct rmt_pages *pages, const struct rmt_tree *tree, struct ramet_slice key,
+                     struct ramet_slice record, struct rmt_kept *out);
+void rmt_kept_fini(struct rmt_kept *kept);
+RMT_AUTO_VALUE(rmt_kept_fini, struct rmt_kept)
+
 /* Judges and decodes a version record. */
 int rmt_version_load(const struct rmt_pages *pages, uint64_t number, struct ramet_slice record,
                      struct rmt_version *out);

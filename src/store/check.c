@@ -497,18 +497,23 @@ static int check_branch(struct check *k, const struct rmt_branch *branch, const 
         else
             problem(k, "branch '%s' keeps a snapshot that is not there", name);
         nr++;
-        if (scan.key.size <= 8 || scan.key.size > 8 + RAMET_NAME_MAX)
+        rmt_auto(rmt_kept_fini) struct rmt_kept kept;
+        rc = rmt_catalog_kept(k->pages, &k->catalog, scan.key, scan.value, &kept);
+        if (rc == RAMET_ECORRUPT) {
+            problem(k, "branch '%s' keeps a snapshot: %s", name, ramet_errmsg());
             continue;
-        char label[RAMET_NAME_MAX + 1];
-        memcpy(label, (const uint8_t *)scan.key.data + 8, scan.key.size - 8);
-        label[scan.key.size - 8] = 0;
-        struct rmt_key key = rmt_key1_name('n', branch->number, label);
+        }
+        if (rc < 0)
+            return failed(k, rc);
+        if (!kept.name[0])
+            continue;
+        struct rmt_key key = rmt_key1_name('n', branch->number, kept.name);
         uint64_t named;
         rc = rmt_catalog_number(k->pages, &k->catalog, &key, &named);
         if (rc < 0 && rc != RAMET_ENOTFOUND)
             return failed(k, rc);
         if (rc == RAMET_ENOTFOUND || named != number)
-            problem(k, "'%s@%s' does not lead to its snapshot", name, label);
+            problem(k, "'%s@%s' does not lead to its snapshot", name, kept.name);
     }
     if (nr != branch->snapshots)
         problem(k, "branch '%s' keeps %" PRIu64 " snapshots, and says %" PRIu64, name, nr,

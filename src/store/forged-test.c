@@ -245,11 +245,37 @@ static void refuses_to_drop_a_head_that_others_stand_on(void **state)
     rmt_sim_free(sim);
 }
 
+static int tell(void *ctx, const struct ramet_snapshot_info *info)
+{
+    (void)ctx;
+    (void)info;
+    return 0;
+}
+
+static void sees_a_snapshot_whose_record_cannot_be_read(void **state)
+{
+    (void)state;
+    struct rmt_sim *sim = make_store();
+    struct ramet_store *store = open_sim(sim);
+    struct ramet_keep keep = {.size = sizeof(keep), .message = "m"};
+    assert_int_equal(ramet_snapshot_create(store, "main", &keep, NULL), 0);
+    assert_int_equal(ramet_check(store, 0, report, NULL, NULL), 0);
+    struct rmt_disk_keep *record = find_record(store, 'k', sizeof(*record) + 1);
+    record->author_size = rmt_put32(2);
+    assert_int_equal(ramet_snapshot_list(store, "main", tell, NULL), RAMET_ECORRUPT);
+    *first_problem = '\0';
+    assert_int_equal(ramet_check(store, 0, report, NULL, NULL), RAMET_ECORRUPT);
+    assert_non_null(strstr(first_problem, "branch 'main' keeps a snapshot"));
+    ramet_close(store);
+    rmt_sim_free(sim);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(refuses_a_head_of_fewer_pages_than_it_loses),
         cmocka_unit_test(refuses_to_drop_a_head_that_others_stand_on),
+        cmocka_unit_test(sees_a_snapshot_whose_record_cannot_be_read),
         cmocka_unit_test(reclaiming_what_no_sweep_has_ends),
         cmocka_unit_test(refuses_a_sweep_whose_root_cannot_be),
         cmocka_unit_test(refuses_slots_whose_roots_cannot_be),
