@@ -468,7 +468,7 @@ RAMET_API int ramet_compact(struct ramet_store *store, ramet_progress_fn progres
  * Threads:  any number at once. @report and @progress are called by this thread, and must not use
  *           the store.
  * Blocks:   on device reads; never waits for a writer, but for a store in memory.
- * Cost:     O(pages of the file) reads, and 21 bytes of memory a page. All pages are verified
+ * Cost:     O(pages of the file) reads, and 29 bytes of memory a page. All pages are verified
  *           anew, also when they are read next by others.
  */
 RAMET_API int ramet_check(struct ramet_store *store, unsigned flags, ramet_report_fn report,

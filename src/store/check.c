@@ -45,6 +45,7 @@ struct check {
     uint32_t *owner;   /* [nr] index of the version that owns it */
     uint32_t *dead;    /* [nr] 1 + index of the version whose deadlist had it last */
     uint64_t *entries; /* [nr] below a page of a map */
+    uint64_t *reach;   /* [nr] pages that a page leads to, and itself */
     uint64_t nr;
     RMT_VEC(struct checked_version) versions; /* by number */
 
@@ -52,6 +53,7 @@ struct check {
     enum what marking;
     uint32_t version;
     uint64_t counted;
+    const struct rmt_walk *walk;
 };
 
 __attribute__((format(printf, 2, 3))) static void problem(struct check *k, const char *fmt, ...)
@@ -167,10 +169,37 @@ static void check_order(struct check *k, uint64_t addr, const struct rmt_disk_no
     }
 }
 
+static uint64_t reach_of(const struct check *k, struct rmt_ref ref)
+{
+    return rmt_ref_none(ref) || ref.addr >= k->nr ? 0 : k->reach[ref.addr];
+}
+
+/* Adds up the pages that a page leads to; those that are shared were counted where they are owned.
+ */
+static void count_reach(struct check *k, const struct rmt_run *run,
+                        const struct rmt_disk_node *node)
+{
+    uint64_t sum = 1 + k->walk->data_pages;
+    for (uint32_t i = 0; i < rmt_node_size(node); i++) {
+        struct rmt_value value;
+        struct rmt_tree map;
+        if (node->level > 0) {
+            sum += reach_of(k, rmt_node_child(node, i));
+        } else if (k->walk->maps) {
+            rmt_node_value(node, k->pages->page_size, i, &value);
+            if (rmt_map_load(k->pages, &value, RMT_ID_MAX, &map) == 0)
+                sum += reach_of(k, map.root);
+        }
+    }
+    if (run->addr < k->nr)
+        k->reach[run->addr] = sum;
+}
+
 static int mark_page(void *ctx, struct rmt_run run, const struct rmt_disk_node *node)
 {
     if (node) {
         count_entries(ctx, &run, node);
+        count_reach(ctx, &run, node);
         check_order(ctx, run.addr, node);
     }
     return mark(ctx, run);
@@ -206,6 +235,7 @@ static int walk(struct check *k, struct rmt_ref root, bool maps, uint64_t horizo
     int rc = rmt_walk_init(&w, k->pages, root, maps, horizon, mark_page, k);
     w.verify = !(k->flags & RAMET_CHECK_QUICK);
     w.shared = maps ? mark_shared : NULL;
+    k->walk = &w;
     while (rc >= 0 && (rc = rmt_walk_step(&w)) > 0)
         ;
     return failed(k, rc);
@@ -474,6 +504,13 @@ static int check_version(struct check *k, uint32_t index)
     if (!k->unreadable && total != c->v.total_pages)
         problem(k, "version %" PRIu64 " reaches %" PRIu64 " pages, and says %" PRIu64, c->v.id,
                 total, c->v.total_pages);
+    /* By the accounts, and by what there is: a reference to a shared page may have been lost. */
+    uint64_t reached = reach_of(k, c->v.root);
+    if (!k->unreadable && reached != total)
+        problem(k,
+                "version %" PRIu64 " leads to %" PRIu64 " pages, and by its deadlist it should to "
+                "%" PRIu64,
+                c->v.id, reached, total);
     return 0;
 }
 
@@ -716,7 +753,8 @@ static int check(struct check *k)
     k->owner = calloc(k->nr, sizeof(*k->owner));
     k->dead = calloc(k->nr, sizeof(*k->dead));
     k->entries = calloc(k->nr, sizeof(*k->entries));
-    if (!k->what || !k->birth || !k->owner || !k->dead || !k->entries)
+    k->reach = calloc(k->nr, sizeof(*k->reach));
+    if (!k->what || !k->birth || !k->owner || !k->dead || !k->entries || !k->reach)
         return rmt_fail(-ENOMEM, "checking %" PRIu64 " pages", k->nr);
     if (!k->store->io->durable)
         return check_with(k, &k->store->space);
@@ -764,6 +802,7 @@ int ramet_check(struct ramet_store *store, unsigned flags, ramet_report_fn repor
     free(k.owner);
     free(k.dead);
     free(k.entries);
+    free(k.reach);
     if (rc == 0 && progress && progress(ctx, k.total, k.total) != 0)
         rc = rmt_fail(-ECANCELED, "the check of store '%s'", store->io->path);
     if (rc == 0 && k.problems)

@@ -113,6 +113,7 @@ static int on_run(void *ctx, const struct rmt_disk_run *disk, uint32_t level)
 {
     struct rmt_walk *walk = ctx;
     struct rmt_run run = rmt_run_of(disk);
+    walk->data_pages += run.len;
     if (run.birth <= walk->horizon)
         return 0;
     walk->ref = rmt_ref_load(&disk->ref);
@@ -123,6 +124,7 @@ static int on_run(void *ctx, const struct rmt_disk_run *disk, uint32_t level)
 /* Data first, then the page that refers to it. */
 static int leave(struct rmt_walk *walk, const struct rmt_walk_step *step)
 {
+    walk->data_pages = 0;
     if (step->node->level == 0 && !step->maps) {
         for (uint32_t i = 0; i < rmt_node_size(step->node); i++) {
             struct rmt_value value;

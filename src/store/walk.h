@@ -37,8 +37,9 @@ struct rmt_walk {
     uint32_t depth;
     /* of what fn is being handed */
     struct rmt_ref ref;
-    uint32_t level; /* of a run: 0: data; else of lists of runs */
-    bool maps;      /* a page of the tree of maps */
+    uint32_t level;      /* of a run: 0: data; else of lists of runs */
+    bool maps;           /* a page of the tree of maps */
+    uint64_t data_pages; /* of large values below the page, whenever they were born */
 };
 
 /* root: not none. maps: it is the tree of a version, whose values are maps. */
