@@ -14,6 +14,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "crash/crash.h"
 #include "model/forked.h"
@@ -82,6 +83,13 @@ static bool reads_on(struct run *run)
     static struct model_store *candidates[CANDIDATES_MAX];
     size_t found = 0, seen;
     char why[300] = "";
+    struct ramet_stat st = {.size = sizeof(st)};
+    /* The thread of RAMET_LAZY may have met it, and not yet gone back to what is durable. */
+    for (int i = 0; i < 10000; i++) {
+        if (ramet_stat(run->store, &st) < 0 || (st.poisoned && st.last_id == st.durable_id))
+            break;
+        (void)usleep(1000);
+    }
     size_t count = run_candidates(run, candidates, CANDIDATES_MAX, &seen);
     int rc = run_matches_any(run->store, candidates, count, &found, why, sizeof(why));
     if (rc < 0)
