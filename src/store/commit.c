@@ -698,9 +698,9 @@ int rmt_store_reserve(struct ramet_store *store, uint64_t pages, bool urgent)
         return rc;
     rc = rmt_space_reserve(&store->space, pages, urgent);
     for (int i = 0; rc == -ENOSPC && i < 3; i++) {
-        struct rmt_disk_slot slot;
-        (void)rmt_shared_newest(&store->shared, &slot);
-        if (rmt_get64(slot.limbo_pages) + rmt_get64(slot.unswept_pages) < pages)
+        struct rmt_state state;
+        rmt_state_published(store, &state);
+        if (state.limbo_pages + state.unswept_pages < pages)
             return rmt_space_reserve(&store->space, pages, urgent); /* for its message */
         int turned = rmt_store_turn(store);
         if (turned < 0)
