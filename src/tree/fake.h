@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include "tree/edit.h"
+#include "tree/lookup.h"
 
 #define FAKE_SEED 0x5eed
 #define FAKE_SPILL ((size_t)256 << 10)
@@ -206,6 +207,36 @@ int rmt_spill_new(struct rmt_pages *pages, size_t size, void **out)
 void rmt_spill_free(void *p, size_t size)
 {
     (void)munmap(p, size);
+}
+
+/* ---- lookups --------------------------------------------------------------------------------- */
+
+/* rmt_tree_get(), and the code for other processors agrees. */
+static inline int fake_get(struct rmt_pages *pages, const struct rmt_tree *tree,
+                           struct ramet_slice key, struct rmt_value *out)
+{
+    struct rmt_value other = {0}, value = {0};
+    int rc = rmt_tree_get(pages, tree, key, &value);
+    assert_int_equal(rmt_lookup_get_portable(pages, tree, key, &other), rc);
+    assert_memory_equal(&other, &value, sizeof(value));
+    if (rc == 0)
+        *out = value;
+    return rc;
+}
+
+static inline int fake_get_many(struct rmt_pages *pages, const struct rmt_tree *tree, size_t count,
+                                const struct ramet_slice *keys, struct rmt_value *outs)
+{
+    int rc = rmt_lookup_many_portable(pages, tree, count, keys, outs);
+    rmt_auto(free) struct rmt_value *others = calloc(count + 1, sizeof(*others));
+    assert_non_null(others);
+    assert_int_equal(rmt_tree_get_many(pages, tree, count, keys, others), rc);
+    for (size_t i = 0; i < count && rc == 0; i++) {
+        assert_ptr_equal(others[i].data, outs[i].data);
+        assert_int_equal(others[i].size, outs[i].size);
+        assert_int_equal(others[i].extents, outs[i].extents);
+    }
+    return rc;
 }
 
 /* ---- chance ---------------------------------------------------------------------------------- */

@@ -197,18 +197,18 @@ static void same_by_key(struct state *s)
     for (uint32_t n = 0; n < s->limit; n++) {
         struct rmt_value value;
         keys[n] = key_of(s, n, bufs[n]);
-        int rc = rmt_tree_get(&s->fake.pages, &s->tree, keys[n], &value);
+        int rc = fake_get(&s->fake.pages, &s->tree, keys[n], &value);
         assert_int_equal(rc, s->entries[n].there ? 0 : RAMET_ENOTFOUND);
         if (rc == 0)
             same_value(s, &value, n);
         memcpy(other, bufs[n], s->key_size);
         for (size_t size = s->key_size - 1; size <= s->key_size + 1; size += 2) {
             struct ramet_slice key = {other, size};
-            assert_int_equal(rmt_tree_get(&s->fake.pages, &s->tree, key, &value),
+            assert_int_equal(fake_get(&s->fake.pages, &s->tree, key, &value),
                              rmt_slice_cmp(key, s->extra) == 0 && size ? 0 : RAMET_ENOTFOUND);
         }
     }
-    assert_int_equal(rmt_tree_get_many(&s->fake.pages, &s->tree, s->limit, keys, values), 0);
+    assert_int_equal(fake_get_many(&s->fake.pages, &s->tree, s->limit, keys, values), 0);
     for (uint32_t n = 0; n < s->limit; n++) {
         if (s->entries[n].there)
             same_value(s, &values[n], n);
@@ -515,7 +515,7 @@ static void another_key_size_makes_general_and_back(void **state)
         seal(&s);
         same_by_key(&s);
         struct rmt_value value;
-        assert_int_equal(rmt_tree_get(&s.fake.pages, &s.tree, key, &value), 0);
+        assert_int_equal(fake_get(&s.fake.pages, &s.tree, key, &value), 0);
         assert_int_equal(value.size, 8);
         assert_memory_equal(value.data, "12345678", 8);
         assert_int_equal(rmt_tree_del(&s.edit, &s.tree, key), 0);
@@ -660,7 +660,7 @@ static void halves_under_a_full_node_have_their_pages(void **state)
     seal(&s);
     assert_int_equal(s.tree.count, n);
     for (uint32_t i = 0; i < n; i++) {
-        assert_int_equal(rmt_tree_get(&s.fake.pages, &s.tree, key_of(&s, i, buf), &value), 0);
+        assert_int_equal(fake_get(&s.fake.pages, &s.tree, key_of(&s, i, buf), &value), 0);
         assert_int_equal(value.size, i == n / 2 || i == n / 2 + 1 ? 900 : 0);
     }
     state_fini(&s);
@@ -679,9 +679,8 @@ static void values_of_the_leaf_itself_can_be_put(void **state)
         for (uint32_t round = 0; round < 200; round++) {
             uint32_t from = last_there(&s, 1 + (uint32_t)chance(59)), to = (uint32_t)chance(70);
             uint8_t buf[16];
-            struct rmt_value value;
-            assert_int_equal(rmt_tree_get(&s.fake.pages, &s.tree, key_of(&s, from, buf), &value),
-                             0);
+            struct rmt_value value = {0};
+            assert_int_equal(fake_get(&s.fake.pages, &s.tree, key_of(&s, from, buf), &value), 0);
             struct ramet_slice same_bytes = {value.data, value.size};
             if (round % 4 == 3 && same_bytes.size > 1)
                 same_bytes.size--; /* another size: it becomes general */

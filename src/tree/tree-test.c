@@ -130,7 +130,7 @@ static void same_tree(struct fake *fake, struct rmt_tree *tree, const struct mod
         assert_int_equal(rmt_cursor_get(&c, &key, &value), 0);
         assert_int_equal(rmt_slice_cmp(key, key_of(pair)), 0);
         same_value(fake, &value, pair);
-        assert_int_equal(rmt_tree_get(&fake->pages, tree, key_of(pair), &value), 0);
+        assert_int_equal(fake_get(&fake->pages, tree, key_of(pair), &value), 0);
         same_value(fake, &value, pair);
         keys[i] = key_of(pair);
     }
@@ -144,7 +144,7 @@ static void same_tree(struct fake *fake, struct rmt_tree *tree, const struct mod
     rmt_cursor_fini(&c);
 
     keys[count] = rmt_slice("\xff\xff\xff\xff no such key", 16);
-    assert_int_equal(rmt_tree_get_many(&fake->pages, tree, count + 2, keys, values), 0);
+    assert_int_equal(fake_get_many(&fake->pages, tree, count + 2, keys, values), 0);
     for (size_t i = 0; i < count; i++)
         same_value(fake, &values[i], &model->pairs.items[i]);
     assert_null(values[count].data);
