@@ -46,13 +46,14 @@ struct rmt_disk_version {     /* FORMAT.md 6.2 */
     rmt_le64 dead;        /* its deadlist: owner in keys d */
     rmt_le64 child;       /* all its children's numbers, xored */
     rmt_le32 children;
-    rmt_le32 kept;  /* keys k that name it */
-    rmt_le32 flags; /* RMT_VERSION_HEAD */
-    rmt_le32 zero;
+    rmt_le32 kept;   /* keys k that name it */
+    rmt_le32 flags;  /* RMT_VERSION_HEAD */
+    rmt_le32 pinned; /* other keys that need it */
 };
 static_assert(sizeof(struct rmt_disk_version) == 120, "FORMAT.md 6.2");
 static_assert(offsetof(struct rmt_disk_version, prev) == 24, "FORMAT.md 6.2");
 static_assert(offsetof(struct rmt_disk_version, children) == 104, "FORMAT.md 6.2");
+static_assert(offsetof(struct rmt_disk_version, pinned) == 116, "FORMAT.md 6.2");
 
 struct rmt_disk_keep { /* FORMAT.md 6.3; behind it the author, and what fits of the message */
     rmt_le64 time_us;

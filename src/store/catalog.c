@@ -135,6 +135,7 @@ int rmt_version_load(const struct rmt_pages *pages, uint64_t number, struct rame
         .child = rmt_get64(disk.child),
         .children = rmt_get32(disk.children),
         .kept = rmt_get32(disk.kept),
+        .pinned = rmt_get32(disk.pinned),
         .flags = rmt_get32(disk.flags),
     };
     if (!rmt_id_legal(out->id) ||
@@ -254,6 +255,7 @@ int rmt_catalog_put_version(struct rmt_commit *c, const struct rmt_version *v)
         .child = rmt_put64(v->child),
         .children = rmt_put32(v->children),
         .kept = rmt_put32(v->kept),
+        .pinned = rmt_put32(v->pinned),
         .flags = rmt_put32(v->flags),
     };
     rmt_ref_store(&disk.root, v->root);

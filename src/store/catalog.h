@@ -36,7 +36,7 @@ struct rmt_version {
     uint64_t prev, generation, skip, parents[2];
     int64_t time_us;
     uint64_t total_pages, owned_pages, dead, child;
-    uint32_t children, kept, flags;
+    uint32_t children, kept, pinned, flags;
 };
 
 struct rmt_branch {

@@ -23,7 +23,7 @@ static const char *const what_names[] = {"nothing",  "data",    "a record",
 struct checked_version {
     struct rmt_version v;
     uint64_t owned; /* as found */
-    uint64_t child, children, kept;
+    uint64_t child, children, kept, pinned;
     uint32_t enter, leave; /* of a walk over the tree of versions: who is whose ancestor */
     bool done;
 };
@@ -590,7 +590,10 @@ static int check_branches(struct check *k)
         if (c->kept != c->v.kept)
             problem(k, "version %" PRIu64 " is kept %" PRIu64 " times, and says %" PRIu32, c->v.id,
                     c->kept, c->v.kept);
-        if (!is_head && c->v.kept == 0 && c->v.children < 2)
+        if (c->pinned != c->v.pinned)
+            problem(k, "version %" PRIu64 " is pinned %" PRIu64 " times, and says %" PRIu32,
+                    c->v.id, c->pinned, c->v.pinned);
+        if (!is_head && c->v.kept == 0 && c->v.pinned == 0 && c->v.children < 2)
             problem(k, "version %" PRIu64 " is kept by nobody and should have gone", c->v.id);
         struct rmt_key key = rmt_key1('i', c->v.id);
         uint64_t number;

@@ -99,7 +99,7 @@ int rmt_version_snapshot(struct rmt_commit *c, struct rmt_version *head, struct 
     snapshot.flags &= ~RMT_VERSION_HEAD;
     snapshot.children = 1;
     snapshot.child = head->number;
-    snapshot.kept = 0;
+    snapshot.kept = snapshot.pinned = 0;
     snapshot.generation = prev.generation + 1;
     snapshot.parents[0] = prev.id;
     if (head->prev) {
@@ -226,7 +226,7 @@ static int fresh_head(struct rmt_commit *c, struct rmt_version *snapshot, uint64
     head.flags = RMT_VERSION_HEAD;
     head.owned_pages = 0;
     head.dead = rmt_commit_number(c);
-    head.children = head.kept = 0;
+    head.children = head.kept = head.pinned = 0;
     head.child = 0;
     snapshot->children++;
     snapshot->child ^= head.number;
@@ -328,7 +328,7 @@ static int tidy(struct rmt_commit *c, uint64_t number)
         int rc = get_version(c, number, &v);
         if (rc < 0)
             return rc;
-        if (v.kept || v.children > 1)
+        if (v.kept || v.pinned || v.children > 1)
             return 0;
         if (v.children == 1)
             return fold(c, &v);
@@ -337,6 +337,30 @@ static int tidy(struct rmt_commit *c, uint64_t number)
             return rc;
     }
     return 0;
+}
+
+int rmt_version_pin(struct rmt_commit *c, uint64_t number)
+{
+    struct rmt_version v;
+    int rc = get_version(c, number, &v);
+    if (rc < 0)
+        return rc;
+    v.pinned++;
+    return rmt_catalog_put_version(c, &v);
+}
+
+int rmt_version_unpin(struct rmt_commit *c, uint64_t number)
+{
+    struct rmt_version v;
+    int rc = get_version(c, number, &v);
+    if (rc == 0 && !v.pinned)
+        rc = rmt_fail(RAMET_ECORRUPT, "store '%s': version %" PRIu64 " is not pinned",
+                      c->store->io->path, v.id);
+    if (rc < 0)
+        return rc;
+    v.pinned--;
+    rc = rmt_catalog_put_version(c, &v);
+    return rc < 0 ? rc : tidy(c, number);
 }
 
 /* Takes one keeper off a snapshot. branch is updated, not written. */

@@ -9,7 +9,7 @@
  *   V1  the pages of X born after the horizon are those that P has not: X.owned_pages counts them
  *   V2  X's deadlist is exactly what P reaches and X does not
  *   V3  X.total = P.total - pages(X's deadlist) + X.owned
- *   V4  a snapshot that nobody keeps has two children at least: it is their merge base
+ *   V4  a snapshot that nobody keeps or pins has two children at least: it is their merge base
  *   V5  a snapshot's id is that of the commit that last moved the head, not of the one that keeps
  *       it
  *
@@ -35,6 +35,10 @@ int rmt_version_snapshot(struct rmt_commit *c, struct rmt_version *head, struct 
  * taken. */
 int rmt_version_keep(struct rmt_commit *c, const char *branch_name, struct rmt_branch *branch,
                      struct rmt_version *snapshot, const struct ramet_keep *keep);
+/* A snapshot stays until it is unpinned, without a branch that keeps it: no ref finds it. Whoever
+ * pins writes a record of it, by which ramet_check() counts. */
+int rmt_version_pin(struct rmt_commit *c, uint64_t number);
+int rmt_version_unpin(struct rmt_commit *c, uint64_t number);
 /* A new branch with a fresh head on the snapshot. */
 int rmt_version_branch(struct rmt_commit *c, const char *name, struct rmt_version *snapshot);
 
