@@ -141,6 +141,9 @@ int rmt_value_slice(struct rmt_pages *pages, const struct rmt_value *value, stru
 /* Copies up to len bytes from off on, and returns how many. Verifies only the runs it touches. */
 int64_t rmt_value_read(struct rmt_pages *pages, const struct rmt_value *value, uint64_t off,
                        void *buf, size_t len);
+/* 1 if two values are the same bytes, 0, or a code. Where they do not lie in the same pages their
+ * contents are read. */
+int rmt_value_equal(struct rmt_pages *pages, const struct rmt_value *a, const struct rmt_value *b);
 /* A run of pages of a value: of its data at level 0, else of lists of runs of level - 1. */
 typedef int (*rmt_value_run_fn)(void *ctx, const struct rmt_disk_run *run, uint32_t level);
 /* Calls fn for every run of pages the value has in the file, lists of runs included. For an extents

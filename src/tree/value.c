@@ -386,3 +386,37 @@ int rmt_value_seal(struct rmt_edit *edit, struct rmt_disk_extents *record, struc
     *record = sealed;
     return 0;
 }
+
+/* ---- comparing ------------------------------------------------------------------------------- */
+
+/* Compares two values of one size piece by piece. */
+static int equal_contents(struct rmt_pages *pages, const struct rmt_value *a,
+                          const struct rmt_value *b, uint64_t size)
+{
+    enum { PIECE = 1 << 16 };
+    rmt_auto(free) uint8_t *bytes = malloc((size_t)2 * PIECE);
+    if (!bytes)
+        return rmt_fail(-ENOMEM, "comparing values");
+    for (uint64_t at = 0; at < size; at += PIECE) {
+        size_t n = (size_t)rmt_min(size - at, PIECE);
+        int64_t rc = rmt_value_read(pages, a, at, bytes, n);
+        if (rc >= 0)
+            rc = rmt_value_read(pages, b, at, bytes + PIECE, n);
+        if (rc < 0)
+            return (int)rc;
+        if (memcmp(bytes, bytes + PIECE, n) != 0)
+            return 0;
+    }
+    return 1;
+}
+
+int rmt_value_equal(struct rmt_pages *pages, const struct rmt_value *a, const struct rmt_value *b)
+{
+    uint64_t size = rmt_value_size(a);
+    if (size != rmt_value_size(b))
+        return 0;
+    /* Also of two that are in the same extents, or both are the same private one. */
+    if (a->extents == b->extents && a->size == b->size && memcmp(a->data, b->data, a->size) == 0)
+        return 1;
+    return a->extents || b->extents ? equal_contents(pages, a, b, size) : 0;
+}
