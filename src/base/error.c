@@ -21,6 +21,11 @@ int rmt_fail(int code, const char *fmt, ...)
     return code;
 }
 
+void rmt_fail_again(const char *was)
+{
+    (void)snprintf(message, sizeof(message), "%s", was);
+}
+
 _Noreturn void rmt_assert_failed(const char *what, const char *file, int line)
 {
     (void)fprintf(stderr, "ramet: %s:%d: assertion failed: %s\n", file, line, what);

@@ -14,6 +14,10 @@
  *   l list chunk              more of a list    runs
  *   L freed list              limbo             struct rmt_disk_list, runs
  *   s number                  sweep             struct rmt_disk_sweep
+ *   g version source          has merged it     nothing
+ *   G source version          the other way     nothing
+ *   p source target           branch merged     struct rmt_disk_pin
+ *   P target source           the other way     nothing
  *   H list                    holes             struct rmt_disk_list, runs
  *
  * Numbers of versions, branches, lists and sweeps are drawn from one counter and never used twice.
@@ -32,6 +36,8 @@ struct rmt_disk_branch { /* FORMAT.md 6.1 */
 static_assert(sizeof(struct rmt_disk_branch) == 32, "FORMAT.md 6.1");
 
 #define RMT_VERSION_HEAD 1u
+#define RMT_VERSION_MERGED 2u /* has keys g */
+#define RMT_VERSION_SOURCE 4u /* may have keys G */
 
 struct rmt_disk_version {     /* FORMAT.md 6.2 */
     rmt_le64 id;              /* of the commit that last moved it */
@@ -47,13 +53,22 @@ struct rmt_disk_version {     /* FORMAT.md 6.2 */
     rmt_le64 child;       /* all its children's numbers, xored */
     rmt_le32 children;
     rmt_le32 kept;   /* keys k that name it */
-    rmt_le32 flags;  /* RMT_VERSION_HEAD */
+    rmt_le32 flags;  /* RMT_VERSION_HEAD and so on */
     rmt_le32 pinned; /* other keys that need it */
+    rmt_le32 merges; /* on the way up to the first version, those that have merged something */
+    rmt_le32 zero;
 };
-static_assert(sizeof(struct rmt_disk_version) == 120, "FORMAT.md 6.2");
+static_assert(sizeof(struct rmt_disk_version) == 128, "FORMAT.md 6.2");
+#define RMT_VERSION_SHORT 120u /* without what came with merges: all zero */
 static_assert(offsetof(struct rmt_disk_version, prev) == 24, "FORMAT.md 6.2");
 static_assert(offsetof(struct rmt_disk_version, children) == 104, "FORMAT.md 6.2");
 static_assert(offsetof(struct rmt_disk_version, pinned) == 116, "FORMAT.md 6.2");
+
+struct rmt_disk_pin { /* FORMAT.md 6.8 */
+    rmt_le64 base;    /* number of a snapshot; 0: none */
+    rmt_le64 next;
+};
+static_assert(sizeof(struct rmt_disk_pin) == 16, "FORMAT.md 6.8");
 
 struct rmt_disk_keep { /* FORMAT.md 6.3; behind it the author, and what fits of the message */
     rmt_le64 time_us;
@@ -90,6 +105,11 @@ struct rmt_disk_sweep { /* FORMAT.md 6.5 */
     uint8_t zero[4];
 };
 static_assert(sizeof(struct rmt_disk_sweep) == 144, "FORMAT.md 6.5");
+
+struct rmt_disk_conflict { /* FORMAT.md 6.9; behind it the values that are there */
+    rmt_le64 sizes[3];     /* of base, ours, theirs; UINT64_MAX: absent */
+};
+static_assert(sizeof(struct rmt_disk_conflict) == 24, "FORMAT.md 6.9");
 
 #define RMT_MAP_KIND 1u
 struct rmt_disk_map { /* FORMAT.md 6.6: in the tree of a version: name -> this */

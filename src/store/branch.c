@@ -144,6 +144,11 @@ static int keep_head(struct rmt_commit *c, void *ctx)
     if (rc == 0)
         rc = rmt_catalog_version(&c->store->pages, &c->catalog, branch.head, &head);
     if (rc == 0)
+        rc = rmt_maps_conflicts(&c->store->pages, head.root);
+    if (rc > 0)
+        return rmt_fail(RAMET_ECONFLICT, "branch '%s' has conflicts of a merge to be resolved",
+                        name);
+    if (rc == 0)
         rc = rmt_version_snapshot(c, &head, &snapshot);
     if (rc == 0)
         rc = rmt_version_keep(c, name, &branch, &snapshot, change->keep);
@@ -187,7 +192,7 @@ static int forget(struct rmt_commit *c, void *ctx)
     (void)snprintf(name, sizeof(name), "%.*s", (int)(at - ref), ref);
     struct rmt_branch branch;
     rc = rmt_catalog_branch(&c->store->pages, &c->catalog, name, &branch);
-    return rc < 0 ? rc : rmt_version_forget(c, name, &branch, at + 1);
+    return rc < 0 ? rc : rmt_version_forget(c, name, &branch, 0, at + 1);
 }
 
 int ramet_snapshot_delete(struct ramet_store *store, const char *ref)
@@ -206,12 +211,14 @@ struct view {
     struct ramet_store *store;
     struct rmt_reader_slot *slot;
     struct rmt_tree catalog;
+    struct rmt_version base; /* that the last head stood on: many stand on the same one */
 };
 
 static int view_open(struct ramet_store *store, struct view *view)
 {
     struct rmt_state state;
     view->store = store;
+    view->base.number = 0;
     int rc = rmt_reader_claim(&store->shared, &view->slot);
     if (rc < 0)
         return rc;
@@ -290,21 +297,19 @@ static int snapshot_pages(struct view *view, const struct rmt_version *head,
     return 0;
 }
 
-static int branch_info(struct view *view, const char *name, struct ramet_branch_info *out)
+static int branch_info(struct view *view, const char *name, const struct rmt_branch *branch,
+                       struct ramet_branch_info *out)
 {
-    struct rmt_branch branch;
-    struct rmt_version head, base = {.id = 0};
+    struct rmt_version head;
     uint64_t kept = 0;
     struct rmt_pages *pages = &view->store->pages;
-    int rc = rmt_catalog_branch(pages, &view->catalog, name, &branch);
-    if (rc == 0)
-        rc = rmt_catalog_version(pages, &view->catalog, branch.head, &head);
-    if (rc == 0 && head.prev)
-        rc = rmt_catalog_version(pages, &view->catalog, head.prev, &base);
+    int rc = rmt_catalog_version(pages, &view->catalog, branch->head, &head);
+    if (rc == 0 && head.prev && head.prev != view->base.number)
+        rc = rmt_catalog_version(pages, &view->catalog, head.prev, &view->base);
     struct numbers numbers = {0};
-    if (rc == 0)
-        rc = kept_numbers(view, &branch, &numbers);
-    if (rc == 0)
+    if (rc == 0 && branch->snapshots)
+        rc = kept_numbers(view, branch, &numbers);
+    if (rc == 0 && branch->snapshots)
         rc = snapshot_pages(view, &head, &numbers, &kept);
     rmt_vec_fini(&numbers);
     if (rc < 0)
@@ -313,10 +318,10 @@ static int branch_info(struct view *view, const char *name, struct ramet_branch_
         .size = sizeof(*out),
         .name = name,
         .head = head.id,
-        .base = base.id,
+        .base = head.prev ? view->base.id : 0,
         .owned_bytes = head.owned_pages << pages->page_shift,
         .shared_bytes = (head.total_pages - head.owned_pages) << pages->page_shift,
-        .snapshots = branch.snapshots,
+        .snapshots = branch->snapshots,
         .snapshot_bytes = kept << pages->page_shift,
         .time = head.time_us,
     };
@@ -332,11 +337,12 @@ static int list_branches(struct view *view, ramet_branch_fn fn, void *ctx)
     while ((rc = rmt_scan_next(&scan)) > 0) {
         char name[RAMET_NAME_MAX + 1];
         struct ramet_branch_info info;
-        if (scan.key.size > RAMET_NAME_MAX)
+        struct rmt_branch branch;
+        if (scan.key.size > RAMET_NAME_MAX || rmt_branch_load(scan.value, &branch) < 0)
             return malformed(view);
         memcpy(name, scan.key.data, scan.key.size);
         name[scan.key.size] = 0;
-        rc = branch_info(view, name, &info);
+        rc = branch_info(view, name, &branch, &info);
         if (rc == 0)
             rc = fn(ctx, &info);
         if (rc != 0)
@@ -371,19 +377,8 @@ static int tell_snapshot(struct view *view, const char *branch, const struct rmt
         rc = rmt_catalog_version(pages, &view->catalog, kept.number, &v);
     if (rc < 0)
         return rc;
-    struct ramet_snapshot_info info = {
-        .size = sizeof(info),
-        .id = v.id,
-        .branch = branch,
-        .name = kept.name[0] ? kept.name : NULL,
-        .author = kept.author[0] ? kept.author : NULL,
-        .message = kept.message[0] ? kept.message : NULL,
-        .time = kept.time_us,
-        .generation = v.generation,
-        .parents = {v.parents[0], v.parents[1]},
-        .owned_bytes = v.owned_pages << pages->page_shift,
-        .total_bytes = v.total_pages << pages->page_shift,
-    };
+    struct ramet_snapshot_info info;
+    rmt_kept_info(pages, &kept, &v, branch, &info);
     return fn(ctx, &info);
 }
 

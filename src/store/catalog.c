@@ -96,14 +96,12 @@ int rmt_catalog_get(struct rmt_pages *pages, const struct rmt_tree *tree, const 
     return 0;
 }
 
-int rmt_catalog_branch(struct rmt_pages *pages, const struct rmt_tree *tree, const char *name,
-                       struct rmt_branch *out)
+int rmt_branch_load(struct ramet_slice record, struct rmt_branch *out)
 {
-    struct rmt_key key = rmt_key_name('b', name);
     struct rmt_disk_branch disk;
-    int rc = rmt_catalog_get(pages, tree, &key, &disk, sizeof(disk));
-    if (rc < 0)
-        return rc;
+    if (record.size < sizeof(disk))
+        return RAMET_ECORRUPT;
+    memcpy(&disk, record.data, sizeof(disk));
     *out = (struct rmt_branch){
         .number = rmt_get64(disk.number),
         .head = rmt_get64(disk.head),
@@ -113,13 +111,22 @@ int rmt_catalog_branch(struct rmt_pages *pages, const struct rmt_tree *tree, con
     return 0;
 }
 
+int rmt_catalog_branch(struct rmt_pages *pages, const struct rmt_tree *tree, const char *name,
+                       struct rmt_branch *out)
+{
+    struct rmt_key key = rmt_key_name('b', name);
+    struct rmt_disk_branch disk;
+    int rc = rmt_catalog_get(pages, tree, &key, &disk, sizeof(disk));
+    return rc < 0 ? rc : rmt_branch_load(rmt_slice(&disk, sizeof(disk)), out);
+}
+
 int rmt_version_load(const struct rmt_pages *pages, uint64_t number, struct ramet_slice record,
                      struct rmt_version *out)
 {
-    struct rmt_disk_version disk;
-    if (record.size != sizeof(disk))
+    struct rmt_disk_version disk = {.zero = {{0}}};
+    if (record.size != sizeof(disk) && record.size != RMT_VERSION_SHORT)
         return malformed(pages, 'v');
-    memcpy(&disk, record.data, sizeof(disk));
+    memcpy(&disk, record.data, record.size);
     *out = (struct rmt_version){
         .number = number,
         .id = rmt_get64(disk.id),
@@ -137,6 +144,7 @@ int rmt_version_load(const struct rmt_pages *pages, uint64_t number, struct rame
         .kept = rmt_get32(disk.kept),
         .pinned = rmt_get32(disk.pinned),
         .flags = rmt_get32(disk.flags),
+        .merges = rmt_get32(disk.merges),
     };
     if (!rmt_id_legal(out->id) ||
         (!rmt_ref_none(out->root) && !rmt_ref_plausible(pages, out->root, out->id)))
@@ -144,16 +152,27 @@ int rmt_version_load(const struct rmt_pages *pages, uint64_t number, struct rame
     return 0;
 }
 
+int rmt_catalog_find_version(struct rmt_pages *pages, const struct rmt_tree *tree, uint64_t number,
+                             struct rmt_version *out)
+{
+    struct rmt_key key = rmt_key1('v', number);
+    struct rmt_value value;
+    int rc = rmt_tree_get(pages, tree, rmt_key_slice(&key), &value);
+    if (rc < 0)
+        return rc;
+    if (value.extents)
+        return malformed(pages, 'v');
+    return rmt_version_load(pages, number, rmt_slice(value.data, value.size), out);
+}
+
 int rmt_catalog_version(struct rmt_pages *pages, const struct rmt_tree *tree, uint64_t number,
                         struct rmt_version *out)
 {
-    struct rmt_key key = rmt_key1('v', number);
-    struct rmt_disk_version disk;
-    int rc = rmt_catalog_get(pages, tree, &key, &disk, sizeof(disk));
+    int rc = rmt_catalog_find_version(pages, tree, number, out);
     if (rc == RAMET_ENOTFOUND)
         return rmt_fail(RAMET_ECORRUPT, "store '%s': the catalog has no version number %" PRIu64,
                         pages->io->path, number);
-    return rc < 0 ? rc : rmt_version_load(pages, number, rmt_slice(&disk, sizeof(disk)), out);
+    return rc;
 }
 
 int rmt_catalog_number(struct rmt_pages *pages, const struct rmt_tree *tree,
@@ -220,6 +239,29 @@ void rmt_kept_fini(struct rmt_kept *kept)
     kept->message = NULL;
 }
 
+static const char *or_null(const char *s)
+{
+    return s && s[0] ? s : NULL;
+}
+
+void rmt_kept_info(const struct rmt_pages *pages, const struct rmt_kept *kept,
+                   const struct rmt_version *v, const char *branch, struct ramet_snapshot_info *out)
+{
+    *out = (struct ramet_snapshot_info){
+        .size = sizeof(*out),
+        .id = v->id,
+        .branch = branch,
+        .name = or_null(kept->name),
+        .author = or_null(kept->author),
+        .message = or_null(kept->message),
+        .time = kept->time_us,
+        .generation = v->generation,
+        .parents = {v->parents[0], v->parents[1]},
+        .owned_bytes = v->owned_pages << pages->page_shift,
+        .total_bytes = v->total_pages << pages->page_shift,
+    };
+}
+
 /* ---- writing --------------------------------------------------------------------------------- */
 
 int rmt_catalog_put(struct rmt_commit *c, const struct rmt_key *key, const void *data, size_t size)
@@ -257,6 +299,7 @@ int rmt_catalog_put_version(struct rmt_commit *c, const struct rmt_version *v)
         .kept = rmt_put32(v->kept),
         .pinned = rmt_put32(v->pinned),
         .flags = rmt_put32(v->flags),
+        .merges = rmt_put32(v->merges),
     };
     rmt_ref_store(&disk.root, v->root);
     return rmt_catalog_put(c, &key, &disk, sizeof(disk));
@@ -378,11 +421,10 @@ static int find_name(struct rmt_pages *pages, const struct rmt_tree *catalog, co
     return rc == RAMET_ENOTFOUND ? no_such(ref, "snapshot") : rc;
 }
 
-int rmt_ref_find(struct rmt_pages *pages, const struct rmt_tree *catalog, const char *ref,
-                 struct rmt_found *out)
+/* A ref without ~N. */
+static int find_plain(struct rmt_pages *pages, const struct rmt_tree *catalog, const char *ref,
+                      struct rmt_found *out)
 {
-    if (!ref)
-        ref = "main";
     const char *at = strchr(ref, '@');
     uint64_t number, branch_number = 0;
     int rc;
@@ -411,4 +453,51 @@ int rmt_ref_find(struct rmt_pages *pages, const struct rmt_tree *catalog, const 
         return no_such(ref, "snapshot");
     out->branch = branch_number;
     return 0;
+}
+
+/* Goes from a version to the nth that somebody keeps below it. */
+static int go_below(struct rmt_pages *pages, const struct rmt_tree *catalog, const char *ref,
+                    uint64_t n, struct rmt_version *v)
+{
+    struct rmt_version prev = {.number = 0};
+    int rc = 0;
+    if (v->flags & RMT_VERSION_HEAD && v->prev) { /* one that did not move is its snapshot */
+        rc = rmt_catalog_version(pages, catalog, v->prev, &prev);
+        if (rc == 0 && prev.id == v->id)
+            *v = prev;
+    }
+    for (uint64_t i = 0; rc == 0 && i < n;) {
+        if (!v->prev)
+            return rmt_fail(RAMET_ENOTFOUND, "'%s': there are only %" PRIu64 " versions below", ref,
+                            i);
+        rc = rmt_catalog_version(pages, catalog, v->prev, v);
+        i += v->kept != 0;
+    }
+    return rc;
+}
+
+int rmt_ref_find(struct rmt_pages *pages, const struct rmt_tree *catalog, const char *ref,
+                 struct rmt_found *out)
+{
+    if (!ref)
+        ref = "main";
+    const char *tilde = strrchr(ref, '~');
+    char plain[2 * RAMET_NAME_MAX + 2], *end;
+    int rc = find_plain(pages, catalog, ref, out); /* a name may have one, too */
+    if (rc != RAMET_ENOTFOUND && rc != -EINVAL)
+        return rc;
+    if (!tilde || (size_t)(tilde - ref) >= sizeof(plain) || tilde[1] < '0' || tilde[1] > '9')
+        return rc;
+    errno = 0;
+    uint64_t n = strtoull(tilde + 1, &end, 10);
+    if (*end || errno)
+        return rc;
+    memcpy(plain, ref, (size_t)(tilde - ref));
+    plain[tilde - ref] = 0;
+    rc = find_plain(pages, catalog, plain, out);
+    if (rc == 0)
+        rc = go_below(pages, catalog, ref, n, &out->version);
+    if (rc == 0 && n)
+        out->branch = 0;
+    return rc;
 }

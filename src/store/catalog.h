@@ -36,7 +36,7 @@ struct rmt_version {
     uint64_t prev, generation, skip, parents[2];
     int64_t time_us;
     uint64_t total_pages, owned_pages, dead, child;
-    uint32_t children, kept, pinned, flags;
+    uint32_t children, kept, pinned, flags, merges;
 };
 
 struct rmt_branch {
@@ -47,10 +47,15 @@ struct rmt_branch {
 /* A record of a fixed size, or the beginning of a longer one. RAMET_ECORRUPT if it is shorter. */
 int rmt_catalog_get(struct rmt_pages *pages, const struct rmt_tree *tree, const struct rmt_key *key,
                     void *out, size_t size);
+/* Decodes a branch's record. RAMET_ECORRUPT without a message if it is too short. */
+int rmt_branch_load(struct ramet_slice record, struct rmt_branch *out);
 int rmt_catalog_branch(struct rmt_pages *pages, const struct rmt_tree *tree, const char *name,
                        struct rmt_branch *out);
 int rmt_catalog_version(struct rmt_pages *pages, const struct rmt_tree *tree, uint64_t number,
                         struct rmt_version *out);
+/* The same, of one that may be gone: RAMET_ENOTFOUND without a message. */
+int rmt_catalog_find_version(struct rmt_pages *pages, const struct rmt_tree *tree, uint64_t number,
+                             struct rmt_version *out);
 /* The number in a record i or n. */
 int rmt_catalog_number(struct rmt_pages *pages, const struct rmt_tree *tree,
                        const struct rmt_key *key, uint64_t *out);
@@ -66,6 +71,10 @@ struct rmt_kept {
 int rmt_catalog_kept(struct rmt_pages *pages, const struct rmt_tree *tree, struct ramet_slice key,
                      struct ramet_slice record, struct rmt_kept *out);
 void rmt_kept_fini(struct rmt_kept *kept);
+/* What a caller is told of it. branch: its name. The strings are those of kept. */
+void rmt_kept_info(const struct rmt_pages *pages, const struct rmt_kept *kept,
+                   const struct rmt_version *v, const char *branch,
+                   struct ramet_snapshot_info *out);
 RMT_AUTO_VALUE(rmt_kept_fini, struct rmt_kept)
 
 /* Judges and decodes a version record. */

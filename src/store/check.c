@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #include "store/list.h"
+#include "store/merged.h"
 #include "store/txn.h"
 #include "store/versions.h"
 #include "store/walk.h"
@@ -23,7 +24,7 @@ static const char *const what_names[] = {"nothing",  "data",    "a record",
 struct checked_version {
     struct rmt_version v;
     uint64_t owned; /* as found */
-    uint64_t child, children, kept, pinned;
+    uint64_t child, children, kept, pinned, sources, merged_by;
     uint32_t enter, leave; /* of a walk over the tree of versions: who is whose ancestor */
     bool done;
 };
@@ -54,6 +55,7 @@ struct check {
     uint32_t version;
     uint64_t counted;
     const struct rmt_walk *walk;
+    struct rmt_numbers branches; /* ascending */
 };
 
 __attribute__((format(printf, 2, 3))) static void problem(struct check *k, const char *fmt, ...)
@@ -563,7 +565,7 @@ static int check_branches(struct check *k)
     struct rmt_key prefix = {.bytes = {'b'}, .size = 1};
     rmt_auto(rmt_scan_fini) struct rmt_scan scan;
     rmt_scan_init(&scan, k->pages, &k->catalog, &prefix);
-    uint64_t nr = 0, snapshots = 0, heads = 0;
+    uint64_t nr = 0, snapshots = 0;
     int rc;
     for (; (rc = rmt_scan_next(&scan)) > 0; nr++) {
         char name[RAMET_NAME_MAX + 1];
@@ -580,9 +582,149 @@ static int check_branches(struct check *k)
         if (rc < 0)
             return failed(k, rc);
         snapshots += branch.snapshots;
+        if (!rmt_vec_push(&k->branches, branch.number))
+            return rmt_fail(-ENOMEM, "checking branches");
     }
-    if (rc < 0)
-        return failed(k, rc);
+    if (rc == 0 && nr != k->state.branches)
+        problem(k, "there are %" PRIu64 " branches, and the slot says %" PRIu64, nr,
+                k->state.branches);
+    if (rc == 0 && snapshots != k->state.snapshots)
+        problem(k, "there are %" PRIu64 " snapshots, and the slot says %" PRIu64, snapshots,
+                k->state.snapshots);
+    return failed(k, rc);
+}
+
+/* ---- what merges left ------------------------------------------------------------------------ */
+
+/* Two numbers at the end of a key. */
+static bool two_numbers(struct check *k, const struct rmt_scan *scan, uint64_t out[2])
+{
+    if (scan->key.size != 16) {
+        problem(k, "a key '%c' of the catalog is malformed", scan->prefix.bytes[0]);
+        return false;
+    }
+    out[0] = rmt_get_be64(scan->key.data);
+    out[1] = rmt_get_be64((const uint8_t *)scan->key.data + 8);
+    return true;
+}
+
+/* Each key of one kind has its fellow of another, the other way round. */
+static int check_fellows(struct check *k, char kind, char fellow)
+{
+    struct rmt_key prefix = {.bytes = {(uint8_t)kind}, .size = 1};
+    rmt_auto(rmt_scan_fini) struct rmt_scan scan;
+    rmt_scan_init(&scan, k->pages, &k->catalog, &prefix);
+    int rc;
+    while ((rc = rmt_scan_next(&scan)) > 0) {
+        uint64_t of[2];
+        struct rmt_value value;
+        if (!two_numbers(k, &scan, of))
+            continue;
+        struct rmt_key key = rmt_key2(fellow, of[1], of[0]);
+        rc = rmt_tree_get(k->pages, &k->catalog, rmt_key_slice(&key), &value);
+        if (rc == RAMET_ENOTFOUND)
+            problem(k, "a key '%c' of %" PRIu64 " and %" PRIu64 " stands without its '%c'", kind,
+                    of[0], of[1], fellow);
+        else if (failed(k, rc) < 0)
+            return rc;
+    }
+    return failed(k, rc);
+}
+
+/* b is a, or stands on it. */
+static bool below(const struct checked_version *a, const struct checked_version *b)
+{
+    return b->enter >= a->enter && b->enter < a->leave;
+}
+
+static int check_edges(struct check *k)
+{
+    struct rmt_key prefix = {.bytes = {'g'}, .size = 1};
+    rmt_auto(rmt_scan_fini) struct rmt_scan scan;
+    rmt_scan_init(&scan, k->pages, &k->catalog, &prefix);
+    int rc;
+    while ((rc = rmt_scan_next(&scan)) > 0) {
+        uint64_t of[2];
+        if (!two_numbers(k, &scan, of))
+            continue;
+        struct checked_version *version = find_version(k, of[0]), *source = find_version(k, of[1]);
+        if (!version || !source) {
+            problem(k, "a version that is not there is said to have been merged");
+            continue;
+        }
+        version->sources++;
+        source->merged_by++;
+        if (source->v.id >= version->v.id || below(source, version) ||
+            source->v.flags & RMT_VERSION_HEAD)
+            problem(k, "version %" PRIu64 " is said to have merged %" PRIu64, version->v.id,
+                    source->v.id);
+        if (!(source->v.flags & RMT_VERSION_SOURCE))
+            problem(k, "version %" PRIu64 " was merged, and does not say so", source->v.id);
+    }
+    for (size_t i = 0; i < k->versions.count; i++) {
+        const struct checked_version *c = &k->versions.items[i];
+        if (!c->sources != !(c->v.flags & RMT_VERSION_MERGED))
+            problem(k, "version %" PRIu64 " has merged %" PRIu64 " others, and says otherwise",
+                    c->v.id, c->sources);
+    }
+    return failed(k, rc);
+}
+
+static bool is_branch(struct check *k, uint64_t number)
+{
+    for (size_t i = 0; i < k->branches.count; i++) {
+        if (k->branches.items[i] == number)
+            return true;
+    }
+    return false;
+}
+
+static int check_pins(struct check *k)
+{
+    struct rmt_key prefix = {.bytes = {'p'}, .size = 1};
+    rmt_auto(rmt_scan_fini) struct rmt_scan scan;
+    rmt_scan_init(&scan, k->pages, &k->catalog, &prefix);
+    int rc;
+    while ((rc = rmt_scan_next(&scan)) > 0) {
+        uint64_t of[2];
+        struct rmt_pin pin;
+        if (!two_numbers(k, &scan, of))
+            continue;
+        rc = failed(k, rmt_pin_find(k->pages, &k->catalog, of[0], of[1], &pin));
+        if (rc < 0)
+            return rc;
+        if ((of[0] && !is_branch(k, of[0])) || !is_branch(k, of[1]))
+            problem(k, "a merge of branches that are not there has a base");
+        const uint64_t pinned[] = {pin.base, pin.next};
+        for (size_t i = 0; i < 2; i++) {
+            struct checked_version *c = pinned[i] ? find_version(k, pinned[i]) : NULL;
+            if (c)
+                c->pinned++;
+            else if (pinned[i])
+                problem(k, "the base of a merge is not there");
+        }
+    }
+    return failed(k, rc);
+}
+
+static int check_merged(struct check *k)
+{
+    int rc = check_fellows(k, 'g', 'G');
+    if (rc == 0)
+        rc = check_fellows(k, 'G', 'g');
+    if (rc == 0)
+        rc = check_fellows(k, 'p', 'P');
+    if (rc == 0)
+        rc = check_fellows(k, 'P', 'p');
+    if (rc == 0)
+        rc = check_edges(k);
+    return rc < 0 ? rc : check_pins(k);
+}
+
+/* What keeps each version was counted. */
+static void check_labels(struct check *k)
+{
+    uint64_t heads = 0;
     for (size_t i = 0; i < k->versions.count; i++) {
         const struct checked_version *c = &k->versions.items[i];
         bool is_head = c->v.flags & RMT_VERSION_HEAD;
@@ -593,22 +735,17 @@ static int check_branches(struct check *k)
         if (c->pinned != c->v.pinned)
             problem(k, "version %" PRIu64 " is pinned %" PRIu64 " times, and says %" PRIu32,
                     c->v.id, c->pinned, c->v.pinned);
-        if (!is_head && c->v.kept == 0 && c->v.pinned == 0 && c->v.children < 2)
+        if (!is_head && c->v.kept == 0 && c->v.pinned == 0 && c->v.children < 2 &&
+            (c->v.children == 0 || c->merged_by == 0))
             problem(k, "version %" PRIu64 " is kept by nobody and should have gone", c->v.id);
         struct rmt_key key = rmt_key1('i', c->v.id);
-        uint64_t number;
-        rc = is_head ? 0 : rmt_catalog_number(k->pages, &k->catalog, &key, &number);
+        uint64_t number = 0;
+        int rc = is_head ? 0 : rmt_catalog_number(k->pages, &k->catalog, &key, &number);
         if (!is_head && (rc < 0 || number != c->v.number))
             problem(k, "@%" PRIu64 " does not lead to its version", c->v.id);
     }
-    if (nr != k->state.branches || heads != nr)
-        problem(k,
-                "there are %" PRIu64 " branches and %" PRIu64 " heads, and the slot says %" PRIu64,
-                nr, heads, k->state.branches);
-    if (snapshots != k->state.snapshots)
-        problem(k, "there are %" PRIu64 " snapshots, and the slot says %" PRIu64, snapshots,
-                k->state.snapshots);
-    return 0;
+    if (heads != k->branches.count)
+        problem(k, "there are %zu branches and %" PRIu64 " heads", k->branches.count, heads);
 }
 
 /* ---- what waits, and what is free ------------------------------------------------------------ */
@@ -737,6 +874,10 @@ static int check_with(struct check *k, struct rmt_space *space)
     if (rc == 0)
         rc = check_branches(k);
     if (rc == 0)
+        rc = check_merged(k);
+    if (rc == 0)
+        check_labels(k);
+    if (rc == 0)
         rc = check_sweeps(k);
     if (rc == 0)
         rc = check_limbo(k);
@@ -800,6 +941,7 @@ int ramet_check(struct ramet_store *store, unsigned flags, ramet_report_fn repor
         rmt_lock_give(&store->commit_lock);
     rmt_reader_release(slot);
     rmt_vec_fini(&k.versions);
+    rmt_vec_fini(&k.branches);
     free(k.what);
     free(k.birth);
     free(k.owner);

@@ -310,6 +310,7 @@ static void fini(struct rmt_commit *c)
     rmt_writer_fini(&c->writer);
     rmt_edit_fini(&c->edit);
     rmt_vec_fini(&c->limbo);
+    rmt_vec_fini(&c->untidy);
 }
 
 int rmt_commit_limbo(struct rmt_commit *c, uint64_t addr, uint64_t len, uint64_t birth)
@@ -460,6 +461,7 @@ static int mark_return(struct rmt_commit *c, const struct mark *mark)
     c->limbo.count = mark->limbo;
     if (mark->limbo)
         c->limbo.items[mark->limbo - 1] = mark->last;
+    c->untidy.count = 0;
     c->writer.queue.count = 0;
     c->writer.run.len = 0;
     c->writer.expected = 0;
@@ -553,6 +555,8 @@ static int apply_in(struct rmt_group *g, rmt_apply_fn apply, void *ctx)
     }
     if (rc == 0)
         rc = apply(c, ctx);
+    if (rc == 0)
+        rc = rmt_version_settle(c);
     if (rc == 0)
         rc = rmt_writer_flush(&c->writer);
     if (rc == 0)

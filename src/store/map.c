@@ -47,6 +47,16 @@ bool rmt_maps_changed(const struct ramet_txn *txn)
     return !rmt_ref_equal(txn->maps_tree.root, txn->version.root);
 }
 
+int rmt_maps_note(struct ramet_txn *txn)
+{
+    int rc = 0;
+    for (struct ramet_map *map = txn->maps; map && rc == 0; map = map->next) {
+        if (map->exists && map->changed)
+            rc = put_record(txn, map->name, &map->tree);
+    }
+    return rc;
+}
+
 int rmt_maps_seal(struct ramet_txn *txn, struct rmt_writer *w)
 {
     for (struct ramet_map *map = txn->maps; map; map = map->next) {
@@ -101,15 +111,9 @@ static int create(struct ramet_txn *txn, const char *name)
     return put_record(txn, name, &empty);
 }
 
-int ramet_map_open(struct ramet_txn *txn, const char *name, unsigned flags, struct ramet_map **out)
+static int open_map(struct ramet_txn *txn, const char *name, unsigned flags, struct ramet_map **out)
 {
-    if (!txn || !name || !out || flags & ~(unsigned)RAMET_CREATE)
-        return rmt_fail(-EINVAL, "ramet_map_open: txn, name, out or flags");
-    if (flags & RAMET_CREATE && !txn->writing)
-        return rmt_fail(RAMET_ETXN, "'%s': a read transaction creates no map", name);
-    int rc = rmt_name_check("map", name, true);
-    if (rc < 0)
-        return rc;
+    int rc = 0;
     struct ramet_map *map = opened(txn, name);
     struct rmt_tree tree = {.count = 0};
     if (!map || !map->exists) {
@@ -140,6 +144,44 @@ int ramet_map_open(struct ramet_txn *txn, const char *name, unsigned flags, stru
     return 0;
 }
 
+int ramet_map_open(struct ramet_txn *txn, const char *name, unsigned flags, struct ramet_map **out)
+{
+    if (!txn || !name || !out || flags & ~(unsigned)RAMET_CREATE)
+        return rmt_fail(-EINVAL, "ramet_map_open: txn, name, out or flags");
+    if (flags & RAMET_CREATE && !txn->writing)
+        return rmt_fail(RAMET_ETXN, "'%s': a read transaction creates no map", name);
+    int rc = rmt_name_check("map", name, true);
+    return rc < 0 ? rc : open_map(txn, name, flags, out);
+}
+
+int rmt_map_open(struct ramet_txn *txn, int kind, const char *name, unsigned flags,
+                 struct ramet_map **out)
+{
+    char full[RMT_MAP_NAME_MAX + 1];
+    size_t at = 0;
+    if (kind)
+        full[at++] = (char)kind;
+    memcpy(full + at, name, strnlen(name, RAMET_NAME_MAX) + 1);
+    full[RMT_MAP_NAME_MAX] = 0;
+    return open_map(txn, full, flags, out);
+}
+
+int rmt_maps_conflicts(struct rmt_pages *pages, struct rmt_ref root)
+{
+    struct rmt_tree tree = {.root = root, .fixed = true};
+    struct rmt_cursor cursor;
+    struct ramet_slice key;
+    const uint8_t first = RMT_MAP_CONFLICTS;
+    rmt_cursor_init(&cursor, pages, &tree);
+    int rc = rmt_cursor_seek(&cursor, rmt_slice(&first, 1));
+    if (rc == 0)
+        rc = rmt_cursor_get(&cursor, &key, NULL);
+    if (rc == 0)
+        rc = *(const uint8_t *)key.data == first;
+    rmt_cursor_fini(&cursor);
+    return rc == RAMET_ENOTFOUND ? 0 : rc;
+}
+
 static int usable(const struct ramet_map *map, const char *what)
 {
     if (!map)
@@ -167,12 +209,15 @@ int ramet_map_drop(struct ramet_txn *txn, const char *name)
     int rc = ramet_map_open(txn, name, 0, &map);
     if (rc == 0)
         rc = writable(map, "ramet_map_drop");
-    if (rc < 0)
-        return rc;
+    return rc < 0 ? rc : rmt_map_drop(txn, map);
+}
+
+int rmt_map_drop(struct ramet_txn *txn, struct ramet_map *map)
+{
     txn->urgent = true;
-    rc = rmt_tree_drop(&txn->edit, &map->tree);
+    int rc = rmt_tree_drop(&txn->edit, &map->tree);
     if (rc == 0) {
-        rc = rmt_tree_del(&txn->edit, &txn->maps_tree, rmt_slice(name, strlen(name)));
+        rc = rmt_tree_del(&txn->edit, &txn->maps_tree, rmt_slice(map->name, strlen(map->name)));
         if (rc < 0)
             txn->failed = true; /* the record leads to what was dropped */
     }
@@ -195,6 +240,10 @@ int ramet_map_list(struct ramet_txn *txn, ramet_map_fn fn, void *ctx)
         struct rmt_tree tree;
         char name[RAMET_NAME_MAX + 1];
         rc = rmt_cursor_get(&cursor, &key, &value);
+        if (rc == 0 && *(const uint8_t *)key.data < 0x20) { /* none of the user's */
+            rc = rmt_cursor_next(&cursor);
+            continue;
+        }
         if (rc == 0)
             rc = rmt_map_load(&txn->store->pages, &value, RMT_ID_MAX, &tree);
         if (rc == 0 && key.size > RAMET_NAME_MAX)

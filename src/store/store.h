@@ -101,11 +101,12 @@ struct rmt_commit {
     struct rmt_edit edit;   /* of the catalog */
     struct rmt_tree catalog;
     struct rmt_writer writer;
-    struct rmt_runs limbo; /* pages that no version reaches from this commit on */
-    size_t limbo_done;     /* of limbo: in the catalog already */
-    uint64_t limbo_list;   /* number of its list; 0: not yet made */
-    uint64_t slots_at;     /* both slots on disk are at or after this commit */
-    uint64_t sweep_budget; /* pages to sweep */
+    struct rmt_runs limbo;    /* pages that no version reaches from this commit on */
+    size_t limbo_done;        /* of limbo: in the catalog already */
+    uint64_t limbo_list;      /* number of its list; 0: not yet made */
+    uint64_t slots_at;        /* both slots on disk are at or after this commit */
+    uint64_t sweep_budget;    /* pages to sweep */
+    RMT_VEC(uint64_t) untidy; /* numbers of versions that may not be needed any more: versions.c */
 };
 
 /* Changes what a commit is to change. On failure all it did is taken back. */

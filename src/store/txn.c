@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "store/merged.h"
 #include "store/versions.h"
 #include "store/writers.h"
 
@@ -203,6 +204,61 @@ int ramet_begin(struct ramet_store *store, const char *ref, unsigned flags, stru
     return 0;
 }
 
+/* A transaction on a version that is found by its number. */
+static int begin_at(struct ramet_store *store, uint64_t number, struct ramet_txn **out)
+{
+    struct ramet_txn *txn = calloc(1, sizeof(*txn));
+    struct rmt_state state;
+    struct rmt_found found = {.branch = 0};
+    if (!txn)
+        return rmt_fail(-ENOMEM, "a transaction");
+    int rc = rmt_reader_claim(&store->shared, &txn->slot);
+    if (rc < 0) {
+        free(txn);
+        return rc;
+    }
+    txn->store = store;
+    rmt_lock_init(&txn->arena_lock, RMT_RANK_ARENA);
+    rmt_state_published(store, &state);
+    rmt_reader_enter(txn->slot, state.id);
+    rmt_state_published(store, &state);
+    struct rmt_tree catalog = {.root = state.catalog, .fixed = true};
+    rc = rmt_catalog_find_version(&store->pages, &catalog, number, &found.version);
+    if (rc < 0) {
+        rmt_reader_release(txn->slot);
+        rmt_lock_fini(&txn->arena_lock);
+        free(txn);
+        return rc == RAMET_ENOTFOUND ? rmt_fail(rc, "a version that was to be read is gone") : rc;
+    }
+    rmt_reader_settle(txn->slot, found.version.id);
+    begun(txn, &found);
+    *out = txn;
+    return 0;
+}
+
+int rmt_txn_view(struct ramet_store *store, uint64_t number, struct ramet_txn **out)
+{
+    int rc = begin_at(store, number, out);
+    if (rc == 0)
+        list_txn(*out);
+    return rc;
+}
+
+int rmt_txn_draft(struct ramet_store *store, uint64_t number, struct ramet_txn **out)
+{
+    int rc = begin_at(store, number, out);
+    if (rc < 0)
+        return rc;
+    struct ramet_txn *txn = *out;
+    txn->writing = true;
+    txn->passed = true; /* there is no lock to give back */
+    txn->maps_tree.fixed = false;
+    rmt_edit_init(&txn->edit, &store->pages, NULL, NULL);
+    txn->edit.pool = &txn->pool;
+    list_txn(txn);
+    return 0;
+}
+
 int ramet_refresh(struct ramet_txn *txn)
 {
     if (!txn || txn->writing)
@@ -260,9 +316,62 @@ struct publishing {
     struct ramet_txn *txn;
     bool changed;
     const struct ramet_keep *keep;
+    const struct rmt_merging *merging;
     uint64_t id;
     struct rmt_version head; /* of the branch, afterwards */
 };
+
+/* The version that was just made has merged another. */
+static int join_histories(struct rmt_commit *c, const struct rmt_merging *merging,
+                          struct rmt_version *head, struct rmt_version *snapshot)
+{
+    struct rmt_version source;
+    int rc = rmt_catalog_version(&c->store->pages, &c->catalog, merging->source, &source);
+    if (rc < 0)
+        return rc;
+    snapshot->parents[1] = source.id;
+    rc = rmt_merged_add(c, snapshot, source.number);
+    head->merges = snapshot->merges;
+    return rc < 0 ? rc : rmt_catalog_put_version(c, head);
+}
+
+int rmt_merging_pin(struct rmt_commit *c, struct rmt_merging *merging, uint64_t target)
+{
+    struct rmt_pages *pages = &c->store->pages;
+    struct rmt_version source;
+    struct rmt_branch branch;
+    int rc = rmt_catalog_find_version(pages, &c->catalog, merging->source, &source);
+    if (rc == RAMET_ENOTFOUND) /* its branch was dropped, or the snapshot deleted */
+        return rmt_fail(rc, "the version that was to be merged was deleted meanwhile");
+    if (rc < 0 || merging->pinned)
+        return rc;
+    if (merging->branch) {
+        rc = rmt_catalog_branch(pages, &c->catalog, merging->name, &branch);
+        if (rc == RAMET_ENOTFOUND || (rc == 0 && branch.number != merging->branch))
+            merging->branch = 0;
+        else if (rc < 0)
+            return rc;
+    }
+    merging->pinned = true;
+    return rmt_pin_begin(c, merging->branch, target, merging->source);
+}
+
+/* The branch's head, as it is now, is kept. */
+static int keep_head(struct rmt_commit *c, struct publishing *p, struct rmt_version *head)
+{
+    struct rmt_branch branch;
+    struct rmt_version snapshot;
+    int rc = rmt_version_snapshot(c, head, &snapshot);
+    if (rc == 0 && p->merging)
+        rc = join_histories(c, p->merging, head, &snapshot);
+    if (rc == 0)
+        rc = rmt_catalog_branch(&c->store->pages, &c->catalog, p->txn->ref, &branch);
+    if (rc == 0)
+        rc = rmt_version_keep(c, p->txn->ref, &branch, &snapshot, p->keep);
+    if (rc == 0)
+        p->id = snapshot.id;
+    return rc;
+}
 
 /* Within a commit: the branch's head moves to what the transaction made. */
 static int publish(struct rmt_commit *c, void *ctx)
@@ -277,6 +386,14 @@ static int publish(struct rmt_commit *c, void *ctx)
     if (rc < 0)
         return rc;
     rmt_assert(branch.number == txn->branch);
+    struct rmt_merging merging;
+    if (p->merging) {
+        merging = *p->merging; /* what is left of it: its branch may be gone */
+        p->merging = &merging;
+        rc = rmt_merging_pin(c, &merging, txn->branch);
+        if (rc < 0)
+            return rc;
+    }
     if (head.id != txn->version.id)
         return rmt_fail(RAMET_ETXN, "it began at a commit that failed: nothing is committed");
     if (p->changed) {
@@ -290,14 +407,12 @@ static int publish(struct rmt_commit *c, void *ctx)
     }
     if (rc == 0)
         p->id = head.id;
-    if (rc == 0 && p->keep) {
-        struct rmt_version snapshot;
-        rc = rmt_version_snapshot(c, &head, &snapshot);
-        if (rc == 0)
-            rc = rmt_version_keep(c, txn->ref, &branch, &snapshot, p->keep);
-        if (rc == 0)
-            p->id = snapshot.id;
-    }
+    if (rc == 0 && (p->keep || p->merging))
+        rc = keep_head(c, p, &head);
+    if (rc == 0 && p->merging)
+        rc = rmt_pin_end(c, p->merging->branch, txn->branch, true);
+    if (rc == 0)
+        rc = rmt_version_settle(c);
     if (rc == 0)
         rc = rmt_catalog_branch(&c->store->pages, &c->catalog, txn->ref, &branch);
     return rc < 0 ? rc : rmt_catalog_version(&c->store->pages, &c->catalog, branch.head, &p->head);
@@ -311,13 +426,14 @@ static void pass(void *ctx, uint64_t group)
     p->txn->passed = true;
 }
 
-static int commit(struct ramet_txn *txn, const struct ramet_keep *keep, uint64_t *out_id)
+int rmt_txn_commit(struct ramet_txn *txn, const struct ramet_keep *keep,
+                   const struct rmt_merging *merging, uint64_t *out_id)
 {
     int rc = rmt_store_usable(txn->store);
     if (rc < 0)
         return rc;
     *out_id = txn->version.id;
-    bool changed = txn->writing && rmt_maps_changed(txn);
+    bool changed = txn->writing && (merging || rmt_maps_changed(txn));
     /* What it saw must be as durable as what it wrote. */
     if (!txn->writing || (!changed && !keep && !txn->queued))
         return 0;
@@ -326,7 +442,13 @@ static int commit(struct ramet_txn *txn, const struct ramet_keep *keep, uint64_t
                         "an earlier write of this transaction failed: nothing is committed");
     if (keep && !rmt_known_size(keep, struct ramet_keep))
         return rmt_fail(-EINVAL, "ramet_commit: keep->size is not set");
-    struct publishing p = {.txn = txn, .changed = changed, .keep = keep};
+    rc = keep && !merging ? rmt_maps_conflicts(&txn->store->pages, txn->maps_tree.root) : 0;
+    if (rc > 0)
+        return rmt_fail(RAMET_ECONFLICT, "branch '%s' has conflicts of a merge to be resolved",
+                        txn->ref);
+    if (rc < 0)
+        return rc;
+    struct publishing p = {.txn = txn, .changed = changed, .keep = keep, .merging = merging};
     txn->committing = true;
     rc = rmt_commit(txn->store, publish, pass, &p, rmt_store_flushes(txn->store));
     if (rc == 0)
@@ -339,7 +461,7 @@ int ramet_commit(struct ramet_txn *txn, const struct ramet_keep *keep, uint64_t 
     if (!txn)
         return rmt_fail(-EINVAL, "ramet_commit: no transaction");
     uint64_t id;
-    int rc = commit(txn, keep, &id);
+    int rc = rmt_txn_commit(txn, keep, NULL, &id);
     ramet_abort(txn);
     if (rc == 0 && out_id)
         *out_id = id;

@@ -77,10 +77,41 @@ struct ramet_txn {
 /* Finds ref in the newest version, protected by the slot, which then says what is read. */
 int rmt_txn_find(struct ramet_store *store, struct rmt_reader_slot *slot, const char *ref,
                  struct rmt_found *out, uint64_t *out_publication);
+/* Begins to read a version by its number, whether somebody keeps it or not. */
+int rmt_txn_view(struct ramet_store *store, uint64_t number, struct ramet_txn **out);
+/* The same, to be written to and never to be committed: a draft on top of the version. */
+int rmt_txn_draft(struct ramet_store *store, uint64_t number, struct ramet_txn **out);
+
+/* What a transaction merges into its branch. */
+struct rmt_merging {
+    uint64_t source;  /* number of a snapshot */
+    uint64_t branch;  /* number of the branch that it is of; 0: of none */
+    const char *name; /* of that branch */
+    bool pinned;      /* rmt_pin_begin() was called for it */
+};
+/* Within a commit: the source is pinned, if it was not yet. RAMET_ENOTFOUND: it is gone. */
+int rmt_merging_pin(struct rmt_commit *c, struct rmt_merging *merging, uint64_t target);
+/* As ramet_commit(), but the transaction does not end. merging: NULL; or the version has merged
+ * that, and is kept. */
+int rmt_txn_commit(struct ramet_txn *txn, const struct ramet_keep *keep,
+                   const struct rmt_merging *merging, uint64_t *out_id);
 /* Aborts all open transactions: the store is being closed. */
 void rmt_txn_abort_all(struct ramet_store *store);
 
 /* Maps: map.c. */
+
+/* Names of maps that users do not see begin with one of these bytes, and go on with a user's name.
+ */
+enum { RMT_MAP_CONFLICTS = 1, RMT_MAP_UNKNOWN = 2 };
+#define RMT_MAP_NAME_MAX (RAMET_NAME_MAX + 1u)
+/* ramet_map_open() for any name. kind: 0, or one of these. */
+int rmt_map_open(struct ramet_txn *txn, int kind, const char *name, unsigned flags,
+                 struct ramet_map **out);
+int rmt_map_drop(struct ramet_txn *txn, struct ramet_map *map);
+/* The records of changed maps of a draft differ from what they were. */
+int rmt_maps_note(struct ramet_txn *txn);
+/* 1 if a version, by the root of its maps, has conflicts that were not resolved; 0; or a code. */
+int rmt_maps_conflicts(struct rmt_pages *pages, struct rmt_ref root);
 void rmt_maps_fini(struct ramet_txn *txn);
 /* Writes the records of changed maps, and seals them and the tree of maps. */
 int rmt_maps_seal(struct ramet_txn *txn, struct rmt_writer *w);

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 
 #include "store/list.h"
+#include "store/merged.h"
 
 #define MESSAGE_INLINE 480 /* bytes; with an author of 255 a record stays in its leaf */
 #define MESSAGE_CHUNK 900
@@ -108,8 +109,12 @@ int rmt_version_snapshot(struct rmt_commit *c, struct rmt_version *head, struct 
         if (rc == 0)
             rc = rmt_catalog_put_version(c, &prev);
     }
+    snapshot.merges = prev.merges + (head->flags & RMT_VERSION_MERGED ? 1 : 0);
+    if (rc == 0)
+        rc = rmt_merged_move(c, head, &snapshot);
     head->prev = snapshot.number;
     head->owned_pages = 0;
+    head->merges = snapshot.merges;
     head->dead = rmt_commit_number(c);
     if (rc == 0)
         rc = rmt_catalog_put_version(c, head);
@@ -263,14 +268,16 @@ static int del_version(struct rmt_commit *c, const struct rmt_version *v)
 
 /* Detaches a leaf: its pages are freed by later commits, its deadlist is thrown away. (R4)
  * out_prev: what it stood on, or 0. */
-static int sweep_later(struct rmt_commit *c, const struct rmt_version *v, uint64_t *out_prev)
+static int sweep_later(struct rmt_commit *c, struct rmt_version *v, uint64_t *out_prev)
 {
     struct rmt_version prev = {.number = 0};
     if (v->children)
         return rmt_fail(RAMET_ECORRUPT,
                         "store '%s': on version %" PRIu64 ", which is dropped, others stand",
                         c->store->io->path, v->id);
-    int rc = v->prev ? get_version(c, v->prev, &prev) : 0;
+    int rc = rmt_merged_drop(c, v, NULL);
+    if (rc == 0 && v->prev)
+        rc = get_version(c, v->prev, &prev);
     if (rc == 0 && v->owned_pages) {
         struct rmt_disk_sweep sweep = {
             .horizon = rmt_put64(prev.id),
@@ -296,10 +303,12 @@ static int sweep_later(struct rmt_commit *c, const struct rmt_version *v, uint64
 }
 
 /* A snapshot that nobody keeps goes into its only child. (R5) */
-static int fold(struct rmt_commit *c, const struct rmt_version *snapshot)
+static int fold(struct rmt_commit *c, struct rmt_version *snapshot)
 {
     struct rmt_version child, prev = {.number = 0};
     int rc = get_version(c, snapshot->child, &child);
+    if (rc == 0)
+        rc = rmt_merged_drop(c, snapshot, &child);
     if (rc == 0 && snapshot->prev)
         rc = get_version(c, snapshot->prev, &prev);
     if (rc < 0)
@@ -319,24 +328,37 @@ static int fold(struct rmt_commit *c, const struct rmt_version *snapshot)
     return rc < 0 ? rc : del_version(c, snapshot);
 }
 
-/* What can be done about a snapshot that lost a keeper or a child, and then about those below it.
- */
-static int tidy(struct rmt_commit *c, uint64_t number)
+/* What can be done about a snapshot that lost a keeper, a child, or one that had merged it. */
+static int tidy_one(struct rmt_commit *c, uint64_t number)
 {
-    while (number) {
-        struct rmt_version v;
-        int rc = get_version(c, number, &v);
-        if (rc < 0)
-            return rc;
-        if (v.kept || v.pinned || v.children > 1)
-            return 0;
-        if (v.children == 1)
-            return fold(c, &v);
-        rc = sweep_later(c, &v, &number);
-        if (rc < 0)
-            return rc;
+    struct rmt_version v;
+    int rc = rmt_catalog_find_version(&c->store->pages, &c->catalog, number, &v);
+    if (rc == RAMET_ENOTFOUND) /* it went with another one */
+        return 0;
+    if (rc < 0)
+        return rc;
+    if (v.flags & RMT_VERSION_HEAD || v.kept || v.pinned || v.children > 1)
+        return 0;
+    if (v.children == 0) {
+        uint64_t prev;
+        rc = sweep_later(c, &v, &prev);
+        return rc < 0 || !prev ? rc : rmt_version_tidy(c, prev);
     }
-    return 0;
+    rc = rmt_merged_by_any(c, &v);
+    return rc != 0 ? (rc < 0 ? rc : 0) : fold(c, &v);
+}
+
+int rmt_version_tidy(struct rmt_commit *c, uint64_t number)
+{
+    return !number || rmt_vec_push(&c->untidy, number) ? 0 : rmt_fail(-ENOMEM, "a commit");
+}
+
+int rmt_version_settle(struct rmt_commit *c)
+{
+    int rc = 0;
+    while (rc == 0 && c->untidy.count) /* one may let others go */
+        rc = tidy_one(c, c->untidy.items[--c->untidy.count]);
+    return rc;
 }
 
 int rmt_version_pin(struct rmt_commit *c, uint64_t number)
@@ -360,7 +382,7 @@ int rmt_version_unpin(struct rmt_commit *c, uint64_t number)
         return rc;
     v.pinned--;
     rc = rmt_catalog_put_version(c, &v);
-    return rc < 0 ? rc : tidy(c, number);
+    return rc < 0 ? rc : rmt_version_tidy(c, number);
 }
 
 /* Takes one keeper off a snapshot. branch is updated, not written. */
@@ -385,18 +407,19 @@ static int unkeep(struct rmt_commit *c, struct rmt_branch *branch, uint64_t numb
 }
 
 int rmt_version_forget(struct rmt_commit *c, const char *branch_name, struct rmt_branch *branch,
-                       const char *name)
+                       uint64_t number, const char *name)
 {
     struct rmt_key key = rmt_key1_name('n', branch->number, name);
-    uint64_t number;
-    int rc = rmt_catalog_number(&c->store->pages, &c->catalog, &key, &number);
+    int rc = 0;
+    if (!number)
+        rc = rmt_catalog_number(&c->store->pages, &c->catalog, &key, &number);
     if (rc == RAMET_ENOTFOUND)
         return rmt_fail(rc, "'%s@%s': there is no such snapshot", branch_name, name);
     if (rc == 0)
         rc = unkeep(c, branch, number, name);
     if (rc == 0)
         rc = rmt_catalog_put_branch(c, branch_name, branch);
-    return rc < 0 ? rc : tidy(c, number);
+    return rc < 0 ? rc : rmt_version_tidy(c, number);
 }
 
 /* Takes a name out of the rest of a key. */
@@ -429,7 +452,7 @@ static int unkeep_branch(struct rmt_commit *c, struct rmt_branch *branch, uint64
         if (rc == 0)
             rc = unkeep(c, branch, which, name);
         if (rc == 0 && !number)
-            rc = tidy(c, which);
+            rc = rmt_version_tidy(c, which);
         if (rc < 0)
             return rc;
     }
@@ -457,7 +480,7 @@ int rmt_version_forget_all(struct rmt_commit *c, uint64_t number)
         if (rc < 0)
             return rc;
     }
-    return rc < 0 ? rc : tidy(c, number);
+    return rc < 0 ? rc : rmt_version_tidy(c, number);
 }
 
 int rmt_version_drop_branch(struct rmt_commit *c, const char *name)
@@ -468,12 +491,14 @@ int rmt_version_drop_branch(struct rmt_commit *c, const char *name)
     if (rc == RAMET_ENOTFOUND)
         return rmt_fail(rc, "'%s': there is no such branch", name);
     if (rc == 0)
+        rc = rmt_pin_drop(c, branch.number);
+    if (rc == 0)
         rc = get_version(c, branch.head, &head);
     uint64_t prev;
     if (rc == 0)
         rc = sweep_later(c, &head, &prev);
     if (rc == 0)
-        rc = tidy(c, prev);
+        rc = rmt_version_tidy(c, prev);
     if (rc == 0)
         rc = unkeep_branch(c, &branch, 0);
     c->state.branches--;
@@ -481,23 +506,94 @@ int rmt_version_drop_branch(struct rmt_commit *c, const char *name)
     return rc < 0 ? rc : rmt_catalog_del(c, &key);
 }
 
-int rmt_version_reset(struct rmt_commit *c, const char *name, uint64_t snapshot)
+/* A branch gets a fresh head on a snapshot; the old one is swept. */
+static int move_to(struct rmt_commit *c, const char *name, struct rmt_branch *branch,
+                   uint64_t snapshot)
 {
-    struct rmt_branch branch;
     struct rmt_version head, to;
-    int rc = rmt_catalog_branch(&c->store->pages, &c->catalog, name, &branch);
-    if (rc == RAMET_ENOTFOUND)
-        return rmt_fail(rc, "'%s': there is no such branch", name);
-    if (rc == 0)
-        rc = get_version(c, branch.head, &head);
     uint64_t prev;
+    int rc = get_version(c, branch->head, &head);
     if (rc == 0)
         rc = sweep_later(c, &head, &prev);
     if (rc == 0)
         rc = get_version(c, snapshot, &to);
     if (rc == 0)
-        rc = fresh_head(c, &to, &branch.head);
+        rc = fresh_head(c, &to, &branch->head);
     if (rc == 0)
-        rc = rmt_catalog_put_branch(c, name, &branch);
-    return rc < 0 ? rc : tidy(c, prev);
+        rc = rmt_catalog_put_branch(c, name, branch);
+    return rc < 0 ? rc : rmt_version_tidy(c, prev);
+}
+
+int rmt_version_reset(struct rmt_commit *c, const char *name, uint64_t snapshot)
+{
+    struct rmt_branch branch;
+    int rc = rmt_catalog_branch(&c->store->pages, &c->catalog, name, &branch);
+    if (rc == RAMET_ENOTFOUND)
+        return rmt_fail(rc, "'%s': there is no such branch", name);
+    if (rc == 0)
+        rc = rmt_pin_drop(c, branch.number);
+    return rc < 0 ? rc : move_to(c, name, &branch, snapshot);
+}
+
+/* What a branch keeps of a snapshot another keeps from now on, but for names that it has already.
+ */
+static int move_keeps(struct rmt_commit *c, struct rmt_branch *from, struct rmt_branch *to,
+                      uint64_t number)
+{
+    struct rmt_pages *pages = &c->store->pages;
+    struct rmt_key prefix = rmt_key2('k', from->number, number);
+    rmt_auto(rmt_scan_fini) struct rmt_scan scan;
+    rmt_scan_init(&scan, pages, &c->catalog, &prefix);
+    int rc;
+    while ((rc = rmt_scan_next(&scan)) > 0) {
+        char name[RAMET_NAME_MAX + 1];
+        uint8_t record[sizeof(struct rmt_disk_keep) + RAMET_NAME_MAX + MESSAGE_INLINE];
+        size_t size = rmt_min(scan.value.size, sizeof(record));
+        memcpy(record, scan.value.data, size);
+        rc = take_name(c, scan.key, 0, name);
+        if (rc < 0)
+            return rc;
+        struct rmt_key old = rmt_key2_name('k', from->number, number, name);
+        struct rmt_key key = rmt_key2_name('k', to->number, number, name);
+        struct rmt_key old_name = rmt_key1_name('n', from->number, name);
+        struct rmt_key by_name = rmt_key1_name('n', to->number, name);
+        struct rmt_value value;
+        rc = rmt_tree_get(pages, &c->catalog, rmt_key_slice(*name ? &by_name : &key), &value);
+        if (rc == 0)
+            continue;
+        if (rc == RAMET_ENOTFOUND)
+            rc = rmt_catalog_del(c, &old);
+        if (rc == 0)
+            rc = rmt_catalog_put(c, &key, record, size);
+        if (rc == 0 && *name)
+            rc = rmt_catalog_del(c, &old_name);
+        if (rc == 0 && *name)
+            rc = rmt_catalog_put_number(c, &by_name, number);
+        if (rc < 0)
+            return rc;
+        from->snapshots--;
+        to->snapshots++;
+    }
+    return rc;
+}
+
+int rmt_version_forward(struct rmt_commit *c, const char *name, const char *from, uint64_t number)
+{
+    struct rmt_branch branch, source;
+    struct rmt_version head, base, v;
+    int rc = rmt_catalog_branch(&c->store->pages, &c->catalog, name, &branch);
+    if (rc == 0)
+        rc = get_version(c, branch.head, &head);
+    if (rc == 0)
+        rc = get_version(c, head.prev, &base);
+    if (rc == 0 && from)
+        rc = rmt_catalog_branch(&c->store->pages, &c->catalog, from, &source);
+    for (v.prev = number; rc == 0 && from && v.prev && v.prev != base.number;) {
+        rc = get_version(c, v.prev, &v);
+        if (rc == 0)
+            rc = move_keeps(c, &source, &branch, v.number);
+    }
+    if (rc == 0 && from)
+        rc = rmt_catalog_put_branch(c, from, &source);
+    return rc < 0 ? rc : move_to(c, name, &branch, number);
 }

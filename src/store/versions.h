@@ -9,7 +9,8 @@
  *   V1  the pages of X born after the horizon are those that P has not: X.owned_pages counts them
  *   V2  X's deadlist is exactly what P reaches and X does not
  *   V3  X.total = P.total - pages(X's deadlist) + X.owned
- *   V4  a snapshot that nobody keeps or pins has two children at least: it is their merge base
+ *   V4  a snapshot that nobody keeps or pins has two children at least, or one, and something has
+ *       merged it (merged.h): it is their merge base
  *   V5  a snapshot's id is that of the commit that last moved the head, not of the one that keeps
  *       it
  *
@@ -35,6 +36,11 @@ int rmt_version_snapshot(struct rmt_commit *c, struct rmt_version *head, struct 
  * taken. */
 int rmt_version_keep(struct rmt_commit *c, const char *branch_name, struct rmt_branch *branch,
                      struct rmt_version *snapshot, const struct ramet_keep *keep);
+/* A snapshot (0: none) may not be needed any more. It stays where it is until all is settled: so
+ * versions that a caller has at hand stay as they are. */
+int rmt_version_tidy(struct rmt_commit *c, uint64_t number);
+/* What is not needed goes, and what that lets go. At the end of what a commit is to change. */
+int rmt_version_settle(struct rmt_commit *c);
 /* A snapshot stays until it is unpinned, without a branch that keeps it: no ref finds it. Whoever
  * pins writes a record of it, by which ramet_check() counts. */
 int rmt_version_pin(struct rmt_commit *c, uint64_t number);
@@ -42,15 +48,19 @@ int rmt_version_unpin(struct rmt_commit *c, uint64_t number);
 /* A new branch with a fresh head on the snapshot. */
 int rmt_version_branch(struct rmt_commit *c, const char *name, struct rmt_version *snapshot);
 
-/* The branch keeps what BRANCH@NAME names no more. */
+/* The branch keeps a snapshot by a name no more. Number 0: whichever BRANCH@NAME names; name empty:
+ * it was kept without one. branch is as it is afterwards. */
 int rmt_version_forget(struct rmt_commit *c, const char *branch_name, struct rmt_branch *branch,
-                       const char *name);
+                       uint64_t number, const char *name);
 /* No branch keeps the snapshot any more. */
 int rmt_version_forget_all(struct rmt_commit *c, uint64_t number);
 /* Drops a branch, its head, and all it keeps. */
 int rmt_version_drop_branch(struct rmt_commit *c, const char *name);
 /* Gives a branch a fresh head on a snapshot; its old head is swept. (R7) */
 int rmt_version_reset(struct rmt_commit *c, const char *name, uint64_t snapshot);
+/* The same, of a branch whose head did not move, to a snapshot that stands on what the head stands
+ * on. What another branch (NULL: none) keeps of those between, this one keeps from now on. (R6) */
+int rmt_version_forward(struct rmt_commit *c, const char *name, const char *from, uint64_t number);
 
 /* Sweeps at most budget pages of what was dropped: sweep.c. (R4) */
 int rmt_sweep_some(struct rmt_commit *c, uint64_t budget);
