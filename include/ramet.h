@@ -178,9 +178,10 @@ struct ramet_branch_info {
 struct ramet_snapshot_info {
     size_t size;
     uint64_t id;
-    const char *branch; /* that keeps it; until the callback returns, as name, author and message */
-    const char *name;   /* NULL: none */
-    const char *author; /* NULL: none */
+    const char *branch;   /* that keeps it; until the callback returns, as name, author and message.
+                             NULL: none does (RAMET_HISTORY_HIDDEN) */
+    const char *name;     /* NULL: none */
+    const char *author;   /* NULL: none */
     const char *message;  /* NULL: none */
     int64_t time;         /* microseconds since 1970, UTC */
     uint64_t generation;  /* 1 + that of its parent; 1: it has none */
@@ -1252,6 +1253,526 @@ typedef int (*ramet_snapshot_fn)(void *ctx, const struct ramet_snapshot_info *in
  */
 RAMET_API int ramet_snapshot_list(struct ramet_store *store, const char *branch,
                                   ramet_snapshot_fn fn, void *ctx);
+
+/* ---- differences ----------------------------------------------------------------------------- */
+
+enum ramet_change_kind {
+    RAMET_ADDED = 1,
+    RAMET_REMOVED = 2,
+    RAMET_CHANGED = 3,
+    RAMET_MAP_CREATED = 4,
+    RAMET_MAP_DROPPED = 5
+};
+
+/* How two versions differ in one place. */
+struct ramet_change {
+    size_t size;
+    int kind; /* enum ramet_change_kind */
+    const char *map;
+    struct ramet_slice key;       /* empty of RAMET_MAP_CREATED and RAMET_MAP_DROPPED */
+    struct ramet_slice old_value; /* data NULL: absent */
+    struct ramet_slice new_value;
+};
+
+/* ramet_diff_options.flags */
+enum {
+    RAMET_DIFF_KEYS = 1 << 0 /* values are not read: both are NULL, and kind says what happened */
+};
+
+struct ramet_diff_options {
+    size_t size;               /* sizeof(struct ramet_diff_options) */
+    unsigned flags;            /* RAMET_DIFF_KEYS */
+    const char *map;           /* of this one alone; NULL: of all */
+    struct ramet_slice prefix; /* of keys that begin so; size 0: of all */
+    struct ramet_slice from;   /* from <= key < to; size 0: no bound. Not with a prefix */
+    struct ramet_slice to;
+};
+
+struct ramet_diff_stat {
+    size_t size; /* sizeof(struct ramet_diff_stat) */
+    uint64_t added, removed, changed;
+    uint64_t maps_created, maps_dropped;
+    uint64_t pages; /* of both versions that were looked at */
+};
+
+struct ramet_diff;
+
+/*
+ * ramet_diff_open() - how two versions differ, of any branches.
+ *
+ * Maps come in the order of their names, and keys in theirs. A map that was created comes before
+ * its entries, as RAMET_MAP_CREATED, and one that was dropped behind them: so doing what the diff
+ * says, step by step, to a copy of the old version makes it the new one. A value that was
+ * overwritten with the same bytes is no difference.
+ *
+ * @from     the old version; borrowed as long as the diff. NULL: nothing at all.
+ * @to       the new version; borrowed as long as the diff. Both: read transactions, or write
+ *           transactions that are not written to meanwhile, on one handle.
+ * @options  borrowed as long as the diff, with its strings; NULL: all zero.
+ * @out      the diff, owned: ramet_diff_close().
+ *
+ * Returns 0, or
+ *   -EINVAL  options->size is not set, unknown flags, a prefix as well as bounds, a name of a map
+ *            that cannot be, or transactions of two handles
+ *   -ENOMEM
+ * Lifetime: @out until ramet_diff_close(), which must come before its transactions end or are
+ *           refreshed.
+ * Threads:  each diff has one user at a time; several on the same read transactions are no matter.
+ * Blocks:   never.
+ * Cost:     O(1): about 20 KiB of memory.
+ */
+RAMET_API int ramet_diff_open(struct ramet_txn *from, struct ramet_txn *to,
+                              const struct ramet_diff_options *options, struct ramet_diff **out);
+
+/*
+ * ramet_diff_next() - the next difference.
+ *
+ * @diff  borrowed.
+ * @out   what differs; out->size set by the caller.
+ *
+ * Returns 0, or
+ *   RAMET_ENOTFOUND  there are no more (ramet_errmsg() is not set)
+ *   RAMET_ECORRUPT   a page on the way fails its checks
+ *   -EINVAL          out->size is not set
+ *   -EFBIG           a value is above RAMET_SLICE_MAX, and RAMET_DIFF_KEYS is not set; the next
+ *                    call goes on behind it
+ *   -ENOMEM, -EIO and kin
+ * Lifetime: what is in @out until the next call, or ramet_diff_close().
+ * Threads:  each diff has one user at a time.
+ * Blocks:   on device reads; takes no lock, never waits for a writer.
+ * Cost:     O(log entries) for each difference. Parts that both versions share are skipped, however
+ *           large, also where their trees have become different. Large values are compared byte by
+ *           byte if they lie in different pages and have the same size.
+ */
+RAMET_API int ramet_diff_next(struct ramet_diff *diff, struct ramet_change *out);
+
+/*
+ * ramet_diff_stat() - what a diff has found so far.
+ *
+ * @diff  borrowed.
+ * @out   set; out->size set by the caller.
+ *
+ * Returns 0, or
+ *   -EINVAL  out->size is not set
+ * Lifetime: @out is a copy.
+ * Threads:  each diff has one user at a time.
+ * Blocks:   never.
+ * Cost:     O(1).
+ */
+RAMET_API int ramet_diff_stat(const struct ramet_diff *diff, struct ramet_diff_stat *out);
+
+/*
+ * ramet_diff_close() - end a diff.
+ *
+ * @diff  taken; NULL is allowed.
+ *
+ * Returns nothing: it cannot fail.
+ * Lifetime: @diff, and what ramet_diff_next() returned, end.
+ * Threads:  one, and no other may use it.
+ * Blocks:   never.
+ * Cost:     O(1).
+ */
+RAMET_API void ramet_diff_close(struct ramet_diff *diff);
+
+/* ---- merging --------------------------------------------------------------------------------- */
+
+/*
+ * What becomes of a key that both sides of a merge changed since their base.
+ *
+ * Sides that made the same of it are no conflict, whatever the policy; of counters both changes
+ * count. Otherwise a value that is not of the form that the policy asks for is a conflict, in
+ * the base too where that matters; and so is a key that one side deleted and the other changed,
+ * unless the policy is one of OURS and THEIRS.
+ *
+ * Integers are those of int64_t: in decimal as -?[0-9]+ (the result without leading zeros), or as
+ * 8 bytes, little-endian, signed.
+ */
+enum ramet_merge_policy {
+    RAMET_MERGE_FAIL = 0,  /* a conflict */
+    RAMET_MERGE_OURS,      /* what the target has, or that it has none */
+    RAMET_MERGE_THEIRS,    /* what the source has, or that it has none */
+    RAMET_MERGE_COUNTER,   /* decimal: ours + theirs - base; an absent base counts as 0. A
+                              conflict if that does not fit */
+    RAMET_MERGE_MAX,       /* decimal: the greater one */
+    RAMET_MERGE_MIN,       /* decimal: the lesser one */
+    RAMET_MERGE_COUNTER64, /* as the three above, of 8 bytes */
+    RAMET_MERGE_MAX64,
+    RAMET_MERGE_MIN64,
+    RAMET_MERGE_SET,     /* lines that ascend by memcmp, each once; no bytes at all, and an absent
+                            base: the empty set. Lines of the base that neither side removed, and
+                            all that either added; with a final newline if either side has one */
+    RAMET_MERGE_TEXT,    /* lines: changes that do not touch each other are put together; an absent
+                            base is an empty text. Bytes 0, or more than 2^20 lines: a conflict.
+                            Takes libgit2, when this library is built and when it runs: else
+                            -EOPNOTSUPP */
+    RAMET_MERGE_FUNCTION /* the caller's own; it is asked about equal changes too */
+};
+
+/* What was decided of a key. */
+enum ramet_merged {
+    RAMET_MERGED_VALUE = 0,   /* it has a value */
+    RAMET_MERGED_DELETE = 1,  /* it is deleted */
+    RAMET_MERGED_CONFLICT = 2 /* nothing: somebody else must */
+};
+
+/* A key that both sides changed. */
+struct ramet_conflict {
+    size_t size;
+    const char *map;
+    struct ramet_slice key;
+    struct ramet_slice base;   /* data is NULL: it has no value there. One of 0 bytes has data */
+    struct ramet_slice ours;   /* of the target */
+    struct ramet_slice theirs; /* of the source */
+};
+
+/* Decides one entry that both sides changed, be it to the same value. out, of RAMET_MERGED_VALUE:
+ * memory that stays as it is until the function is called again, or the merge ends. Returns one of
+ * enum ramet_merged, or a negative code, which ends the merge. It must not use the store. */
+typedef int (*ramet_merge_fn)(void *ctx, const struct ramet_conflict *both,
+                              struct ramet_slice *out);
+
+/* Which policy an entry has. */
+struct ramet_merge_rule {
+    const char *map;           /* NULL: any map */
+    struct ramet_slice prefix; /* of the key; size 0: any key */
+    int policy;                /* enum ramet_merge_policy */
+    ramet_merge_fn fn;         /* of RAMET_MERGE_FUNCTION */
+    void *ctx;                 /* handed to fn */
+};
+
+/* A nonzero answer stops the merge, which changes nothing and returns it. */
+typedef int (*ramet_conflict_fn)(void *ctx, const struct ramet_conflict *conflict);
+typedef int (*ramet_change_fn)(void *ctx, const struct ramet_change *change);
+
+/* ramet_merge_options.flags */
+enum {
+    RAMET_MERGE_DRY_RUN = 1 << 0,        /* nothing is changed */
+    RAMET_MERGE_KEEP_CONFLICTS = 1 << 1, /* merge in spite of conflicts, and note them */
+    RAMET_MERGE_NO_FF = 1 << 2           /* make a version of two parents where none is needed */
+};
+
+struct ramet_merge_options {
+    size_t size;    /* sizeof(struct ramet_merge_options) */
+    unsigned flags; /* RAMET_MERGE_DRY_RUN and so on */
+    int policy;     /* of entries that no rule fits; not RAMET_MERGE_FUNCTION */
+    const struct ramet_merge_rule *rules; /* the first that fits decides; NULL: none */
+    size_t nr_rules;
+    const struct ramet_keep *keep; /* of the version that is made; NULL: kept without a name. A
+                                      fast-forward makes none: keep counts if it has a name */
+    ramet_conflict_fn conflict;    /* called for each conflict; NULL: they are counted */
+    void *conflict_ctx;
+    ramet_change_fn change; /* called for each entry of the target that is changed; NULL: not */
+    void *change_ctx;
+};
+
+struct ramet_merge_result {
+    size_t size;        /* sizeof(struct ramet_merge_result) */
+    uint64_t id;        /* of the version that was made; if none was, of the target's head */
+    uint64_t base;      /* id of the base; 0: there is none, or several were merged into one */
+    uint64_t changes;   /* entries that were changed in the target; of a fast-forward 0, unless
+                           options->change was given */
+    uint64_t conflicts; /* entries that no policy decided */
+    int fast_forward; /* 1: the target took over the source's version, for it had none of its own */
+    int up_to_date;   /* 1: there was nothing to merge */
+};
+
+/* ramet_conflict_resolve() */
+enum {
+    RAMET_RESOLVE_AS_IS = 0, /* the entry stays as it is now */
+    RAMET_RESOLVE_BASE = 1,  /* it gets one of the three values; absent: it goes */
+    RAMET_RESOLVE_OURS = 2,
+    RAMET_RESOLVE_THEIRS = 3
+};
+
+/*
+ * ramet_merge() - bring the changes of a branch or snapshot into a branch.
+ *
+ * A three-way merge, entry by entry: what the source has otherwise than the base is done to the
+ * target. The base is the newest version that both have; of several that are equally good (after
+ * merges to and fro) one is put together by merging them. An entry that the target changed as well
+ * is decided by a policy; an entry that one side deleted and the other changed, too. If the target
+ * has not moved since the source left it, it just takes over the source's version.
+ *
+ * The new version has two parents and is kept by the target. The source's version stays, hidden if
+ * nobody keeps it, as the base of the next merge: as long as a version that has merged it is there,
+ * and anything stands on it.
+ *
+ * Changes to a map that was dropped on one side: dropping is deleting each entry. A map is dropped
+ * in the target if nothing is left in it.
+ *
+ * @store    borrowed.
+ * @into     the branch to be changed; NULL: `main`.
+ * @from     any ref. Of a branch, its head as last committed.
+ * @options  borrowed; NULL: all zero: any conflict fails.
+ * @out      what came of it, set on success and with RAMET_ECONFLICT; may be NULL.
+ *
+ * Returns 0; what a callback answered if that was not 0; or, with nothing changed,
+ *   RAMET_ECONFLICT  entries are in conflict, all of which options->conflict was told of, and
+ *                    RAMET_MERGE_KEEP_CONFLICTS is not set; or one of the two has conflicts of an
+ *                    earlier merge to be resolved
+ *   RAMET_ENOTFOUND  @into or @from names nothing
+ *   -EINVAL          options->size or out->size is not set, an unknown flag or policy, or @into is
+ *                    no branch
+ *   -EDEADLK         this thread has a write transaction on @into
+ *   -EEXIST          the target keeps a snapshot of the name options->keep gives already
+ *   -EFBIG           a policy or callback needs a value above RAMET_SLICE_MAX
+ *   -EOPNOTSUPP      RAMET_MERGE_TEXT, and libgit2 is not there
+ *   RAMET_EPOISONED, -EROFS, RAMET_ECORRUPT, -ENOMEM, -ENOSPC, -EIO and kin
+ *                    as ramet_commit()
+ * Lifetime: nothing returned points into the store.
+ * Threads:  any number at once. Callbacks run in this thread; they may read the store.
+ * Blocks:   for the target's writer; for commits under way; on device reads and writes, and with
+ *           RAMET_FULL on one flush, two if the source's head has moved since it was last kept.
+ * Cost:     O(entries that differ between base and source * log entries); a fast-forward O(1).
+ *           Finding the base: O(log versions) for most histories; see docs/BENCHMARKS.md. Memory:
+ *           the pages that are written.
+ */
+RAMET_API int ramet_merge(struct ramet_store *store, const char *into, const char *from,
+                          const struct ramet_merge_options *options,
+                          struct ramet_merge_result *out);
+
+/*
+ * ramet_cherry_pick() - do what one version changed to another branch.
+ *
+ * A three-way merge whose base is the version below @ref. The new version has one parent, and is
+ * kept.
+ *
+ * @store    borrowed.
+ * @into     the branch to be changed; NULL: `main`.
+ * @ref      the version; of a branch, what was committed since its last snapshot.
+ * @options  as in ramet_merge(); RAMET_MERGE_NO_FF means nothing here. With conflicts noted, the
+ *           new version is not kept.
+ * @out      as in ramet_merge(). up_to_date: the change was there already.
+ *
+ * Returns as ramet_merge():
+ *   RAMET_ECONFLICT, RAMET_ENOTFOUND, -EINVAL, -EDEADLK, -EEXIST, -EFBIG, -EOPNOTSUPP,
+ *   RAMET_EPOISONED, -EROFS, RAMET_ECORRUPT, -ENOMEM, -ENOSPC, -EIO and kin
+ * Lifetime: nothing returned points into the store.
+ * Threads:  any number at once.
+ * Blocks:   as ramet_merge(); on one flush with RAMET_FULL.
+ * Cost:     O(entries that @ref changed * log entries).
+ */
+RAMET_API int ramet_cherry_pick(struct ramet_store *store, const char *into, const char *ref,
+                                const struct ramet_merge_options *options,
+                                struct ramet_merge_result *out);
+
+/*
+ * ramet_revert() - undo on a branch what one version changed.
+ *
+ * A three-way merge whose base is @ref, and whose source is the version below it: later changes of
+ * other entries stay. The new version has one parent, and is kept.
+ *
+ * @store    borrowed.
+ * @branch   the branch to be changed; NULL: `main`.
+ * @ref      the version; of a merge, what it changed in the branch that it was merged into.
+ * @options  as in ramet_cherry_pick().
+ * @out      as in ramet_cherry_pick().
+ *
+ * Returns as ramet_merge():
+ *   RAMET_ECONFLICT, RAMET_ENOTFOUND, -EINVAL, -EDEADLK, -EEXIST, -EFBIG, -EOPNOTSUPP,
+ *   RAMET_EPOISONED, -EROFS, RAMET_ECORRUPT, -ENOMEM, -ENOSPC, -EIO and kin
+ * Lifetime: nothing returned points into the store.
+ * Threads:  any number at once.
+ * Blocks:   as ramet_cherry_pick().
+ * Cost:     O(entries that @ref changed * log entries).
+ */
+RAMET_API int ramet_revert(struct ramet_store *store, const char *branch, const char *ref,
+                           const struct ramet_merge_options *options,
+                           struct ramet_merge_result *out);
+
+/*
+ * ramet_merge_base() - the best versions that two have in common.
+ *
+ * @store  borrowed.
+ * @a      any ref.
+ * @b      any ref.
+ * @ids    room for ids, newest first; may be NULL if there is none.
+ * @count  in: how many fit; out: how many there are. 0: they have nothing in common; above 1: after
+ *         merges to and fro. The versions may be hidden: `@ID` finds what somebody keeps.
+ *
+ * Returns 0, or
+ *   RAMET_ENOTFOUND  @a or @b names nothing
+ *   RAMET_ECORRUPT   a page of the catalog, or a record in it, is damaged
+ *   -EBUSY           all reader slots (4096) are taken
+ *   -ENOMEM, -EIO and kin
+ * Lifetime: returns numbers.
+ * Threads:  any number at once.
+ * Blocks:   on device reads; never waits for a writer.
+ * Cost:     O(log versions) if neither has merged anything since; else O(versions of both that are
+ *           newer than the base).
+ */
+RAMET_API int ramet_merge_base(struct ramet_store *store, const char *a, const char *b,
+                               uint64_t *ids, size_t *count);
+
+/*
+ * ramet_conflict_list() - the conflicts that a merge noted, and that are still to be resolved.
+ *
+ * Until there are none left, the branch's head cannot be kept, merged, or merged into.
+ *
+ * @txn  borrowed.
+ * @fn   called for each, in the order of maps and keys. It must not change them.
+ * @ctx  handed to @fn.
+ *
+ * Returns 0, what @fn answered if that was not 0, or
+ *   RAMET_ECORRUPT   a page, or what was noted, is damaged
+ *   -ENOMEM, -EIO and kin
+ * Lifetime: what @fn is given, until it returns.
+ * Threads:  any number at once on a read transaction; a write transaction has one user at a time.
+ * Blocks:   on device reads.
+ * Cost:     O(conflicts).
+ */
+RAMET_API int ramet_conflict_list(struct ramet_txn *txn, ramet_conflict_fn fn, void *ctx);
+
+/*
+ * ramet_conflict_resolve() - decide one conflict.
+ *
+ * @txn     a write transaction; borrowed.
+ * @map     name of the entry's map.
+ * @key     1 to RAMET_KEY_MAX bytes; borrowed.
+ * @choice  RAMET_RESOLVE_AS_IS, after the entry was written as it should be, or not; or which of
+ * the three values it gets.
+ *
+ * Returns 0, or
+ *   RAMET_ENOTFOUND  there is no such conflict
+ *   RAMET_ETXN       a read transaction, or an earlier write of it failed
+ *   RAMET_ECORRUPT, -ENOMEM, -ENOSPC, -EIO and kin
+ *                    as ramet_put()
+ * Lifetime: slices got in this transaction end.
+ * Threads:  a write transaction has one user at a time.
+ * Blocks:   as ramet_put().
+ * Cost:     O(log entries).
+ */
+RAMET_API int ramet_conflict_resolve(struct ramet_txn *txn, const char *map, struct ramet_slice key,
+                                     int choice);
+
+/* ---- history --------------------------------------------------------------------------------- */
+
+/* ramet_history() flags */
+enum {
+    RAMET_HISTORY_ALL = 1 << 0,   /* what was merged, too */
+    RAMET_HISTORY_HIDDEN = 1 << 1 /* also versions that nobody keeps: a head that has moved, where
+                                     branches parted, and the base of the next merge */
+};
+
+/* ramet_prune_options.flags */
+enum {
+    RAMET_PRUNE_NAMED = 1 << 0,  /* also snapshots with a name */
+    RAMET_PRUNE_DRY_RUN = 1 << 1 /* only count them */
+};
+
+struct ramet_prune_options {
+    size_t size;        /* sizeof(struct ramet_prune_options) */
+    unsigned flags;     /* RAMET_PRUNE_NAMED, RAMET_PRUNE_DRY_RUN */
+    int64_t before;     /* only what was kept before: microseconds since 1970, UTC; 0: of any age */
+    uint64_t keep_last; /* so many of the newest stay, named or not */
+    ramet_snapshot_fn
+        filter; /* only what it answers nonzero for; NULL: all. It may read the store */
+    void *ctx;  /* handed to filter */
+};
+
+/* An entry is otherwise in this version than in the one before it. A nonzero answer stops the
+ * list, which returns it. */
+typedef int (*ramet_key_history_fn)(void *ctx, const struct ramet_snapshot_info *info,
+                                    const struct ramet_change *change);
+
+/*
+ * ramet_history() - the kept versions that led to a version, newest first.
+ *
+ * @store  borrowed.
+ * @ref    any ref; NULL: `main`. Its own version is the first, if somebody keeps it.
+ * @flags  0: first parents, that is the line that a branch took. RAMET_HISTORY_ALL: all that it
+ *         has merged as well, by descending id. RAMET_HISTORY_HIDDEN: what nobody keeps, too, with
+ *         no branch, name, author or message, and the time of its commit.
+ * @fn     called for each once, by the name that some branch keeps it under if there is one.
+ * @ctx    handed to @fn.
+ *
+ * Returns 0, what @fn answered if that was not 0, or
+ *   RAMET_ENOTFOUND  @ref names nothing
+ *   RAMET_ECORRUPT   a page of the catalog, or a record in it, is damaged
+ *   -EBUSY           all reader slots (4096) are taken
+ *   -ENOMEM, -EIO and kin
+ * Lifetime: the info until @fn returns.
+ * Threads:  any number at once. @fn may call anything but ramet_close(); the list is that of one
+ *           moment.
+ * Blocks:   on device reads; never waits for a writer.
+ * Cost:     O(versions * log records); O(branches) once.
+ */
+RAMET_API int ramet_history(struct ramet_store *store, const char *ref, unsigned flags,
+                            ramet_snapshot_fn fn, void *ctx);
+
+/*
+ * ramet_key_history() - the kept versions in which one entry changed, newest first.
+ *
+ * Along first parents: a merge that brought a change is where it changed.
+ *
+ * @store  borrowed.
+ * @ref    any ref; NULL: `main`.
+ * @map    name of the map.
+ * @key    1 to RAMET_KEY_MAX bytes; borrowed.
+ * @fn     called for each, with the values before and after.
+ * @ctx    handed to @fn.
+ *
+ * Returns 0, what @fn answered if that was not 0, or
+ *   RAMET_ENOTFOUND  @ref names nothing
+ *   RAMET_ECORRUPT   a page, or a record of the catalog, is damaged
+ *   -EBUSY           all reader slots (4096) are taken
+ *   -EFBIG           a value is above RAMET_SLICE_MAX
+ *   -ENOMEM, -EIO and kin
+ * Lifetime: what @fn is given, until it returns.
+ * Threads:  any number at once. @fn may call anything but ramet_close().
+ * Blocks:   on device reads; never waits for a writer.
+ * Cost:     O(versions * log entries).
+ */
+RAMET_API int ramet_key_history(struct ramet_store *store, const char *ref, const char *map,
+                                struct ramet_slice key, ramet_key_history_fn fn, void *ctx);
+
+/*
+ * ramet_tag() - keep any version by a name.
+ *
+ * @store   borrowed.
+ * @branch  that keeps it, as BRANCH@NAME; NULL: `main`.
+ * @name    1 to RAMET_NAME_MAX bytes, no control characters, no '@'.
+ * @ref     any ref; NULL: the branch. Of a branch, its head as last committed.
+ *
+ * Returns 0, or
+ *   RAMET_ENOTFOUND  no such branch, or @ref names nothing
+ *   RAMET_ECONFLICT  the version has conflicts of a merge to be resolved
+ *   -EEXIST          the branch keeps a snapshot of that name already
+ *   RAMET_EPOISONED, -EROFS, RAMET_ECORRUPT, -ENOMEM, -ENOSPC, -EIO and kin
+ *                    as ramet_commit()
+ * Lifetime: until ramet_snapshot_delete(). The strings are copied.
+ * Threads:  any number at once.
+ * Blocks:   for commits under way; on device writes, and with RAMET_FULL on one flush.
+ * Cost:     O(log branches): a commit of the catalog.
+ */
+RAMET_API int ramet_tag(struct ramet_store *store, const char *branch, const char *name,
+                        const char *ref);
+
+/*
+ * ramet_prune() - stop keeping old snapshots of a branch.
+ *
+ * In one commit. What is pruned is reclaimed as by ramet_snapshot_delete(): just the pages that
+ * nothing else needs.
+ *
+ * @store      borrowed.
+ * @branch     its name; NULL: `main`.
+ * @options    borrowed: an age, a count or a filter must be given; what fits all that are given
+ *             goes.
+ * @out_count  how many went, or would go; may be NULL.
+ *
+ * Returns 0, or
+ *   RAMET_ENOTFOUND  no such branch
+ *   -EINVAL          options->size is not set, unknown flags, or nothing says what to prune
+ *   -EBUSY           all reader slots (4096) are taken
+ *   RAMET_EPOISONED, -EROFS, RAMET_ECORRUPT, -ENOMEM, -ENOSPC, -EIO and kin
+ *                    as ramet_commit()
+ * Lifetime: names that went end.
+ * Threads:  any number at once.
+ * Blocks:   for commits under way; on device writes, and with RAMET_FULL on one flush.
+ * Cost:     O(snapshots of the branch), and of each that goes what ramet_snapshot_delete() costs.
+ */
+RAMET_API int ramet_prune(struct ramet_store *store, const char *branch,
+                          const struct ramet_prune_options *options, uint64_t *out_count);
 
 #ifdef __cplusplus
 }

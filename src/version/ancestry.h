@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ancestry.h - the base of a merge: what two versions have in common at best.
+ *
+ * A version has the changes of what it stands on and of what it has merged (store/merged.h, E1). Of
+ * the snapshots that both versions have, the best are those that none of the others has.
+ */
+#ifndef RMT_ANCESTRY_H
+#define RMT_ANCESTRY_H
+
+#include "store/merged.h"
+
+/* One of the two. */
+struct rmt_side {
+    struct rmt_version version;
+    uint64_t branch; /* number, if it is the head of one: what it merged last is known then; or 0 */
+};
+
+/*
+ * rmt_ancestry_best() - the best common ancestors of two versions.
+ *
+ * @out  their numbers, newest first, added; none: they have nothing in common.
+ *
+ * Returns 0 or a code.
+ * Cost: O(log n) lookups if neither has merged anything since the snapshot that both stand on, or
+ * if nobody else stands on, or has merged, what one of them has become since then, or since the
+ * last merge of the two; else O(snapshots of both that are newer than the best). The search is that
+ * of git's merge-base: by descending age, painting.
+ */
+int rmt_ancestry_best(struct rmt_pages *pages, const struct rmt_tree *catalog,
+                      const struct rmt_side *a, const struct rmt_side *b, struct rmt_numbers *out);
+
+#endif

@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: MIT */
+/* merge-test.c - merges, picks and reverts: what is told of them, and where the base is not plain.
+ */
+#include <inttypes.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "store/store.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+#define MUST(call)                                              \
+    do {                                                        \
+        int rc_ = (call);                                       \
+        if (rc_ < 0)                                            \
+            fail_msg("%s: %d: %s", #call, rc_, ramet_errmsg()); \
+    } while (0)
+
+/* ---- stores ---------------------------------------------------------------------------------- */
+
+static struct ramet_store *open_store(void)
+{
+    struct ramet_options options = {.size = sizeof(options), .durability = RAMET_NONE};
+    struct ramet_store *store;
+    MUST(ramet_open(NULL, &options, &store));
+    return store;
+}
+
+static void report(void *ctx, const char *problem)
+{
+    (void)ctx;
+    fail_msg("check: %s", problem);
+}
+
+static void close_store(struct ramet_store *store)
+{
+    MUST(ramet_check(store, 0, report, NULL, NULL));
+    ramet_close(store);
+}
+
+/* Puts a string under a key of map m (NULL: deletes it), and commits. */
+static void write_one(struct ramet_store *store, const char *branch, const char *key,
+                      const char *value)
+{
+    struct ramet_txn *txn;
+    struct ramet_map *map;
+    MUST(ramet_begin(store, branch, RAMET_WRITE, &txn));
+    MUST(ramet_map_open(txn, "m", RAMET_CREATE, &map));
+    int rc = value ? ramet_put(map, rmt_slice(key, strlen(key)), rmt_slice(value, strlen(value)), 0)
+                   : ramet_del(map, rmt_slice(key, strlen(key)));
+    assert_true(rc == 0 || (rc == RAMET_ENOTFOUND && !value));
+    MUST(ramet_commit(txn, NULL, NULL));
+}
+
+static void expect_one(struct ramet_store *store, const char *branch, const char *key,
+                       const char *value)
+{
+    struct ramet_txn *txn;
+    struct ramet_map *map;
+    struct ramet_slice is = {NULL, 0};
+    MUST(ramet_begin(store, branch, RAMET_READ, &txn));
+    MUST(ramet_map_open(txn, "m", 0, &map));
+    int rc = ramet_get(map, rmt_slice(key, strlen(key)), &is);
+    if (rc != (value ? 0 : RAMET_ENOTFOUND) ||
+        (value && (is.size != strlen(value) || memcmp(is.data, value, is.size) != 0)))
+        fail_msg("%s has %s = '%.*s', not '%s'", branch, key, (int)is.size, (const char *)is.data,
+                 value ? value : "");
+    ramet_abort(txn);
+}
+
+static bool has_map(struct ramet_store *store, const char *ref, const char *name)
+{
+    struct ramet_txn *txn;
+    struct ramet_map *map;
+    MUST(ramet_begin(store, ref, RAMET_READ, &txn));
+    int rc = ramet_map_open(txn, name, 0, &map);
+    ramet_abort(txn);
+    return rc == 0;
+}
+
+static struct ramet_merge_result merge_by(struct ramet_store *store, const char *into,
+                                          const char *from, int policy)
+{
+    struct ramet_merge_options options = {.size = sizeof(options), .policy = policy};
+    struct ramet_merge_result result = {.size = sizeof(result)};
+    int rc = ramet_merge(store, into, from, &options, &result);
+    if (rc < 0 && rc != RAMET_ECONFLICT)
+        fail_msg("merging %s into %s: %d: %s", from, into, rc, ramet_errmsg());
+    assert_int_equal(rc == RAMET_ECONFLICT, result.conflicts > 0);
+    return result;
+}
+
+static void what_is_up_to_date_is_not_forwarded(void **state)
+{
+    (void)state;
+    struct ramet_store *store = open_store();
+    write_one(store, "main", "a", "1");
+    MUST(ramet_branch_create(store, "b", "main"));
+    struct ramet_merge_result result = merge_by(store, "b", "main", 0);
+    assert_true(result.up_to_date);
+    assert_false(result.fast_forward);
+    expect_one(store, "b", "a", "1");
+    close_store(store);
+}
+
+static void a_branch_may_be_named_with_a_tilde(void **state)
+{
+    static const char *const refs[] = {"b~1", "b~1~0", "b~1@s", "b~1@s~0"};
+    (void)state;
+    for (size_t i = 0; i < COUNT(refs); i++) {
+        struct ramet_store *store = open_store();
+        struct ramet_keep keep = {.size = sizeof(keep), .name = "s"};
+        write_one(store, "main", "a", "1");
+        MUST(ramet_branch_create(store, "b~1", "main"));
+        write_one(store, "b~1", "b", "2");
+        MUST(ramet_snapshot_create(store, "b~1", &keep, NULL));
+        assert_true(merge_by(store, "main", refs[i], 0).fast_forward);
+        expect_one(store, "main", "b", "2");
+        write_one(store, "main", "a", "3");
+        write_one(store, "b~1", "b", "4");
+        assert_int_equal(merge_by(store, "main", i < 2 ? refs[i] : "b~1", 0).changes, 1);
+        expect_one(store, "main", "b", "4");
+        close_store(store);
+    }
+}
+
+static void merges_into_branches_alone(void **state)
+{
+    (void)state;
+    struct ramet_store *store = open_store();
+    struct ramet_keep keep = {.size = sizeof(keep), .name = "s"};
+    struct ramet_merge_options options = {.size = sizeof(options)};
+    write_one(store, "main", "a", "1");
+    MUST(ramet_snapshot_create(store, "main", &keep, NULL));
+    write_one(store, "main", "a", "2");
+    for (unsigned dry = 0; dry < 2; dry++) {
+        options.flags = dry ? RAMET_MERGE_DRY_RUN : 0;
+        assert_int_equal(ramet_merge(store, "main@s", "main", &options, NULL), -EINVAL);
+        assert_int_equal(ramet_cherry_pick(store, "main@s", "main", &options, NULL), -EINVAL);
+        assert_int_equal(ramet_revert(store, "main@s", "main", &options, NULL), -EINVAL);
+        assert_int_equal(ramet_merge(store, "none", "main", &options, NULL), RAMET_ENOTFOUND);
+        assert_int_equal(ramet_merge(store, "main", "none", &options, NULL), RAMET_ENOTFOUND);
+    }
+    close_store(store);
+}
+
+/* That no entry changes does not mean that nothing does. */
+static void a_change_of_maps_alone_is_picked_and_reverted(void **state)
+{
+    (void)state;
+    struct ramet_store *store = open_store();
+    struct ramet_merge_result result = {.size = sizeof(result)};
+    struct ramet_txn *txn;
+    struct ramet_map *map;
+    write_one(store, "main", "a", "1");
+    MUST(ramet_branch_create(store, "b", "main"));
+    MUST(ramet_begin(store, "b", RAMET_WRITE, &txn));
+    MUST(ramet_map_open(txn, "empty", RAMET_CREATE, &map));
+    MUST(ramet_commit(txn, NULL, NULL));
+    MUST(ramet_cherry_pick(store, "main", "b", NULL, &result));
+    assert_true(has_map(store, "main", "empty"));
+    assert_false(result.up_to_date);
+    MUST(ramet_cherry_pick(store, "main", "b", NULL, &result));
+    assert_true(result.up_to_date);
+    MUST(ramet_revert(store, "main", "main", NULL, &result));
+    assert_false(has_map(store, "main", "empty"));
+    assert_false(result.up_to_date);
+    close_store(store);
+}
+
+/* ---- bases that are put together ------------------------------------------------------------- */
+
+/*
+ * Of key k the best common versions of x and y say "1" and "2": each was merged into the other
+ * one's branch, and the key was decided anew.
+ *
+ *   root -- x: 1 -- merge of y's -- ours        policy THEIRS, and OURS: so both sides have "2"
+ *      \-- y: 2 -- merge of x's -- theirs
+ */
+static struct ramet_store *cross(const char *first, const char *second, const char *ours,
+                                 const char *theirs)
+{
+    struct ramet_store *store = open_store();
+    struct ramet_keep keep = {.size = sizeof(keep), .name = "s"};
+    write_one(store, "main", "k", "0");
+    MUST(ramet_branch_create(store, "x", "main"));
+    MUST(ramet_branch_create(store, "y", "main"));
+    write_one(store, "x", "k", first);
+    write_one(store, "y", "k", second);
+    MUST(ramet_snapshot_create(store, "x", &keep, NULL));
+    MUST(ramet_snapshot_create(store, "y", &keep, NULL));
+    (void)merge_by(store, "x", "y@s", RAMET_MERGE_THEIRS);
+    (void)merge_by(store, "y", "x@s", RAMET_MERGE_OURS);
+    size_t count = 0;
+    MUST(ramet_merge_base(store, "x", "y", NULL, &count));
+    assert_int_equal(count, 2);
+    write_one(store, "x", "k", ours);
+    write_one(store, "y", "k", theirs);
+    return store;
+}
+
+static void a_base_that_is_not_known_decides_nothing(void **state)
+{
+    static const struct {
+        int policy;
+        const char *ours, *theirs, *result; /* result "!": a conflict */
+    } cases[] = {
+        {RAMET_MERGE_FAIL, "5", "5", "5"},   {RAMET_MERGE_FAIL, "5", "6", "!"},
+        {RAMET_MERGE_FAIL, "1", "2", "!"},   {RAMET_MERGE_FAIL, "5", NULL, "!"},
+        {RAMET_MERGE_FAIL, NULL, "5", "!"},  {RAMET_MERGE_FAIL, NULL, NULL, NULL},
+        {RAMET_MERGE_OURS, "5", "6", "5"},   {RAMET_MERGE_OURS, NULL, "6", NULL},
+        {RAMET_MERGE_THEIRS, "5", "6", "6"}, {RAMET_MERGE_THEIRS, "5", NULL, NULL},
+        {RAMET_MERGE_SET, "5", NULL, "!"},   {RAMET_MERGE_SET, NULL, "5", "!"},
+        {RAMET_MERGE_SET, "5", "5", "5"},    {RAMET_MERGE_SET, NULL, NULL, NULL},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct ramet_store *store = cross("1", "2", cases[i].ours, cases[i].theirs);
+        struct ramet_merge_result result = merge_by(store, "x", "y", cases[i].policy);
+        bool conflict = cases[i].result && *cases[i].result == '!';
+        if (result.conflicts != conflict)
+            fail_msg("case %zu: %" PRIu64 " conflicts", i, result.conflicts);
+        expect_one(store, "x", "k", conflict ? cases[i].ours : cases[i].result);
+        close_store(store);
+    }
+}
+
+/* One side of the base has the counter, and the other deleted it. */
+static void what_to_count_from_must_be_known(void **state)
+{
+    static const struct {
+        int policy;
+        const char *ours, *theirs, *result;
+    } cases[] = {
+        {RAMET_MERGE_COUNTER, "5", "6", "!"},  {RAMET_MERGE_COUNTER, "5", "5", "!"},
+        {RAMET_MERGE_COUNTER, "5", NULL, "!"}, {RAMET_MERGE_COUNTER, NULL, "5", "!"},
+        {RAMET_MERGE_MAX, "5", "6", "6"},      {RAMET_MERGE_MAX, NULL, "6", "!"},
+        {RAMET_MERGE_MIN, "5", "6", "5"},      {RAMET_MERGE_MIN, "5", NULL, "!"},
+        {RAMET_MERGE_SET, "5", "6", "!"},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct ramet_store *store = cross("1", NULL, cases[i].ours, cases[i].theirs);
+        struct ramet_merge_result result = merge_by(store, "x", "y", cases[i].policy);
+        bool conflict = cases[i].result && *cases[i].result == '!';
+        if (result.conflicts != conflict)
+            fail_msg("case %zu: %" PRIu64 " conflicts", i, result.conflicts);
+        expect_one(store, "x", "k", conflict ? cases[i].ours : cases[i].result);
+        close_store(store);
+    }
+}
+
+/* Both counted: what was counted on both sides of the base is in it once. */
+static void counters_are_put_together_in_the_base(void **state)
+{
+    (void)state;
+    struct ramet_store *store = open_store();
+    struct ramet_keep keep = {.size = sizeof(keep), .name = "s"};
+    write_one(store, "main", "k", "10");
+    MUST(ramet_branch_create(store, "x", "main"));
+    MUST(ramet_branch_create(store, "y", "main"));
+    write_one(store, "x", "k", "11");
+    write_one(store, "y", "k", "12");
+    MUST(ramet_snapshot_create(store, "x", &keep, NULL));
+    MUST(ramet_snapshot_create(store, "y", &keep, NULL));
+    (void)merge_by(store, "x", "y@s", RAMET_MERGE_COUNTER);
+    (void)merge_by(store, "y", "x@s", RAMET_MERGE_COUNTER);
+    expect_one(store, "x", "k", "13");
+    expect_one(store, "y", "k", "13");
+    write_one(store, "x", "k", "23");
+    write_one(store, "y", "k", "113");
+    (void)merge_by(store, "x", "y", RAMET_MERGE_COUNTER);
+    expect_one(store, "x", "k", "123");
+    close_store(store);
+}
+
+/* ---- histories ------------------------------------------------------------------------------- */
+
+/* A branch by way of which changes came goes, with what it keeps: they are not counted twice. */
+static void changes_that_came_by_a_branch_that_went_are_known(void **state)
+{
+    (void)state;
+    struct ramet_store *store = open_store();
+    write_one(store, "main", "k", "10");
+    MUST(ramet_branch_create(store, "feature", "main"));
+    MUST(ramet_branch_create(store, "collect", "main"));
+    write_one(store, "feature", "k", "11");
+    write_one(store, "collect", "k", "20");
+    (void)merge_by(store, "collect", "feature", RAMET_MERGE_COUNTER);
+    write_one(store, "main", "k", "100");
+    (void)merge_by(store, "main", "collect", RAMET_MERGE_COUNTER);
+    expect_one(store, "main", "k", "111");
+    MUST(ramet_branch_delete(store, "collect"));
+    assert_true(merge_by(store, "main", "feature", RAMET_MERGE_COUNTER).up_to_date);
+    expect_one(store, "main", "k", "111");
+    close_store(store);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_up_to_date_is_not_forwarded),
+        cmocka_unit_test(a_branch_may_be_named_with_a_tilde),
+        cmocka_unit_test(merges_into_branches_alone),
+        cmocka_unit_test(a_change_of_maps_alone_is_picked_and_reverted),
+        cmocka_unit_test(a_base_that_is_not_known_decides_nothing),
+        cmocka_unit_test(what_to_count_from_must_be_known),
+        cmocka_unit_test(counters_are_put_together_in_the_base),
+        cmocka_unit_test(changes_that_came_by_a_branch_that_went_are_known),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,520 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * merging.c - ramet_merge(), ramet_cherry_pick(), ramet_revert(): which three versions, and what
+ * the branch becomes.
+ *
+ * The target's writer lock is held throughout. A source that is a branch is snapshotted first, and
+ * pinned; from then on its writer does not matter. One commit makes the merged version, says whom
+ * it has merged, and moves the pin.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "store/ancestors.h"
+#include "store/versions.h"
+#include "version/ancestry.h"
+#include "version/merge.h"
+
+/* Bases of bases of ... that are put together; further on, one of several is as good. */
+#define DRAFT_DEPTH 16
+
+struct merging {
+    struct ramet_store *store;
+    const char *into, *from;
+    const struct ramet_merge_options *options;
+    struct ramet_txn *ours, *theirs, *base;
+    struct rmt_version target;       /* its head, settled */
+    struct rmt_merging what;         /* the source */
+    char branch[RAMET_NAME_MAX + 1]; /* that the source is the head of */
+    bool dry;
+    struct rmt_numbers bases;
+    struct ramet_merge_result result;
+};
+
+static void merging_fini(struct merging *m)
+{
+    ramet_abort(m->base);
+    ramet_abort(m->theirs);
+    ramet_abort(m->ours);
+    rmt_numbers_fini(&m->bases);
+}
+RMT_AUTO_VALUE(merging_fini, struct merging)
+
+static int commit(struct ramet_store *store, rmt_apply_fn apply, void *ctx)
+{
+    return rmt_commit(store, apply, NULL, ctx, rmt_store_flushes(store));
+}
+
+/* ---- a catalog that stays -------------------------------------------------------------------- */
+
+struct view {
+    struct rmt_reader_slot *slot;
+    struct rmt_tree catalog;
+};
+
+static int view_open(struct ramet_store *store, struct view *out)
+{
+    struct rmt_state state;
+    int rc = rmt_reader_claim(&store->shared, &out->slot);
+    if (rc < 0)
+        return rc;
+    rmt_state_hold(store, out->slot, &state);
+    out->catalog = (struct rmt_tree){.root = state.catalog, .fixed = true};
+    return 0;
+}
+
+static void view_close(struct view *view)
+{
+    rmt_reader_release(view->slot);
+}
+
+/* ---- options --------------------------------------------------------------------------------- */
+
+static int check_options(const struct ramet_merge_options *options, const char *what)
+{
+    if (!rmt_known_size(options, struct ramet_merge_options) || options->size < sizeof(*options))
+        return rmt_fail(-EINVAL, "%s: options->size is not set", what);
+    const unsigned known = RAMET_MERGE_DRY_RUN | RAMET_MERGE_KEEP_CONFLICTS | RAMET_MERGE_NO_FF;
+    if (options->flags & ~known)
+        return rmt_fail(-EINVAL, "%s: unknown flags", what);
+    if (options->nr_rules && !options->rules)
+        return rmt_fail(-EINVAL, "%s: no rules", what);
+    for (size_t i = 0; i <= options->nr_rules; i++) {
+        bool rule = i < options->nr_rules;
+        int policy = rule ? options->rules[i].policy : options->policy;
+        if (policy < RAMET_MERGE_FAIL || policy > RAMET_MERGE_FUNCTION)
+            return rmt_fail(-EINVAL, "%s: there is no policy %d", what, policy);
+        if (policy == RAMET_MERGE_FUNCTION && (!rule || !options->rules[i].fn))
+            return rmt_fail(-EINVAL, "%s: RAMET_MERGE_FUNCTION needs a rule with a function", what);
+    }
+    const struct ramet_keep *keep = options->keep;
+    if (keep && (!rmt_known_size(keep, struct ramet_keep) || keep->size < sizeof(*keep)))
+        return rmt_fail(-EINVAL, "%s: keep->size is not set", what);
+    return 0;
+}
+
+static int setup(struct merging *m, const char *what, struct ramet_merge_result *out)
+{
+    static const struct ramet_merge_options nothing = {.size = sizeof(nothing)};
+    if (!m->store || !m->from)
+        return rmt_fail(-EINVAL, "%s: store or ref", what);
+    if (out && (!rmt_known_size(out, struct ramet_merge_result) || out->size < sizeof(*out)))
+        return rmt_fail(-EINVAL, "%s: out->size is not set", what);
+    if (!m->options)
+        m->options = &nothing;
+    int rc = rmt_store_usable(m->store);
+    if (rc == 0)
+        rc = check_options(m->options, what);
+    if (!m->into)
+        m->into = "main";
+    m->dry = m->options->flags & RAMET_MERGE_DRY_RUN;
+    m->result.size = sizeof(m->result);
+    return rc;
+}
+
+/* The target: its branch, locked; or, of a dry run, a draft that nobody will see. */
+static int begin_target(struct merging *m)
+{
+    struct ramet_txn *now;
+    if (!m->dry) {
+        int rc = ramet_begin(m->store, m->into, RAMET_WRITE, &m->ours);
+        /* Its head is to be looked up in the catalog. */
+        return rc == 0 && m->ours->queued ? rmt_store_turn(m->store) : rc;
+    }
+    int rc = ramet_begin(m->store, m->into, RAMET_READ, &now);
+    if (rc < 0)
+        return rc;
+    rc = now->follows ? rmt_txn_draft(m->store, now->version.number, &m->ours)
+                      : rmt_fail(-EINVAL, "'%s' is a snapshot, which never changes", m->into);
+    ramet_abort(now);
+    return rc;
+}
+
+static int check_conflicts(struct merging *m, const struct ramet_txn *txn, const char *name)
+{
+    int rc = rmt_maps_conflicts(&m->store->pages, txn->version.root);
+    if (rc > 0)
+        return rmt_fail(RAMET_ECONFLICT, "'%s' has conflicts of a merge to be resolved", name);
+    return rc;
+}
+
+/* ---- the source ------------------------------------------------------------------------------ */
+
+/* The branch that a ref is the head of: it has that name, or the ref goes on with ~0. */
+static int find_branch(struct merging *m, const struct rmt_tree *catalog, struct rmt_branch *out)
+{
+    struct rmt_pages *pages = &m->store->pages;
+    const char *tilde = strrchr(m->from, '~');
+    size_t n = strlen(m->from);
+    int rc = RAMET_ENOTFOUND;
+    for (int i = 0; i < (tilde ? 2 : 1) && rc == RAMET_ENOTFOUND; i++) {
+        if (i)
+            n = (size_t)(tilde - m->from);
+        (void)snprintf(m->branch, sizeof(m->branch), "%.*s", (int)n, m->from);
+        rc = rmt_catalog_branch(pages, catalog, m->branch, out);
+    }
+    return rc == RAMET_ENOTFOUND ? rmt_fail(rc, "branch '%s' was dropped meanwhile", m->from) : rc;
+}
+
+/* Within a commit: the head of the source becomes a snapshot that stays until it is merged. */
+static int pin_source(struct rmt_commit *c, void *ctx)
+{
+    struct merging *m = ctx;
+    struct rmt_found found;
+    struct rmt_version snapshot;
+    int rc = rmt_ref_find(&c->store->pages, &c->catalog, m->from, &found);
+    if (rc == 0 && !found.branch)
+        return rmt_fail(-EBUSY, "'%s' was just made something else", m->from);
+    if (rc == 0)
+        rc = rmt_version_snapshot(c, &found.version, &snapshot);
+    if (rc < 0)
+        return rc;
+    m->what = (struct rmt_merging){snapshot.number, found.branch, m->branch, true};
+    return rmt_pin_begin(c, found.branch, m->ours->branch, snapshot.number);
+}
+
+static int unpin_source(struct rmt_commit *c, void *ctx)
+{
+    const struct merging *m = ctx;
+    return rmt_pin_end(c, m->what.branch, m->ours->branch, false);
+}
+
+/* Nothing comes of the merge: the message that says why stays. */
+static void give_up(struct merging *m)
+{
+    char message[512];
+    if (!m->what.pinned)
+        return;
+    (void)snprintf(message, sizeof(message), "%s", ramet_errmsg());
+    (void)commit(m->store, unpin_source, m); /* else the next merge of the two will do it */
+    rmt_fail_again(message);
+    m->what.pinned = false;
+}
+
+static int begin_source(struct merging *m)
+{
+    struct ramet_txn *now;
+    int rc = ramet_begin(m->store, m->from, RAMET_READ, &now);
+    if (rc < 0)
+        return rc;
+    struct rmt_version v = now->version;
+    struct view view;
+    rc = check_conflicts(m, now, m->from);
+    if (rc == 0)
+        rc = view_open(m->store, &view);
+    if (rc < 0) {
+        ramet_abort(now);
+        return rc;
+    }
+    struct rmt_branch branch = {.number = 0};
+    bool moved = false;
+    rc = rmt_ancestor_settle(&m->store->pages, &view.catalog, &v);
+    if (rc == 0 && now->follows)
+        rc = find_branch(m, &view.catalog, &branch);
+    view_close(&view);
+    if (rc == 0) {
+        moved = v.flags & RMT_VERSION_HEAD;
+        m->what = (struct rmt_merging){v.number, branch.number, m->branch, false};
+        if (!moved || m->dry)
+            rc = rmt_txn_view(m->store, v.number, &m->theirs);
+    }
+    ramet_abort(now);
+    if (rc < 0 || !moved || m->dry)
+        return rc;
+    rc = commit(m->store, pin_source, m);
+    return rc < 0 ? rc : rmt_txn_view(m->store, m->what.source, &m->theirs);
+}
+
+/* ---- the base -------------------------------------------------------------------------------- */
+
+static int find_bases(struct merging *m)
+{
+    struct rmt_pages *pages = &m->store->pages;
+    struct rmt_side target = {.branch = m->ours->branch}, source = {.branch = m->what.branch};
+    struct view view;
+    int rc = view_open(m->store, &view);
+    if (rc < 0)
+        return rc;
+    /* As it is now: its own head may have been the source. */
+    rc = rmt_catalog_version(pages, &view.catalog, m->ours->version.number, &target.version);
+    if (rc == 0)
+        rc = rmt_ancestor_settle(pages, &view.catalog, &target.version);
+    if (rc == 0)
+        rc = rmt_catalog_version(pages, &view.catalog, m->what.source, &source.version);
+    if (rc == 0)
+        rc = rmt_ancestry_best(pages, &view.catalog, &target, &source, &m->bases);
+    m->target = target.version;
+    bool one = m->bases.count == 1;
+    if (rc == 0 && one && m->bases.items[0] == m->what.source)
+        m->result.up_to_date = 1;
+    else if (rc == 0 && one && m->bases.items[0] == m->target.number &&
+             !(m->options->flags & RAMET_MERGE_NO_FF)) {
+        rc = rmt_ancestor_is(pages, &view.catalog, &source.version, m->target.number, m->target.id);
+        m->result.fast_forward = rc > 0;
+        rc = rc < 0 ? rc : 0;
+    }
+    view_close(&view);
+    return rc;
+}
+
+/* The best common ancestors of two that are. */
+static int bases_of(struct ramet_store *store, uint64_t a, uint64_t b, struct rmt_numbers *out)
+{
+    struct view view;
+    struct rmt_side x = {.branch = 0}, y = {.branch = 0};
+    int rc = view_open(store, &view);
+    if (rc < 0)
+        return rc;
+    rc = rmt_catalog_version(&store->pages, &view.catalog, a, &x.version);
+    if (rc == 0)
+        rc = rmt_catalog_version(&store->pages, &view.catalog, b, &y.version);
+    if (rc == 0)
+        rc = rmt_ancestry_best(&store->pages, &view.catalog, &x, &y, out);
+    view_close(&view);
+    return rc;
+}
+
+/* A transaction to read the base: nothing, a version, or a draft of several that are merged, each
+ * two of them with their own base, as git does it (merge-recursive). */
+static int open_base(struct merging *m, const struct rmt_numbers *bases, int depth,
+                     struct ramet_txn **out)
+{
+    *out = NULL;
+    if (!bases->count)
+        return 0;
+    if (bases->count == 1 || depth == DRAFT_DEPTH)
+        return rmt_txn_view(m->store, bases->items[0], out);
+    struct rmt_merge merge = {.options = m->options, .drafting = true, .quiet = true};
+    int rc = rmt_txn_draft(m->store, bases->items[0], &merge.ours);
+    for (size_t i = 1; rc == 0 && i < bases->count; i++) {
+        rmt_auto(rmt_numbers_fini) struct rmt_numbers below = {0};
+        rc = bases_of(m->store, bases->items[0], bases->items[i], &below);
+        if (rc == 0)
+            rc = open_base(m, &below, depth + 1, &merge.base);
+        if (rc == 0)
+            rc = rmt_txn_view(m->store, bases->items[i], &merge.theirs);
+        if (rc == 0)
+            rc = rmt_merge_run(&merge);
+        ramet_abort(merge.base);
+        ramet_abort(merge.theirs);
+        merge.base = merge.theirs = NULL;
+    }
+    if (rc == 0)
+        rc = rmt_maps_note(merge.ours);
+    rmt_merge_fini(&merge);
+    if (rc != 0)
+        ramet_abort(merge.ours);
+    else
+        *out = merge.ours;
+    return rc;
+}
+
+/* ---- the merge ------------------------------------------------------------------------------- */
+
+static int forward(struct rmt_commit *c, void *ctx)
+{
+    struct merging *m = ctx;
+    struct rmt_branch branch;
+    struct rmt_version snapshot;
+    struct rmt_pages *pages = &c->store->pages;
+    struct rmt_merging what = m->what;
+    int rc = rmt_merging_pin(c, &what, m->ours->branch);
+    if (rc == 0)
+        rc = rmt_version_forward(c, m->into, what.branch ? m->branch : NULL, what.source);
+    if (rc == 0)
+        rc = rmt_catalog_branch(pages, &c->catalog, m->into, &branch);
+    if (rc == 0)
+        rc = rmt_catalog_version(pages, &c->catalog, m->what.source, &snapshot);
+    /* Without a name it would replace what its author said of it. */
+    const struct ramet_keep *keep = m->options->keep;
+    if (rc == 0 && keep && keep->name && *keep->name)
+        rc = rmt_version_keep(c, m->into, &branch, &snapshot, keep);
+    if (rc < 0)
+        return rc;
+    m->result.id = snapshot.id;
+    return rmt_pin_end(c, what.branch, m->ours->branch, true);
+}
+
+/* Runs the three-way merge of base and theirs into ours. */
+static int run(struct merging *m)
+{
+    struct rmt_merge merge = {
+        .options = m->options,
+        .ours = m->ours,
+        .base = m->base,
+        .theirs = m->theirs,
+        .keep = m->options->flags & RAMET_MERGE_KEEP_CONFLICTS,
+    };
+    int rc = rmt_merge_run(&merge);
+    rmt_merge_fini(&merge);
+    m->result.changes = merge.changes;
+    m->result.conflicts = merge.conflicts;
+    m->result.base = m->base && !m->base->writing ? m->base->version.id : 0;
+    return rc;
+}
+
+static int in_conflict(const struct merging *m)
+{
+    return rmt_fail(RAMET_ECONFLICT, "merging '%s' into '%s': %" PRIu64 " keys in conflict",
+                    m->from, m->into, m->result.conflicts);
+}
+
+static int merge(struct merging *m)
+{
+    int rc = begin_source(m);
+    if (rc == 0)
+        rc = find_bases(m);
+    if (rc < 0)
+        return rc;
+    m->result.id = m->target.id;
+    if (m->result.up_to_date) {
+        m->result.base = m->theirs->version.id;
+        give_up(m);
+        return 0;
+    }
+    if (!m->result.fast_forward || m->options->change || m->dry) {
+        rc = open_base(m, &m->bases, 0, &m->base);
+        if (rc == 0)
+            rc = run(m);
+        if (rc != 0)
+            return rc;
+    }
+    bool keeps = m->options->flags & RAMET_MERGE_KEEP_CONFLICTS;
+    if (m->result.conflicts && !keeps)
+        return in_conflict(m);
+    if (m->dry)
+        return 0;
+    if (m->result.fast_forward) {
+        m->result.base = m->target.id;
+        return commit(m->store, forward, m);
+    }
+    return rmt_txn_commit(m->ours, m->options->keep, &m->what, &m->result.id);
+}
+
+static void tell(const struct merging *m, int rc, struct ramet_merge_result *out)
+{
+    if (out && (rc == 0 || rc == RAMET_ECONFLICT))
+        *out = m->result;
+}
+
+int ramet_merge(struct ramet_store *store, const char *into, const char *from,
+                const struct ramet_merge_options *options, struct ramet_merge_result *out)
+{
+    rmt_auto(merging_fini) struct merging m = {
+        .store = store, .into = into, .from = from, .options = options};
+    int rc = setup(&m, "ramet_merge", out);
+    if (rc == 0)
+        rc = begin_target(&m);
+    if (rc == 0)
+        rc = check_conflicts(&m, m.ours, m.into);
+    if (rc == 0)
+        rc = merge(&m);
+    if (rc != 0)
+        give_up(&m);
+    tell(&m, rc, out);
+    return rc;
+}
+
+/* ---- one change alone ------------------------------------------------------------------------ */
+
+/* What a version changed, done (or, reverse, undone) to a branch. */
+static int pick(struct merging *m, bool reverse)
+{
+    struct ramet_txn *after, *before = NULL;
+    int rc = ramet_begin(m->store, m->from, RAMET_READ, &after);
+    if (rc == 0 && after->version.prev) {
+        struct view view;
+        struct rmt_version v = after->version;
+        rc = view_open(m->store, &view);
+        if (rc == 0) {
+            rc = rmt_ancestor_settle(&m->store->pages, &view.catalog, &v);
+            view_close(&view);
+        }
+        if (rc == 0 && v.prev)
+            rc = rmt_txn_view(m->store, v.prev, &before);
+        if (rc < 0)
+            ramet_abort(after);
+    }
+    if (rc < 0)
+        return rc;
+    m->base = reverse ? after : before;
+    m->theirs = reverse ? before : after;
+    rc = check_conflicts(m, after, m->from);
+    if (rc == 0)
+        rc = begin_target(m);
+    if (rc == 0)
+        rc = check_conflicts(m, m->ours, m->into);
+    if (rc == 0)
+        rc = run(m);
+    if (rc != 0)
+        return rc;
+    m->result.id = m->ours->version.id;
+    m->result.up_to_date = !m->result.conflicts && !rmt_maps_changed(m->ours);
+    if (m->result.conflicts && !(m->options->flags & RAMET_MERGE_KEEP_CONFLICTS))
+        return in_conflict(m);
+    if (m->dry || m->result.up_to_date)
+        return 0;
+    static const struct ramet_keep nothing = {.size = sizeof(nothing)};
+    const struct ramet_keep *keep = m->options->keep ? m->options->keep : &nothing;
+    return rmt_txn_commit(m->ours, m->result.conflicts ? NULL : keep, NULL, &m->result.id);
+}
+
+static int pick_one(struct merging *m, const char *what, bool reverse,
+                    struct ramet_merge_result *out)
+{
+    int rc = setup(m, what, out);
+    if (rc == 0)
+        rc = pick(m, reverse);
+    tell(m, rc, out);
+    return rc;
+}
+
+int ramet_cherry_pick(struct ramet_store *store, const char *into, const char *ref,
+                      const struct ramet_merge_options *options, struct ramet_merge_result *out)
+{
+    rmt_auto(merging_fini) struct merging m = {
+        .store = store, .into = into, .from = ref, .options = options};
+    return pick_one(&m, "ramet_cherry_pick", false, out);
+}
+
+int ramet_revert(struct ramet_store *store, const char *branch, const char *ref,
+                 const struct ramet_merge_options *options, struct ramet_merge_result *out)
+{
+    rmt_auto(merging_fini) struct merging m = {
+        .store = store, .into = branch, .from = ref, .options = options};
+    return pick_one(&m, "ramet_revert", true, out);
+}
+
+/* ---- bases, for those who ask ---------------------------------------------------------------- */
+
+int ramet_merge_base(struct ramet_store *store, const char *a, const char *b, uint64_t *ids,
+                     size_t *count)
+{
+    if (!store || !count || (*count && !ids))
+        return rmt_fail(-EINVAL, "ramet_merge_base: store, ids or count");
+    int rc = rmt_store_usable(store);
+    struct view view;
+    if (rc == 0)
+        rc = view_open(store, &view);
+    if (rc < 0)
+        return rc;
+    rmt_auto(rmt_numbers_fini) struct rmt_numbers bases = {0};
+    struct rmt_found x, y;
+    struct rmt_pages *pages = &store->pages;
+    rc = rmt_ref_find(pages, &view.catalog, a, &x);
+    if (rc == 0)
+        rc = rmt_ref_find(pages, &view.catalog, b, &y);
+    if (rc == 0)
+        rc = rmt_ancestry_best(pages, &view.catalog, &(struct rmt_side){x.version, x.branch},
+                               &(struct rmt_side){y.version, y.branch}, &bases);
+    for (size_t i = 0; rc == 0 && i < bases.count && i < *count; i++) {
+        struct rmt_version v;
+        rc = rmt_catalog_version(pages, &view.catalog, bases.items[i], &v);
+        if (rc == 0)
+            ids[i] = v.id;
+    }
+    view_close(&view);
+    if (rc == 0)
+        *count = bases.count;
+    return rc;
+}
