@@ -25,6 +25,9 @@ export PKG_CONFIG_PATH=$PWD/${pc%/*} PKG_CONFIG_SYSROOT_DIR=$PWD/dest
 version=$(pkg-config --modversion ramet)
 libdir=$(dirname "$(find "$PWD/dest" -name 'libramet.so.0')")
 [ -e "$libdir/libramet.a" ] || die 'no static library'
+# It is loaded when it is used, so that no program has to have it.
+! grep git2 "$pc" || die 'ramet.pc asks for libgit2'
+! readelf -d "$libdir/libramet.so.0" | grep git2 || die 'libramet.so is linked with libgit2'
 [ -n "$(find dest -name ramet.h)" ] || die 'no header'
 [ -n "$(find dest -name 'ramet.1*')" ] || die 'no ramet(1)'
 man=$(dirname "$(find dest -name 'ramet.3*')")
