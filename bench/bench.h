@@ -219,6 +219,20 @@ struct sharing {
 };
 void branches_overwrite(const void *sharing, struct result *out); /* 2 of them */
 
+/* ---- merges: merges.c ------------------------------------------------------------------------ */
+
+/* 100 changes on each of two branches are merged, of a struct sharing. */
+void merges_measure(const void *sharing, struct result *out); /* 1 */
+/* The same, by git. */
+bool merges_git_there(void);
+void merges_git(const void *sharing, struct result *out); /* 1 */
+/* Bases in histories of so many versions (branching->bytes): two arms, tasks, to and fro, the
+ * worst. */
+#define BASES 4
+void merges_bases(const void *branching, struct result *out); /* BASES */
+/* So many branches are made, listed, deleted. */
+void merges_many(const void *branching, struct result *out); /* 3 */
+
 /* ---- samples and rows: rows.c ------------------------------------------------------------------
  */
 
@@ -256,7 +270,12 @@ enum sample {
     BRANCH_HUGE = BRANCH_BIG + 1 + DROPS,
     OVERWRITE_ALONE = BRANCH_HUGE + 1 + DROPS,
     OVERWRITE_SHARED,
-    SAMPLES
+    MERGE,
+    MERGE_GIT,
+    BASE,                    /* and BASES - 1 more */
+    MANY_FEW = BASE + BASES, /* made, listed, deleted */
+    MANY_LOTS = MANY_FEW + 3,
+    SAMPLES = MANY_LOTS + 3
 };
 
 enum group {
@@ -267,6 +286,7 @@ enum group {
     GROUP_OPEN,
     GROUP_SPACE,
     GROUP_BRANCH,
+    GROUP_MERGE,
     GROUP_LARGE,
     GROUPS
 };

@@ -20,9 +20,9 @@ const struct peer_ops *const peers[PEERS] = {
 struct taken samples[SAMPLES];
 
 const char *const group_names[GROUPS] = {
-    [GROUP_LOAD] = "load",       [GROUP_GET] = "get",     [GROUP_READERS] = "readers",
-    [GROUP_COMMIT] = "commit",   [GROUP_OPEN] = "open",   [GROUP_SPACE] = "space",
-    [GROUP_BRANCH] = "branches", [GROUP_LARGE] = "large",
+    [GROUP_LOAD] = "load",       [GROUP_GET] = "get",      [GROUP_READERS] = "readers",
+    [GROUP_COMMIT] = "commit",   [GROUP_OPEN] = "open",    [GROUP_SPACE] = "space",
+    [GROUP_BRANCH] = "branches", [GROUP_MERGE] = "merges", [GROUP_LARGE] = "large",
 };
 
 const char *const group_texts[GROUPS] = {
@@ -33,6 +33,8 @@ const char *const group_texts[GROUPS] = {
     [GROUP_OPEN] = "a fresh process opens a store and gets one entry; wall time",
     [GROUP_SPACE] = "files and memory",
     [GROUP_BRANCH] = "branches",
+    [GROUP_MERGE] =
+        "merges of 100 and 100 changes, bases in 100,000 versions, many branches; wall time",
     [GROUP_LARGE] = "ten million entries",
 };
 
@@ -156,6 +158,29 @@ const struct row rows[] = {
      "overwrite, fresh branch",
      OVERWRITE_ALONE,
      {AT_MOST(AGAINST_BASE, 1.3)}},
+
+    {GROUP_MERGE, MERGE, WALL, "merge", 0, {AT_MOST(AGAINST_NOTHING, 1e6)}},
+    {GROUP_MERGE, MERGE_GIT, WALL, "the same by git", MERGE, {AT_LEAST(AGAINST_BASE, 50)}},
+    {GROUP_MERGE, BASE, WALL, "base: two arms", 0, {AT_MOST(AGAINST_NOTHING, 100e3)}},
+    {GROUP_MERGE, BASE + 1, WALL, "base: tasks, old branch", 0, {AT_MOST(AGAINST_NOTHING, 100e3)}},
+    {GROUP_MERGE, BASE + 2, WALL, "base: to and fro", 0, {AT_MOST(AGAINST_NOTHING, 100e3)}},
+    {GROUP_MERGE, BASE + 3, WALL, "base: the worst we know", 0, {AT_MOST(AGAINST_NOTHING, 100e3)}},
+    {GROUP_MERGE, MANY_FEW, WALL, "branch made, of 100", 0, {NO_AIM}},
+    {GROUP_MERGE, MANY_LOTS, WALL, "branch made, of 10,000", MANY_FEW, {AT_MOST(AGAINST_BASE, 2)}},
+    {GROUP_MERGE, MANY_FEW + 1, WALL, "branch listed, of 100", 0, {NO_AIM}},
+    {GROUP_MERGE,
+     MANY_LOTS + 1,
+     WALL,
+     "branch listed, of 10,000",
+     MANY_FEW + 1,
+     {AT_MOST(AGAINST_BASE, 2)}},
+    {GROUP_MERGE, MANY_FEW + 2, WALL, "branch deleted, of 100", 0, {NO_AIM}},
+    {GROUP_MERGE,
+     MANY_LOTS + 2,
+     WALL,
+     "branch deleted, of 10,000",
+     MANY_FEW + 2,
+     {AT_MOST(AGAINST_BASE, 2)}},
 
     {GROUP_LARGE, GET_LARGE, CPU, "get, 16 random bytes", 0, {AT_MOST(LMDB, 0.7)}},
     {GROUP_LARGE, OPEN_LARGE, WALL, "open and first get", 0, {AT_MOST(AGAINST_NOTHING, 1e6)}},

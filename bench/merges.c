@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * merges.c - merges, their bases, and many branches: of ramet; and the same merge by git.
+ *
+ * git has as many files as ramet entries, called by their keys and in 256 folders, as it does with
+ * objects of its own; the same changes on both sides; and merges them without a working tree (git
+ * merge-tree --write-tree): a process that is started, as people start it.
+ */
+#include <ramet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bench.h"
+
+#define CHANGES 100
+#define BATCH 10000
+
+static void must(int64_t rc)
+{
+    if (rc < 0)
+        die("ramet: %s", ramet_errmsg());
+}
+
+static struct ramet_store *open_unflushed(const char *path)
+{
+    struct ramet_options options = {.size = sizeof(options), .durability = RAMET_NONE};
+    struct ramet_store *store;
+    must(ramet_open(path, &options, &store));
+    return store;
+}
+
+/* Writes entries order[at], order[at + step], ... */
+static void write_some(struct ramet_store *store, const char *branch, const struct entries *e,
+                       size_t at, size_t step, size_t count, uint32_t salt)
+{
+    struct ramet_txn *txn;
+    struct ramet_map *map;
+    must(ramet_begin(store, branch, RAMET_WRITE, &txn));
+    must(ramet_map_open(txn, "bench", RAMET_CREATE, &map));
+    for (size_t n = 0; n < count && at < e->count; n++, at += step) {
+        uint32_t i = e->shuffled[at];
+        struct ramet_slice k = {entry_key(e, i), entry_key_size(e, i)};
+        struct ramet_slice v = {entry_value(e, i, salt), VALUE_SIZE};
+        must(ramet_put(map, k, v, 0));
+    }
+    must(ramet_commit(txn, NULL, NULL));
+}
+
+/* ---- merges ---------------------------------------------------------------------------------- */
+
+void merges_measure(const void *sharing, struct result *out)
+{
+    enum { TIMES = 20 };
+    const struct sharing *s = sharing;
+    const struct entries *e = s->entries;
+    struct ramet_store *store = open_unflushed(s->path);
+    double wall[TIMES];
+    size_t step = e->count / CHANGES;
+    for (size_t at = 0; at < e->count; at += BATCH)
+        write_some(store, "main", e, at, 1, BATCH, 0);
+    must(ramet_branch_create(store, "other", NULL));
+    for (uint32_t i = 0; i < TIMES; i++) {
+        struct ramet_merge_result result = {.size = sizeof(result)};
+        size_t at = i % (step / 2); /* the two never change the same entry */
+        write_some(store, "main", e, at, step, CHANGES, 2 * i + 1);
+        write_some(store, "other", e, at + step / 2, step, CHANGES, 2 * i + 2);
+        struct stopwatch begin = stopwatch_now();
+        must(ramet_merge(store, "main", "other", NULL, &result));
+        wall[i] = stopwatch_since(begin).wall_ns;
+        if (result.changes != CHANGES || result.conflicts)
+            die("a merge changed %llu entries", (unsigned long long)result.changes);
+    }
+    out->wall_ns = out->median_ns = median(wall, TIMES);
+    ramet_close(store);
+    files_remove(s->path);
+}
+
+static void run(const char *command)
+{
+    if (system(command) != 0)
+        die("%s: it failed", command);
+}
+
+static FILE *begin_import(const char *folder)
+{
+    char command[4400];
+    (void)snprintf(command, sizeof(command), "git -C %s fast-import --quiet", folder);
+    FILE *f = popen(command, "w");
+    if (!f)
+        die("git fast-import");
+    return f;
+}
+
+static void put_file(FILE *f, const struct entries *e, size_t i, unsigned salt)
+{
+    const uint8_t *key = entry_key(e, e->shuffled[i]);
+    char name[64];
+    for (size_t j = 0; j < 16; j++)
+        (void)snprintf(name + 2 * j, sizeof(name) - 2 * j, "%02x", key[j]);
+    fprintf(f, "M 100644 inline %.2s/%s\ndata <<END\n%0*zu\n%u\nEND\n", name, name + 2,
+            VALUE_SIZE - 12, i, salt);
+}
+
+/* A commit of git that changes some files, or makes all. */
+static void put_commit(FILE *f, const struct entries *e, const char *branch, const char *from,
+                       size_t at, size_t step, unsigned salt)
+{
+    fprintf(f, "commit refs/heads/%s\ncommitter bench <bench@localhost> 1700000000 +0000\n",
+            branch);
+    fprintf(f, "data <<END\n%u\nEND\n", salt);
+    if (from)
+        fprintf(f, "from refs/heads/%s\n", from);
+    for (size_t i = at; i < e->count; i += step)
+        put_file(f, e, i, salt);
+    fprintf(f, "\n");
+}
+
+bool merges_git_there(void)
+{
+    return system("git merge-tree -h 2>&1 | grep -q write-tree") == 0;
+}
+
+void merges_git(const void *sharing, struct result *out)
+{
+    enum { TIMES = 5 };
+    const struct sharing *s = sharing;
+    char command[8800];
+    double wall[TIMES];
+    const struct entries *e = s->entries;
+    size_t step = e->count / CHANGES;
+    (void)snprintf(command, sizeof(command), "git init -q --bare %s", s->path);
+    run(command);
+    FILE *f = begin_import(s->path);
+    put_commit(f, e, "main", NULL, 0, 1, 0);
+    put_commit(f, e, "other", "main", step / 2, step, 1);
+    put_commit(f, e, "main", NULL, 0, step, 2); /* on what it is */
+    if (pclose(f) != 0)
+        die("git fast-import failed");
+    (void)snprintf(command, sizeof(command),
+                   "git -C %s merge-tree --write-tree main other >/dev/null", s->path);
+    run(command); /* once to warm the caches */
+    for (size_t i = 0; i < TIMES; i++) {
+        struct stopwatch begin = stopwatch_now();
+        run(command);
+        wall[i] = stopwatch_since(begin).wall_ns;
+    }
+    out->wall_ns = out->median_ns = median(wall, TIMES);
+    folder_remove(s->path);
+}
+
+/* ---- bases ----------------------------------------------------------------------------------- */
+
+/* A version that is kept. */
+static void keep_one(struct ramet_store *store, const char *branch, uint64_t n)
+{
+    struct ramet_keep keep = {.size = sizeof(keep)};
+    struct ramet_txn *txn;
+    struct ramet_map *map;
+    struct ramet_slice k = {branch, strlen(branch)}, v = {&n, sizeof(n)};
+    must(ramet_begin(store, branch, RAMET_WRITE, &txn));
+    must(ramet_map_open(txn, "bench", RAMET_CREATE, &map));
+    must(ramet_put(map, k, v, 0));
+    must(ramet_commit(txn, &keep, NULL));
+}
+
+static void merge(struct ramet_store *store, const char *into, const char *from)
+{
+    struct ramet_merge_options options = {
+        .size = sizeof(options), .flags = RAMET_MERGE_NO_FF, .policy = RAMET_MERGE_OURS};
+    must(ramet_merge(store, into, from, &options, NULL));
+}
+
+static void time_base(struct ramet_store *store, const char *a, const char *b, struct result *out)
+{
+    enum { TIMES = 21 };
+    double wall[TIMES];
+    for (size_t i = 0; i < TIMES; i++) {
+        uint64_t ids[4];
+        size_t count = 4;
+        struct stopwatch begin = stopwatch_now();
+        must(ramet_merge_base(store, a, b, ids, &count));
+        wall[i] = stopwatch_since(begin).wall_ns;
+        if (!count)
+            die("'%s' and '%s' have nothing in common", a, b);
+    }
+    out->wall_ns = out->median_ns = median(wall, TIMES);
+}
+
+/* Two branches that went their ways, version by version in turn. */
+static void base_of_arms(const char *path, uint64_t versions, struct result *out)
+{
+    struct ramet_store *store = open_unflushed(path);
+    keep_one(store, "main", 0);
+    must(ramet_branch_create(store, "other", NULL));
+    for (uint64_t i = 0; i < versions; i += 2) {
+        keep_one(store, "main", i);
+        keep_one(store, "other", i);
+    }
+    time_base(store, "main", "other", out);
+    ramet_close(store);
+    files_remove(path);
+}
+
+/* A branch for each task, merged into main and dropped; against a branch that is as old as all. */
+static void base_of_tasks(const char *path, uint64_t versions, struct result *out)
+{
+    struct ramet_store *store = open_unflushed(path);
+    keep_one(store, "main", 0);
+    must(ramet_branch_create(store, "old", NULL));
+    keep_one(store, "old", 0);
+    for (uint64_t i = 0; i < versions; i += 2) {
+        must(ramet_branch_create(store, "task", NULL));
+        keep_one(store, "task", i);
+        merge(store, "main", "task");
+        must(ramet_branch_delete(store, "task"));
+    }
+    time_base(store, "main", "old", out);
+    ramet_close(store);
+    files_remove(path);
+}
+
+/* Two that merge each other time and again: with each other; and against an old branch of which
+ * there is another, so that all must be looked at: the worst that we know of. */
+static void base_of_ladder(const char *path, uint64_t versions, struct result out[2])
+{
+    struct ramet_store *store = open_unflushed(path);
+    keep_one(store, "main", 0);
+    must(ramet_branch_create(store, "other", NULL));
+    must(ramet_branch_create(store, "old", NULL));
+    keep_one(store, "old", 0);
+    must(ramet_branch_create(store, "older", "old"));
+    keep_one(store, "old", 1);
+    keep_one(store, "older", 1);
+    for (uint64_t i = 0; i < versions; i += 4) {
+        keep_one(store, "main", i);
+        keep_one(store, "other", i);
+        merge(store, "main", "other");
+        merge(store, "other", "main");
+    }
+    keep_one(store, "main", 1);
+    keep_one(store, "other", 1);
+    time_base(store, "main", "other", &out[0]);
+    time_base(store, "main", "old", &out[1]);
+    ramet_close(store);
+    files_remove(path);
+}
+
+void merges_bases(const void *branching, struct result *out)
+{
+    const struct branching *b = branching;
+    base_of_arms(b->path, b->bytes, &out[0]);
+    base_of_tasks(b->path, b->bytes, &out[1]);
+    base_of_ladder(b->path, b->bytes, &out[2]);
+}
+
+/* ---- many branches --------------------------------------------------------------------------- */
+
+static int count_one(void *ctx, const struct ramet_branch_info *info)
+{
+    (void)info;
+    ++*(uint64_t *)ctx;
+    return 0;
+}
+
+void merges_many(const void *branching, struct result *out)
+{
+    const struct branching *b = branching;
+    struct ramet_store *store = open_unflushed(b->path);
+    uint64_t listed = 0;
+    char name[32];
+    keep_one(store, "main", 0);
+    struct stopwatch begin = stopwatch_now();
+    for (uint64_t i = 0; i < b->bytes; i++) {
+        (void)snprintf(name, sizeof(name), "b%06llu", (unsigned long long)i);
+        must(ramet_branch_create(store, name, NULL));
+    }
+    per_operation(&out[0], stopwatch_since(begin), b->bytes);
+    begin = stopwatch_now();
+    must(ramet_branch_list(store, count_one, &listed));
+    per_operation(&out[1], stopwatch_since(begin), b->bytes);
+    if (listed != b->bytes + 1)
+        die("there are %llu branches", (unsigned long long)listed);
+    begin = stopwatch_now();
+    for (uint64_t i = 0; i < b->bytes; i++) {
+        (void)snprintf(name, sizeof(name), "b%06llu", (unsigned long long)i);
+        must(ramet_branch_delete(store, name));
+    }
+    per_operation(&out[2], stopwatch_since(begin), b->bytes);
+    ramet_close(store);
+    files_remove(b->path);
+}
