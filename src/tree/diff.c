@@ -58,6 +58,22 @@ static void advance(struct rmt_diff_side *side)
     side->done = true;
 }
 
+/* In a forged file many parents can have one child: the walk ends because keys lie between their
+ * separators, so that no page fits in two places. */
+static int check_bounds(const struct rmt_diff *diff, const struct rmt_diff_side *side,
+                        struct rmt_ref ref, const struct rmt_disk_node *node)
+{
+    struct rmt_bound low = {NULL, 0}, high = {NULL, 0};
+    for (uint32_t i = side->depth; i-- > 0 && !(low.node && high.node);) {
+        const struct rmt_cursor_step *above = &side->path[i];
+        if (!low.node && above->index > 0)
+            low = (struct rmt_bound){above->node, above->index - 1};
+        if (!high.node && above->index < rmt_node_count(above->node))
+            high = (struct rmt_bound){above->node, above->index};
+    }
+    return rmt_bounds_check(diff->pages->page_size, ref, node, low, high);
+}
+
 /* Opens what is pending, and goes to the first of it that is not below from. */
 static int open_pending(struct rmt_diff *diff, struct rmt_diff_side *side)
 {
@@ -65,6 +81,8 @@ static int open_pending(struct rmt_diff *diff, struct rmt_diff_side *side)
     struct rmt_ref ref = ref_of(side);
     int rc = side->depth ? rmt_child_open(diff->pages, ref, level_of(side), &step->node)
                          : rmt_root_open(diff->pages, ref, &step->node);
+    if (rc == 0)
+        rc = check_bounds(diff, side, ref, step->node);
     if (rc < 0)
         return rc;
     diff->opened++;

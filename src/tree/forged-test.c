@@ -6,6 +6,7 @@
  * Whatever is then done to the tree must end, stay in bounds (the sanitizers watch), trip no
  * assert, and write only pages that pass the gate.
  */
+#include "tree/diff.h"
 #include "tree/fake.h"
 
 #define NR_KEYS 3000
@@ -225,6 +226,31 @@ static void use_scan(struct fake *fake, struct rmt_tree *tree)
     rmt_cursor_fini(&c);
 }
 
+/* Against itself as it was, which is forged, too: it must end, with keys that ascend. */
+static int use_diff(struct fake *fake, const struct rmt_tree *old, const struct rmt_tree *new,
+                    bool whole)
+{
+    static struct rmt_diff diff;
+    uint8_t from[RAMET_KEY_MAX] = {0}, last[RAMET_KEY_MAX];
+    struct ramet_slice key = whole ? rmt_slice(from, 0) : key_make(from), none = {NULL, 0};
+    struct rmt_value values[2];
+    uint64_t steps = 0;
+    size_t last_size = 0;
+    rmt_diff_init(&diff, &fake->pages, old, new, key, none);
+    int rc;
+    while ((rc = rmt_diff_next(&diff, &key, &values[0], &values[1])) == 1) {
+        assert_true(!steps || rmt_slice_cmp(rmt_slice(last, last_size), key) < 0);
+        memcpy(last, key.data, last_size = key.size);
+        for (size_t i = 0; i < 2; i++) {
+            if (values[i].data)
+                use_value(fake, &values[i]);
+        }
+        steps++;
+    }
+    assert_true(steps < 100 * NR_KEYS);
+    return rc;
+}
+
 static void use(struct fake *fake, struct rmt_edit *edit, struct rmt_tree *tree,
                 struct rmt_cursor *c)
 {
@@ -271,7 +297,7 @@ static void forged_trees_do_no_harm(void **state)
     for (int round = 0; round < 60; round++) {
         struct fake fake;
         struct rmt_edit edit;
-        struct rmt_tree tree = {0};
+        struct rmt_tree tree = {0}, before = {0};
         struct rmt_cursor c;
         fake_forged = false;
         nr_keys = NR_KEYS;
@@ -289,6 +315,8 @@ static void forged_trees_do_no_harm(void **state)
             assert_int_equal(rmt_tree_seal(&edit, &tree, &fake.w), 0);
             rmt_edit_fini(&edit);
             fake.w.birth++;
+            if (i == 0)
+                before = tree;
         }
         fake_forged = true;
         fake_forget(&fake);
@@ -299,6 +327,8 @@ static void forged_trees_do_no_harm(void **state)
         for (int i = round % 3 ? 6000 : 500; i > 0; i--)
             use(&fake, &edit, &tree, &c);
         use_scan(&fake, &tree);
+        (void)use_diff(&fake, &before, &tree, chance(2));
+        (void)use_diff(&fake, &tree, &before, chance(2));
         int rc = rmt_tree_seal(&edit, &tree, &fake.w);
         assert_int_equal(rc, 0);
         rmt_cursor_fini(&c);
@@ -307,8 +337,25 @@ static void forged_trees_do_no_harm(void **state)
     }
 }
 
-/* A tree of many levels where every parent has one child many times: to walk it whole takes
+/* Many levels above a leaf, where every parent has one child many times: to walk it whole takes
  * forever. */
+static struct rmt_tree build_tower(struct fake *fake, struct rmt_tree tree)
+{
+    for (uint32_t level = 1; level <= RMT_LEVEL_MAX; level++) {
+        struct rmt_disk_node *node = (struct rmt_disk_node *)(void *)fake_page(fake, fake->w.next);
+        *node = (struct rmt_disk_node){.kind = RMT_NODE_INNER, .level = (uint8_t)level};
+        rmt_node_ref_put(node, 0, tree.root);
+        for (uint32_t i = 0; i < 100; i++) {
+            uint8_t key = (uint8_t)(i + 1);
+            struct rmt_item item = {.key = {&key, 1}, .ref = tree.root};
+            rmt_node_insert(node, 4096, i, &item);
+        }
+        assert_int_equal(rmt_writer_node(&fake->w, node, &tree.root), 0);
+    }
+    tree.count = 1;
+    return tree;
+}
+
 static void one_child_of_many_parents_ends(void **state)
 {
     (void)state;
@@ -322,19 +369,12 @@ static void one_child_of_many_parents_ends(void **state)
     assert_int_equal(rmt_tree_put(&edit, &tree, rmt_slice("k", 1), rmt_slice("v", 1), 0), 0);
     assert_int_equal(rmt_tree_seal(&edit, &tree, &fake.w), 0);
     rmt_edit_fini(&edit);
-    for (uint32_t level = 1; level <= RMT_LEVEL_MAX; level++) {
-        struct rmt_disk_node *node = (struct rmt_disk_node *)(void *)fake_page(&fake, fake.w.next);
-        *node = (struct rmt_disk_node){.kind = RMT_NODE_INNER, .level = (uint8_t)level};
-        rmt_node_ref_put(node, 0, tree.root);
-        for (uint32_t i = 0; i < 100; i++) {
-            uint8_t key = (uint8_t)(i + 1);
-            struct rmt_item item = {.key = {&key, 1}, .ref = tree.root};
-            rmt_node_insert(node, 4096, i, &item);
-        }
-        assert_int_equal(rmt_writer_node(&fake.w, node, &tree.root), 0);
-    }
-    tree.count = 1;
+    struct rmt_tree none = {0}, other = build_tower(&fake, tree);
+    tree = build_tower(&fake, tree);
     use_scan(&fake, &tree);
+    assert_int_equal(use_diff(&fake, &none, &tree, true), RAMET_ECORRUPT);
+    assert_int_equal(use_diff(&fake, &tree, &none, true), RAMET_ECORRUPT);
+    assert_int_equal(use_diff(&fake, &tree, &other, true), RAMET_ECORRUPT);
     assert_int_equal(
         rmt_tree_count_range(&fake.pages, &tree, rmt_slice("", 0), rmt_slice("z", 1), &count),
         RAMET_ECORRUPT);
