@@ -110,9 +110,11 @@ static inline int fake_known(struct rmt_pages *pages, struct rmt_ref ref, int rc
 
 /* Checksums are taken for right: as if whoever forged the file had made them so. */
 static bool fake_forged;
+static uint64_t fake_verifies; /* calls so far */
 
 int rmt_page_verify(struct rmt_pages *pages, struct rmt_ref ref)
 {
+    fake_verifies++;
     if (!rmt_ref_plausible(pages, ref, RMT_ID_MAX))
         return rmt_fail(RAMET_ECORRUPT, "a reference that cannot be");
     const struct rmt_disk_node *node = rmt_page_at(pages, ref.addr);
