@@ -12,7 +12,7 @@
 enum option_kind { OPTION_FLAG, OPTION_STRING, OPTION_NUMBER, OPTION_SYNC };
 
 struct option {
-    unsigned bit;
+    uint64_t bit;
     enum option_kind kind;
     char letter;
     const char *name;
@@ -94,7 +94,7 @@ static int set(struct rmt_args *args, const struct option *option, const char *v
     return 0;
 }
 
-static const struct option *find_letter(unsigned allowed, char letter)
+static const struct option *find_letter(uint64_t allowed, char letter)
 {
     for (size_t i = 0; i < NR_OPTIONS; i++) {
         if (options[i].bit & allowed && options[i].letter == letter)
@@ -104,7 +104,7 @@ static const struct option *find_letter(unsigned allowed, char letter)
 }
 
 /* name: what stands between "--" and "=" or the end. */
-static const struct option *find_name(unsigned allowed, const char *name, size_t len)
+static const struct option *find_name(uint64_t allowed, const char *name, size_t len)
 {
     for (size_t i = 0; i < NR_OPTIONS; i++) {
         if (options[i].bit & allowed && strlen(options[i].name) == len &&
@@ -114,7 +114,7 @@ static const struct option *find_name(unsigned allowed, const char *name, size_t
     return NULL;
 }
 
-static int unknown(unsigned allowed, const char *word)
+static int unknown(uint64_t allowed, const char *word)
 {
     const char *nearest = NULL;
     size_t best = 3;
@@ -136,7 +136,7 @@ static bool is_operand(const char *word)
     return word[0] != '-' || !word[1] || (word[1] >= '0' && word[1] <= '9');
 }
 
-int rmt_args_parse(struct rmt_args *out, unsigned allowed, int nr_words, char *const *words)
+int rmt_args_parse(struct rmt_args *out, uint64_t allowed, int nr_words, char *const *words)
 {
     struct rmt_args args = {.durability = RAMET_FULL};
     bool only_operands = false;
@@ -180,7 +180,7 @@ int rmt_args_parse(struct rmt_args *out, unsigned allowed, int nr_words, char *c
     return 0;
 }
 
-void rmt_args_describe(unsigned mask)
+void rmt_args_describe(uint64_t mask)
 {
     mask |= RMT_OPT_HELP | RMT_OPT_JSON;
     for (size_t i = 0; i < NR_OPTIONS; i++) {

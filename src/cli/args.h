@@ -11,7 +11,7 @@
 
 enum { RMT_ARGS_OPERANDS_MAX = 6 };
 
-/* One bit an option: a command says which it takes. --help and --json every command takes. */
+/* One bit an option, of 64: a command says which it takes. --help and --json every command takes. */
 enum rmt_args_option {
     RMT_OPT_HELP = 1 << 0,
     RMT_OPT_JSON = 1 << 1,
@@ -60,8 +60,8 @@ struct rmt_args {
 
 /* Options may stand before, between and after operands; "--" ends them, and "-" and "-5" are
  * operands. 0, or a negative number after saying on standard error what is wrong. */
-int rmt_args_parse(struct rmt_args *out, unsigned allowed, int nr_words, char *const *words);
+int rmt_args_parse(struct rmt_args *out, uint64_t allowed, int nr_words, char *const *words);
 /* Prints the options of a mask, one a line, as help does. */
-void rmt_args_describe(unsigned options);
+void rmt_args_describe(uint64_t options);
 
 #endif

@@ -12,7 +12,7 @@ struct rmt_command {
     const char *operands; /* as help shows them */
     size_t operands_min;
     size_t operands_max;
-    unsigned options;                  /* enum rmt_args_option, --help and --json aside */
+    uint64_t options;                  /* enum rmt_args_option, --help and --json aside */
     int (*run)(struct rmt_session *s); /* returns an exit status */
     const char *summary;
     const char *examples; /* lines */
