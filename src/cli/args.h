@@ -11,7 +11,8 @@
 
 enum { RMT_ARGS_OPERANDS_MAX = 6 };
 
-/* One bit an option, of 64: a command says which it takes. --help and --json every command takes. */
+/* One bit an option, of 64: a command says which it takes. --help and --json every command takes.
+ */
 enum rmt_args_option {
     RMT_OPT_HELP = 1 << 0,
     RMT_OPT_JSON = 1 << 1,
@@ -32,6 +33,19 @@ enum rmt_args_option {
     RMT_OPT_LONG = 1 << 16,
     RMT_OPT_LIMIT = 1 << 17,
     RMT_OPT_PAGE_SIZE = 1 << 18,
+    RMT_OPT_MERGED = 1ll << 32, /* --all of a list of versions */
+    RMT_OPT_HIDDEN = 1ll << 33,
+    RMT_OPT_ONELINE = 1ll << 34,
+    RMT_OPT_VERSIONS = 1ll << 35, /* --limit, of versions */
+    RMT_OPT_DIFF = 1ll << 36,
+    RMT_OPT_KEEPER = 1ll << 37, /* a branch that keeps a version; the letter of --branch */
+    RMT_OPT_OLDER_THAN = 1ll << 38,
+    RMT_OPT_KEEP_LAST = 1ll << 39,
+    RMT_OPT_NAMED = 1ll << 40,
+    RMT_OPT_DRY_RUN = 1ll << 41,
+    RMT_OPT_EVERY = 1ll << 42, /* --all of a picture */
+    RMT_OPT_SVG = 1ll << 43,
+    RMT_OPT_DOT = 1ll << 44,
 };
 
 /* All strings are the caller's argv. */
@@ -46,12 +60,22 @@ struct rmt_args {
     bool bars;
     bool quick;
     bool long_list;
+    bool all;
+    bool hidden;
+    bool oneline;
+    bool diff;
+    bool named;
+    bool dry_run;
+    bool svg;
+    bool dot;
     const char *branch;
     const char *format;
     const char *from;
     const char *message;
     const char *name;
     const char *author;
+    const char *older_than;
+    uint64_t keep_last;
     uint64_t batch;
     uint64_t limit;
     uint64_t page_size;

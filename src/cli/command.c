@@ -55,6 +55,26 @@ static const struct rmt_command commands[] = {
      "ramet snapshot app.ramet --name before -m 'before the import'\n"},
     {"snapshots", "S [BRANCH]", 1, 2, RMT_OPT_LONG, rmt_versions_snapshots,
      "list the snapshots of one branch or of all", "ramet snapshots app.ramet main --long\n"},
+    {"log", "S [REF] [MAP KEY]", 1, 4,
+     RMT_OPT_MERGED | RMT_OPT_HIDDEN | RMT_OPT_VERSIONS | RMT_OPT_ONELINE, rmt_history_log,
+     "list the versions that led to one, or those of them that changed one key",
+     "ramet log app.ramet\n"
+     "ramet log app.ramet main@before --oneline -n 10\n"
+     "ramet log app.ramet main users ada\n"},
+    {"show", "S [REF]", 1, 2, RMT_OPT_DIFF, rmt_history_show,
+     "show one version, and what it changed",
+     "ramet show app.ramet main@before\n"
+     "ramet show app.ramet main~1 --diff\n"},
+    {"tag", "S NAME [REF]", 2, 3, RMT_OPT_KEEPER | RMT_OPT_SYNC, rmt_history_tag,
+     "keep any version by a name",
+     "ramet tag app.ramet v1\n"
+     "ramet tag app.ramet good main@before -b test\n"},
+    {"prune", "S [BRANCH]", 1, 2,
+     RMT_OPT_OLDER_THAN | RMT_OPT_KEEP_LAST | RMT_OPT_NAMED | RMT_OPT_DRY_RUN | RMT_OPT_LONG |
+         RMT_OPT_SYNC,
+     rmt_history_prune, "stop keeping old snapshots of a branch, and reclaim their space",
+     "ramet prune app.ramet main --older-than 30d --dry-run\n"
+     "ramet prune app.ramet --keep-last 10 --named\n"},
     {"reset", "S BRANCH REF", 3, 3, RMT_OPT_SYNC, rmt_versions_reset,
      "move a branch back to a snapshot; what came after is dropped",
      "ramet reset app.ramet main main@before\n"},

@@ -48,6 +48,14 @@ int rmt_versions_snapshots(struct rmt_session *s);
 int rmt_versions_delete(struct rmt_session *s);
 int rmt_versions_reset(struct rmt_session *s);
 int rmt_versions_reclaim(struct rmt_session *s);
+/* A version, as --json shows it everywhere. */
+json_t *rmt_versions_object(const struct ramet_snapshot_info *info);
+
+/* history.c: what led to a version */
+int rmt_history_log(struct rmt_session *s);
+int rmt_history_show(struct rmt_session *s);
+int rmt_history_tag(struct rmt_session *s);
+int rmt_history_prune(struct rmt_session *s);
 
 /* space.c: the room that a store takes */
 int rmt_space_copy(struct rmt_session *s);

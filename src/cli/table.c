@@ -82,6 +82,15 @@ void rmt_table_print(struct rmt_table *table)
     }
 }
 
+void rmt_table_print_column(struct rmt_table *table, size_t column)
+{
+    const char *cell = rmt_buf_str(&table->text);
+    for (size_t i = 0; i < table->nr_cells; i++, cell += strlen(cell) + 1) {
+        if (i % table->nr_columns == column)
+            puts(cell);
+    }
+}
+
 void rmt_table_free(struct rmt_table *table)
 {
     rmt_buf_free(&table->text);

@@ -26,6 +26,8 @@ __attribute__((format(printf, 2, 3))) void rmt_table_addf(struct rmt_table *tabl
                                                           ...);
 /* To standard output. */
 void rmt_table_print(struct rmt_table *table);
+/* The cells of one column alone, one a line. */
+void rmt_table_print_column(struct rmt_table *table, size_t column);
 void rmt_table_free(struct rmt_table *table);
 
 #endif

@@ -307,6 +307,47 @@ void rmt_text_time_utc(struct rmt_buf *buf, int64_t time_us)
         rmt_buf_printf(buf, "%s.%06dZ", text, (int)(time_us % 1000000));
 }
 
+void rmt_text_second_utc(struct rmt_buf *buf, int64_t time_us)
+{
+    char text[64];
+    struct tm tm;
+    if (broken_down(time_us, true, &tm) &&
+        strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S UTC", &tm))
+        rmt_buf_add_str(buf, text);
+    else
+        rmt_buf_add_byte(buf, '-');
+}
+
+static int64_t age_unit_s(const char *unit)
+{
+    static const char letters[] = "smhdw";
+    static const int64_t seconds[] = {1, 60, 3600, 86400, 604800};
+    const char *at = unit[0] && !unit[1] ? strchr(letters, unit[0]) : NULL;
+    return at ? seconds[at - letters] : -1;
+}
+
+int64_t rmt_text_when(const char *str, int64_t now_us)
+{
+    static const char *const formats[] = {"%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S",
+                                          "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"};
+    enum { NR_FORMATS = sizeof(formats) / sizeof(formats[0]), AGE_DIGITS_MAX = 9 };
+    size_t digits = strspn(str, "0123456789");
+    if (digits && digits <= AGE_DIGITS_MAX && age_unit_s(str + digits) > 0) {
+        int64_t age_us = strtoll(str, NULL, 10) * age_unit_s(str + digits) * 1000000;
+        return age_us < now_us ? now_us - age_us : 0;
+    }
+    for (size_t i = 0; i < NR_FORMATS; i++) {
+        struct tm tm = {.tm_mday = 1};
+        const char *end = digits ? strptime(str, formats[i], &tm) : NULL;
+        if (!end || (strcmp(end, "") != 0 && strcmp(end, "Z") != 0 && strcmp(end, " UTC") != 0))
+            continue;
+        int day = tm.tm_mday;
+        time_t t = timegm(&tm); /* which makes of the 31st of June the 1st of July */
+        return t > 0 && tm.tm_mday == day ? (int64_t)t * 1000000 : -1;
+    }
+    return -1;
+}
+
 size_t rmt_text_distance(const char *a, const char *b)
 {
     enum { LEN_MAX = 31 };

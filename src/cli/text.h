@@ -55,8 +55,12 @@ void rmt_text_units(struct rmt_buf *buf, uint64_t bytes);
 void rmt_text_duration(struct rmt_buf *buf, uint64_t ms);
 /* Microseconds since 1970 as local "2026-11-22 11:39:58"; "-" for 0. */
 void rmt_text_time(struct rmt_buf *buf, int64_t time_us);
-/* The same as "2026-11-22T11:39:58.123456Z". */
+/* The same as "2026-11-22T11:39:58.123456Z"; as "2026-11-22 11:39:58 UTC". */
 void rmt_text_time_utc(struct rmt_buf *buf, int64_t time_us);
+void rmt_text_second_utc(struct rmt_buf *buf, int64_t time_us);
+/* What "30d", "12h", "5m", "9s" or "2w" before now is, or a date as "2026-11-22", perhaps with a
+ * time of day as above, in UTC. Microseconds since 1970; -1: it is none of these. */
+int64_t rmt_text_when(const char *str, int64_t now_us);
 
 /* How many edits (insert, delete, change, swap of neighbours) turn a into b. */
 size_t rmt_text_distance(const char *a, const char *b);

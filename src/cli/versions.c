@@ -180,25 +180,30 @@ static int list_branch(void *ctx, const struct ramet_branch_info *info)
     return 0;
 }
 
+json_t *rmt_versions_object(const struct ramet_snapshot_info *info)
+{
+    json_t *object = json_object();
+    json_t *parents = json_array();
+    for (size_t i = 0; i < 2 && info->parents[i]; i++)
+        json_array_append_new(parents, json_integer((json_int_t)info->parents[i]));
+    rmt_output_json_int(object, "id", info->id);
+    rmt_output_json_str(object, "branch", info->branch);
+    rmt_output_json_str(object, "name", info->name);
+    rmt_output_json_str(object, "author", info->author);
+    rmt_output_json_str(object, "message", info->message);
+    rmt_output_json_time(object, info->time);
+    rmt_output_json_int(object, "generation", info->generation);
+    json_object_set_new(object, "parents", parents);
+    rmt_output_json_int(object, "owned_bytes", info->owned_bytes);
+    rmt_output_json_int(object, "total_bytes", info->total_bytes);
+    return object;
+}
+
 static int list_snapshot(void *ctx, const struct ramet_snapshot_info *info)
 {
     const struct list *list = ctx;
     if (list->array) {
-        json_t *object = json_object();
-        json_t *parents = json_array();
-        for (size_t i = 0; i < 2 && info->parents[i]; i++)
-            json_array_append_new(parents, json_integer((json_int_t)info->parents[i]));
-        rmt_output_json_int(object, "id", info->id);
-        rmt_output_json_str(object, "branch", info->branch);
-        rmt_output_json_str(object, "name", info->name);
-        rmt_output_json_str(object, "author", info->author);
-        rmt_output_json_str(object, "message", info->message);
-        rmt_output_json_time(object, info->time);
-        rmt_output_json_int(object, "generation", info->generation);
-        json_object_set_new(object, "parents", parents);
-        rmt_output_json_int(object, "owned_bytes", info->owned_bytes);
-        rmt_output_json_int(object, "total_bytes", info->total_bytes);
-        json_array_append_new(list->array, object);
+        json_array_append_new(list->array, rmt_versions_object(info));
     } else if (list->table) {
         add_id(list->table, info->id);
         rmt_table_add(list->table, info->branch);
