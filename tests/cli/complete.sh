@@ -102,6 +102,11 @@ offers_just 'ramet delete s main@' '@after @before'
 offers_just 'ramet branch s new --from main@a' '@after'
 offers_just 'ramet maps s --branch=main@b' '@before'
 offers_just 'ramet maps s -b @' "$id"
+offers_just 'ramet log s main@b' '@before'
+offers_just 'ramet log s main us' 'users'
+offers_just 'ramet show s te' 'test'
+offers_just 'ramet tag s name main@a -b t' 'test'
+offers_just 'ramet prune s m' 'main'
 
 claim 'a name with a space is offered as the shell takes it'
 offers_just 'ramet count s my' 'my\ map'

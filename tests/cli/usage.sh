@@ -4,8 +4,8 @@
 # The command line itself: help, wrong usage, JSON, colour.
 . "$(dirname "$0")/lib.sh"
 
-commands='create put get del scan count load dump maps drop branch branches snapshot snapshots reset
-delete reclaim stat check version'
+commands='create put get del scan count load dump maps drop branch branches snapshot snapshots log
+show tag prune reset delete reclaim stat check version'
 
 claim 'without a command: the list on standard error, status 2'
 run ramet
@@ -95,6 +95,11 @@ json '.name == "b"' branch s b
 json 'map(.name) | sort == ["b", "main"]' branches s
 json '.id > 0 and .name == "n"' snapshot s --name n
 json 'map(select(.name == "n")) | length == 1' snapshots s
+json 'map(.name) == ["n"]' log s
+json 'map(.change.new_value) == ["1"]' log s main m a
+json '.maps[0].added == 3' show s
+json '.name == "main@t" and .id > 0' tag s t
+json '.count == 0 and .dry_run' prune s --keep-last 1 --dry-run
 json '.branches | length == 2' stat s
 json '.store_id | length == 32' stat s
 json '.readers == []' stat s
