@@ -1334,8 +1334,9 @@ RAMET_API int ramet_diff_open(struct ramet_txn *from, struct ramet_txn *to,
  *   RAMET_ENOTFOUND  there are no more (ramet_errmsg() is not set)
  *   RAMET_ECORRUPT   a page on the way fails its checks
  *   -EINVAL          out->size is not set
- *   -EFBIG           a value is above RAMET_SLICE_MAX, and RAMET_DIFF_KEYS is not set; the next
- *                    call goes on behind it
+ *   -EFBIG           a value is above RAMET_SLICE_MAX, and RAMET_DIFF_KEYS is not set. @out has its
+ *                    map, key and kind, and no values: ramet_read() has them. The next call goes on
+ *                    behind it
  *   -ENOMEM, -EIO and kin
  * Lifetime: what is in @out until the next call, or ramet_diff_close().
  * Threads:  each diff has one user at a time.
@@ -1463,6 +1464,10 @@ struct ramet_merge_options {
     void *conflict_ctx;
     ramet_change_fn change; /* called for each entry of the target that is changed; NULL: not */
     void *change_ctx;
+    ramet_progress_fn
+        progress; /* called every 256 entries that differ between base and source, with
+                     how many they were; their total, 0, is not known. NULL: not */
+    void *progress_ctx;
 };
 
 struct ramet_merge_result {
@@ -1514,6 +1519,7 @@ enum {
  *   -EINVAL          options->size or out->size is not set, an unknown flag or policy, or @into is
  *                    no branch
  *   -EDEADLK         this thread has a write transaction on @into
+ *   -ECANCELED       options->progress asked for it
  *   -EEXIST          the target keeps a snapshot of the name options->keep gives already
  *   -EFBIG           a policy or callback needs a value above RAMET_SLICE_MAX
  *   -EOPNOTSUPP      RAMET_MERGE_TEXT, and libgit2 is not there
@@ -1545,7 +1551,7 @@ RAMET_API int ramet_merge(struct ramet_store *store, const char *into, const cha
  * @out      as in ramet_merge(). up_to_date: the change was there already.
  *
  * Returns as ramet_merge():
- *   RAMET_ECONFLICT, RAMET_ENOTFOUND, -EINVAL, -EDEADLK, -EEXIST, -EFBIG, -EOPNOTSUPP,
+ *   RAMET_ECONFLICT, RAMET_ENOTFOUND, -EINVAL, -EDEADLK, -ECANCELED, -EEXIST, -EFBIG, -EOPNOTSUPP,
  *   RAMET_EPOISONED, -EROFS, RAMET_ECORRUPT, -ENOMEM, -ENOSPC, -EIO and kin
  * Lifetime: nothing returned points into the store.
  * Threads:  any number at once.
@@ -1569,7 +1575,7 @@ RAMET_API int ramet_cherry_pick(struct ramet_store *store, const char *into, con
  * @out      as in ramet_cherry_pick().
  *
  * Returns as ramet_merge():
- *   RAMET_ECONFLICT, RAMET_ENOTFOUND, -EINVAL, -EDEADLK, -EEXIST, -EFBIG, -EOPNOTSUPP,
+ *   RAMET_ECONFLICT, RAMET_ENOTFOUND, -EINVAL, -EDEADLK, -ECANCELED, -EEXIST, -EFBIG, -EOPNOTSUPP,
  *   RAMET_EPOISONED, -EROFS, RAMET_ECORRUPT, -ENOMEM, -ENOSPC, -EIO and kin
  * Lifetime: nothing returned points into the store.
  * Threads:  any number at once.

@@ -182,10 +182,15 @@ static int next_entry(struct ramet_diff *diff, struct ramet_change *change)
     diff->stat.added += change->kind == RAMET_ADDED;
     diff->stat.changed += change->kind == RAMET_CHANGED;
     diff->stat.removed += change->kind == RAMET_REMOVED;
-    rc = slice_of(diff, &old, &change->old_value);
+    struct ramet_slice values[2];
+    rc = slice_of(diff, &old, &values[0]);
     if (rc == 0)
-        rc = slice_of(diff, &new, &change->new_value);
-    return rc < 0 ? rc : 1;
+        rc = slice_of(diff, &new, &values[1]);
+    if (rc < 0)
+        return rc;
+    change->old_value = values[0];
+    change->new_value = values[1];
+    return 1;
 }
 
 /* One step. 1: change is set; 0: there may be more; RAMET_ENOTFOUND: there is no more. */
@@ -223,10 +228,10 @@ int ramet_diff_next(struct ramet_diff *diff, struct ramet_change *out)
     rmt_arena_fini(&diff->arena);
     while ((rc = step(diff, &change)) == 0)
         ;
-    if (rc < 0)
+    if (rc < 0 && rc != -EFBIG)
         return rc;
-    *out = change;
-    return 0;
+    *out = change; /* of -EFBIG too: who would know else which entry it is? */
+    return rc < 0 ? rc : 0;
 }
 
 int ramet_diff_stat(const struct ramet_diff *diff, struct ramet_diff_stat *out)

@@ -372,6 +372,16 @@ static int tree_of(struct rmt_merge *m, const char *name, const struct rmt_value
     return rc;
 }
 
+/* Tells how far it is, also of a base that is put together: anybody may be tired of that, too. */
+static int go_on(struct rmt_merge *m)
+{
+    const struct ramet_merge_options *options = m->options;
+    if (++m->seen % 256 || !options->progress ||
+        !options->progress(options->progress_ctx, m->seen, 0))
+        return 0;
+    return rmt_fail(-ECANCELED, "the merge in store '%s'", pages_of(m)->io->path);
+}
+
 static int merge_entries(struct maps *maps, const struct rmt_tree *base,
                          const struct rmt_tree *theirs)
 {
@@ -384,6 +394,8 @@ static int merge_entries(struct maps *maps, const struct rmt_tree *base,
         uint8_t copy[RAMET_KEY_MAX]; /* callbacks may be given it after pages moved */
         memcpy(copy, key.data, key.size);
         rc = merge_entry(maps, rmt_slice(copy, key.size), &before, &after);
+        if (rc == 0)
+            rc = go_on(maps->m);
         if (rc != 0)
             return rc;
     }

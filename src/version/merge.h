@@ -24,6 +24,7 @@ struct rmt_merge {
     struct rmt_arena arena;   /* values of one entry, put together */
     struct rmt_policy_scratch scratch;
     uint64_t changes, conflicts;
+    uint64_t seen; /* entries that differ between base and theirs */
 };
 
 /* 0 also with conflicts. */

@@ -550,6 +550,79 @@ static void huge(void **state)
     free(bytes);
 }
 
+static int stop_late(void *ctx, uint64_t done, uint64_t total)
+{
+    uint64_t *calls = ctx;
+    ++*calls;
+    assert_int_equal(done, *calls * 256);
+    assert_int_equal(total, 0);
+    return *calls == 3;
+}
+
+static void progress(void **state)
+{
+    (void)state;
+    uint64_t calls = 0;
+    struct ramet_merge_options options = {
+        .size = sizeof(options), .progress = stop_late, .progress_ctx = &calls};
+    struct ramet_txn *txn;
+    struct ramet_map *map;
+    char key[16];
+    fork_two();
+    put("main", "m", "x", "1");
+    assert_int_equal(ramet_begin(store, "other", RAMET_WRITE, &txn), 0);
+    assert_int_equal(ramet_map_open(txn, "m", 0, &map), 0);
+    for (int i = 0; i < 1000; i++) {
+        (void)snprintf(key, sizeof(key), "key%d", i);
+        assert_int_equal(ramet_put(map, text(key), text("v"), 0), 0);
+    }
+    assert_int_equal(ramet_commit(txn, NULL, NULL), 0);
+    uint64_t before = head("main");
+    assert_int_equal(ramet_merge(store, "main", "other", &options, NULL), -ECANCELED);
+    assert_int_equal(calls, 3);
+    assert_int_equal(head("main"), before);
+    assert_string_equal(get("main", "m", "key0"), "-");
+    options.progress = NULL;
+    assert_int_equal(ramet_merge(store, "main", "other", &options, NULL), 0);
+    assert_int_equal(calls, 3);
+    assert_string_equal(get("main", "m", "key999"), "v");
+}
+
+/* A diff says which entry it is whose value is too large for it, and goes on. */
+static void huge_difference(void **state)
+{
+    (void)state;
+    size_t size = RAMET_SLICE_MAX + 1;
+    char *bytes = calloc(1, size);
+    struct ramet_txn *txn, *old;
+    struct ramet_map *map;
+    struct ramet_diff *diff;
+    struct ramet_change change = {.size = sizeof(change)};
+    assert_non_null(bytes);
+    put("main", "m", "huge", "1");
+    assert_int_equal(ramet_begin(store, "main", RAMET_READ, &old), 0);
+    assert_int_equal(ramet_begin(store, "main", RAMET_WRITE, &txn), 0);
+    assert_int_equal(ramet_map_open(txn, "m", 0, &map), 0);
+    struct ramet_slice value = {bytes, size};
+    assert_int_equal(ramet_put(map, text("huge"), value, 0), 0);
+    assert_int_equal(ramet_put(map, text("next"), text("2"), 0), 0);
+    assert_int_equal(ramet_diff_open(old, txn, NULL, &diff), 0);
+    assert_int_equal(ramet_diff_next(diff, &change), -EFBIG);
+    assert_int_equal(change.kind, RAMET_CHANGED);
+    assert_string_equal(change.map, "m");
+    assert_string_equal(shown(change.key), "huge");
+    assert_null(change.old_value.data);
+    assert_null(change.new_value.data);
+    assert_int_equal(ramet_diff_next(diff, &change), 0);
+    assert_string_equal(shown(change.key), "next");
+    assert_string_equal(shown(change.new_value), "2");
+    assert_int_equal(ramet_diff_next(diff, &change), RAMET_ENOTFOUND);
+    ramet_diff_close(diff);
+    ramet_abort(txn);
+    ramet_abort(old);
+    free(bytes);
+}
+
 /* ---- one change alone ------------------------------------------------------------------------ */
 
 static void pick_and_revert(void **state)
@@ -755,6 +828,8 @@ int main(void)
         CASE(criss_cross_counter),
         CASE(by_way_of_a_third),
         CASE(huge),
+        CASE(progress),
+        CASE(huge_difference),
         CASE(pick_and_revert),
         CASE(history),
         CASE(prune),
