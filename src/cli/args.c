@@ -9,7 +9,7 @@
 #include "output.h"
 #include "text.h"
 
-enum option_kind { OPTION_FLAG, OPTION_STRING, OPTION_NUMBER, OPTION_SYNC };
+enum option_kind { OPTION_FLAG, OPTION_STRING, OPTION_LIST, OPTION_NUMBER, OPTION_SYNC };
 
 struct option {
     uint64_t bit;
@@ -48,7 +48,7 @@ static const struct option options[] = {
      "also versions that nobody keeps: where branches parted, a head that has moved"},
     {RMT_OPT_VERSIONS, OPTION_NUMBER, 'n', "limit", "N", FIELD(limit), "stop after N versions"},
     {RMT_OPT_ONELINE, OPTION_FLAG, 0, "oneline", NULL, FIELD(oneline), "one line a version"},
-    {RMT_OPT_DIFF, OPTION_FLAG, 'p', "diff", NULL, FIELD(diff),
+    {RMT_OPT_PATCH, OPTION_FLAG, 'p', "diff", NULL, FIELD(diff),
      "every entry that it changed, with old and new value"},
     {RMT_OPT_OLDER_THAN, OPTION_STRING, 0, "older-than", "AGE", FIELD(older_than),
      "only what was kept before: 30d, 12h, 2w, or a date (UTC)"},
@@ -71,6 +71,32 @@ static const struct option options[] = {
      "structure and accounts only; large values are not read"},
     {RMT_OPT_LONG, OPTION_FLAG, 'l', "long", NULL, FIELD(long_list),
      "a table, as on a terminal; into a pipe it is the names alone"},
+    {RMT_OPT_DIFF, OPTION_FLAG, 0, "stat", NULL, FIELD(stat), "how many, of each map and in all"},
+    {RMT_OPT_DIFF, OPTION_FLAG, 0, "exit-code", NULL, FIELD(exit_code),
+     "status 1 if there are differences, as diff(1)"},
+    {RMT_OPT_DIFF, OPTION_FLAG, 'q', "quiet", NULL, FIELD(quiet),
+     "print nothing; status 1 if there are differences"},
+    {RMT_OPT_INTO, OPTION_STRING, 0, "into", "BRANCH", FIELD(into),
+     "the branch to change; main if not given"},
+    {RMT_OPT_POLICY, OPTION_LIST, 0, "policy", "RULE", FIELD(policies),
+     "what becomes of entries that both changed: [[MAP][/PREFIX]=]POLICY. POLICY is\n"
+     "fail, ours, theirs, counter, max, min, counter64, max64, min64, set or text.\n"
+     "May be given several times: the first that fits decides"},
+    {RMT_OPT_POLICY, OPTION_FLAG, 0, "keep-conflicts", NULL, FIELD(keep_conflicts),
+     "merge what can be, and record the rest for 'conflicts' and 'resolve'"},
+    {RMT_OPT_POLICY, OPTION_FLAG, 'n', "dry-run", NULL, FIELD(dry_run),
+     "say what would be done, and change nothing"},
+    {RMT_OPT_NO_FF, OPTION_FLAG, 0, "no-ff", NULL, FIELD(no_ff),
+     "make a version of its own where BRANCH could take over FROM"},
+    {RMT_OPT_RESOLVE, OPTION_FLAG, 0, "ours", NULL, FIELD(ours), "it gets what the target had"},
+    {RMT_OPT_RESOLVE, OPTION_FLAG, 0, "theirs", NULL, FIELD(theirs), "it gets what the source had"},
+    {RMT_OPT_RESOLVE, OPTION_FLAG, 0, "base", NULL, FIELD(base),
+     "it gets what it was before both changed it"},
+    {RMT_OPT_RESOLVE, OPTION_FLAG, 0, "as-is", NULL, FIELD(as_is), "it stays as it is now"},
+    {RMT_OPT_RESOLVE, OPTION_STRING, 0, "value", "VALUE", FIELD(value),
+     "it gets VALUE; - reads it from standard input"},
+    {RMT_OPT_RESOLVE, OPTION_FLAG, 0, "delete", NULL, FIELD(delete_key), "it is deleted"},
+    {RMT_OPT_RESOLVE, OPTION_FLAG, 0, "all", NULL, FIELD(all), "all conflicts, or all of MAP"},
     {RMT_OPT_SYNC, OPTION_SYNC, 0, "sync", "MODE", FIELD(durability),
      "full: on disk when the command ends; lazy, none: see ramet(1)"},
     {RMT_OPT_JSON, OPTION_FLAG, 0, "json", NULL, FIELD(json), "answer in JSON"},
@@ -102,12 +128,21 @@ static int set_sync(const char *value, int *field)
     return 0;
 }
 
+static int add_item(const struct option *option, const char *value, struct rmt_args_list *list)
+{
+    if (list->count == RMT_ARGS_LIST_MAX)
+        return rmt_output_error("--%s may be given %d times", option->name, RMT_ARGS_LIST_MAX);
+    list->items[list->count++] = value;
+    return 0;
+}
+
 static int set(struct rmt_args *args, const struct option *option, const char *value)
 {
     void *field = (char *)args + option->field;
     switch (option->kind) {
     case OPTION_FLAG: *(bool *)field = true; return 0;
     case OPTION_STRING: *(const char **)field = value; return 0;
+    case OPTION_LIST: return add_item(option, value, field);
     case OPTION_NUMBER: return set_number(option, value, field);
     case OPTION_SYNC: return set_sync(value, field);
     }
@@ -211,6 +246,10 @@ void rmt_args_describe(uint64_t mask)
         (void)snprintf(left, sizeof(left), "%c%c%s--%s%s%s", option->letter ? '-' : ' ',
                        option->letter ? option->letter : ' ', option->letter ? ", " : "  ",
                        option->name, option->value ? " " : "", option->value ? option->value : "");
-        printf("  %-24s %s\n", left, option->help);
+        /* Further lines stand below the first. */
+        const char *help = option->help;
+        for (const char *end; (end = strchr(help, '\n')); help = end + 1, left[0] = '\0')
+            printf("  %-24s %.*s\n", left, (int)(end - help), help);
+        printf("  %-24s %s\n", left, help);
     }
 }

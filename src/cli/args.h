@@ -9,10 +9,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { RMT_ARGS_OPERANDS_MAX = 6 };
+enum { RMT_ARGS_OPERANDS_MAX = 6, RMT_ARGS_LIST_MAX = 64 };
 
-/* One bit an option, of 64: a command says which it takes. --help and --json every command takes.
- */
+/* One bit an option, of 64, or several that go together: a command says which it takes. --help and
+ * --json every command takes. */
 enum rmt_args_option {
     RMT_OPT_HELP = 1 << 0,
     RMT_OPT_JSON = 1 << 1,
@@ -33,11 +33,16 @@ enum rmt_args_option {
     RMT_OPT_LONG = 1 << 16,
     RMT_OPT_LIMIT = 1 << 17,
     RMT_OPT_PAGE_SIZE = 1 << 18,
+    RMT_OPT_DIFF = 1ll << 26, /* what a diff shows, and its status */
+    RMT_OPT_INTO = 1ll << 27,
+    RMT_OPT_POLICY = 1ll << 28, /* what becomes of conflicts */
+    RMT_OPT_NO_FF = 1ll << 29,
+    RMT_OPT_RESOLVE = 1ll << 30, /* what an entry in conflict gets */
     RMT_OPT_MERGED = 1ll << 32, /* --all of a list of versions */
     RMT_OPT_HIDDEN = 1ll << 33,
     RMT_OPT_ONELINE = 1ll << 34,
     RMT_OPT_VERSIONS = 1ll << 35, /* --limit, of versions */
-    RMT_OPT_DIFF = 1ll << 36,
+    RMT_OPT_PATCH = 1ll << 36,
     RMT_OPT_KEEPER = 1ll << 37, /* a branch that keeps a version; the letter of --branch */
     RMT_OPT_OLDER_THAN = 1ll << 38,
     RMT_OPT_KEEP_LAST = 1ll << 39,
@@ -46,6 +51,12 @@ enum rmt_args_option {
     RMT_OPT_EVERY = 1ll << 42, /* --all of a picture */
     RMT_OPT_SVG = 1ll << 43,
     RMT_OPT_DOT = 1ll << 44,
+};
+
+/* An option that may be given several times. */
+struct rmt_args_list {
+    const char *items[RMT_ARGS_LIST_MAX];
+    size_t count;
 };
 
 /* All strings are the caller's argv. */
@@ -60,14 +71,27 @@ struct rmt_args {
     bool bars;
     bool quick;
     bool long_list;
-    bool all;
     bool hidden;
     bool oneline;
     bool diff;
     bool named;
-    bool dry_run;
     bool svg;
     bool dot;
+    bool stat;
+    bool exit_code;
+    bool quiet;
+    bool dry_run;
+    bool keep_conflicts;
+    bool no_ff;
+    bool ours;
+    bool theirs;
+    bool base;
+    bool as_is;
+    bool delete_key;
+    bool all;
+    const char *value;
+    const char *into;
+    struct rmt_args_list policies;
     const char *branch;
     const char *format;
     const char *from;

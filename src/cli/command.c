@@ -5,6 +5,10 @@
 
 #include "text.h"
 
+/* What merge, cherry-pick and revert have in common. */
+#define MERGE_OPTIONS \
+    (RMT_OPT_POLICY | RMT_OPT_MESSAGE | RMT_OPT_NAME | RMT_OPT_AUTHOR | RMT_OPT_SYNC)
+
 /* In the order that help lists them. */
 static const struct rmt_command commands[] = {
     {"create", "S", 1, 1, RMT_OPT_PAGE_SIZE | RMT_OPT_SYNC, rmt_versions_create,
@@ -61,7 +65,7 @@ static const struct rmt_command commands[] = {
      "ramet log app.ramet\n"
      "ramet log app.ramet main@before --oneline -n 10\n"
      "ramet log app.ramet main users ada\n"},
-    {"show", "S [REF]", 1, 2, RMT_OPT_DIFF, rmt_history_show,
+    {"show", "S [REF]", 1, 2, RMT_OPT_PATCH, rmt_history_show,
      "show one version, and what it changed",
      "ramet show app.ramet main@before\n"
      "ramet show app.ramet main~1 --diff\n"},
@@ -82,6 +86,33 @@ static const struct rmt_command commands[] = {
      "drop a branch or a snapshot, and reclaim its space",
      "ramet delete app.ramet test\n"
      "ramet delete app.ramet main@before\n"},
+    {"diff", "S REF REF [MAP [PREFIX]]", 3, 5, RMT_OPT_DIFF, rmt_diff_run,
+     "print how two versions differ, a line for each entry: +, - or ~",
+     "ramet diff app.ramet main test\n"
+     "ramet diff app.ramet main@before main users\n"
+     "ramet diff app.ramet main test --stat\n"},
+    {"merge", "S FROM", 2, 2, RMT_OPT_INTO | RMT_OPT_NO_FF | MERGE_OPTIONS, rmt_merge_run,
+     "bring the changes of a branch or snapshot into a branch; status 1 on conflicts",
+     "ramet merge app.ramet test --dry-run\n"
+     "ramet merge app.ramet test --policy users=theirs --policy hits=counter\n"
+     "ramet merge app.ramet main --into test --keep-conflicts -m 'catch up'\n"},
+    {"conflicts", "S [REF]", 1, 2, 0, rmt_conflicts_list,
+     "list the conflicts that a merge recorded, each with its three values",
+     "ramet conflicts app.ramet\n"
+     "ramet conflicts app.ramet test --json\n"},
+    {"resolve", "S [MAP [KEY]]", 1, 3, RMT_OPT_RESOLVE | RMT_OPT_BRANCH | RMT_OPT_SYNC,
+     rmt_conflicts_resolve, "decide a recorded conflict; says how many are left",
+     "ramet resolve app.ramet users ada --theirs\n"
+     "ramet resolve app.ramet users alan --value 'Alan M. Turing'\n"
+     "ramet resolve app.ramet --all --ours\n"},
+    {"cherry-pick", "S REF", 2, 2, RMT_OPT_INTO | MERGE_OPTIONS, rmt_merge_pick,
+     "do to a branch what one version changed; status 1 on conflicts",
+     "ramet cherry-pick app.ramet test@fix\n"
+     "ramet cherry-pick app.ramet main@before --into test --policy theirs\n"},
+    {"revert", "S REF", 2, 2, RMT_OPT_BRANCH | MERGE_OPTIONS, rmt_merge_revert,
+     "undo on a branch what one version changed; status 1 on conflicts",
+     "ramet revert app.ramet main@before\n"
+     "ramet revert app.ramet main@before -b test --dry-run\n"},
     {"reclaim", "S", 1, 1, RMT_OPT_SYNC, rmt_versions_reclaim,
      "go on with reclaiming what was dropped, to the end", "ramet reclaim app.ramet\n"},
     {"copy", "S COPY", 2, 2, 0, rmt_space_copy,
@@ -133,12 +164,12 @@ void rmt_command_list(FILE *file)
     fprintf(file, "%susage:%s ramet COMMAND STORE [OPERAND]... [OPTION]...\n\n%scommands:%s\n",
             bold, plain, bold, plain);
     for (size_t i = 0; i < NR_COMMANDS; i++)
-        fprintf(file, "  %-10s %s\n", commands[i].name, commands[i].summary);
-    fprintf(file, "  %-10s %s\n", "help", "this list, or the help of one command");
+        fprintf(file, "  %-11s %s\n", commands[i].name, commands[i].summary);
+    fprintf(file, "  %-11s %s\n", "help", "this list, or the help of one command");
     fprintf(
         file,
         "\nramet COMMAND --help shows operands, options and examples; every command takes --json.\n"
-        "Status: 0 done, 1 no such key, 2 wrong usage, 3 failed. More in ramet(1).\n");
+        "Status: 0 done, 1 no such key, or conflicts, 2 wrong usage, 3 failed. More in ramet(1).\n");
 }
 
 void rmt_command_help(const struct rmt_command *command)

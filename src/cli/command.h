@@ -57,6 +57,14 @@ int rmt_history_show(struct rmt_session *s);
 int rmt_history_tag(struct rmt_session *s);
 int rmt_history_prune(struct rmt_session *s);
 
+/* diff.c, merge.c, conflicts.c: what differs, and bringing it together */
+int rmt_diff_run(struct rmt_session *s);
+int rmt_merge_run(struct rmt_session *s);
+int rmt_merge_pick(struct rmt_session *s);
+int rmt_merge_revert(struct rmt_session *s);
+int rmt_conflicts_list(struct rmt_session *s);
+int rmt_conflicts_resolve(struct rmt_session *s);
+
 /* space.c: the room that a store takes */
 int rmt_space_copy(struct rmt_session *s);
 int rmt_space_compact(struct rmt_session *s);

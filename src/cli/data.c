@@ -9,8 +9,6 @@
 #include <unistd.h>
 
 #include "command.h"
-#include "input.h"
-#include "interrupt.h"
 #include "table.h"
 
 enum { PIECE_SIZE = 1 << 20 };
@@ -24,14 +22,10 @@ int rmt_data_put(struct rmt_session *s)
 
     /* Before the transaction begins: nobody should wait for a writer who waits for a pipe. */
     if (!strcmp(s->args.operand[3], "-")) {
-        rmt_interrupt_catch();
-        int rc = rmt_input_slurp(&from_stdin);
-        if (rc < 0) {
+        int status = rmt_session_slurp(&from_stdin);
+        if (status) {
             rmt_buf_free(&from_stdin);
-            if (rc == RMT_INPUT_STOPPED)
-                return RMT_EXIT_INTERRUPTED;
-            rmt_output_error("standard input: %s", strerror(errno));
-            return RMT_EXIT_FAILED;
+            return status;
         }
         value = rmt_buf_slice(&from_stdin);
     }

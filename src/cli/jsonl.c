@@ -68,45 +68,14 @@ static int jsonl_read(struct rmt_format_state *state, struct rmt_input *input,
     return rc;
 }
 
-static void add_string(struct rmt_buf *line, const char *name, struct ramet_slice bytes)
-{
-    if (!rmt_text_is_utf8(bytes)) {
-        rmt_buf_printf(line, "\"%s_base64\":\"", name);
-        rmt_text_base64(line, bytes);
-        rmt_buf_add_byte(line, '"');
-        return;
-    }
-    rmt_buf_printf(line, "\"%s\":\"", name);
-    const unsigned char *p = bytes.data;
-    const unsigned char *end = p + bytes.size;
-    while (p < end) {
-        const unsigned char *plain = p;
-        while (p < end && *p >= 0x20 && *p != '"' && *p != '\\' && *p != 0x7f)
-            p++;
-        rmt_buf_add(line, plain, (size_t)(p - plain));
-        if (p == end)
-            break;
-        switch (*p) {
-        case '"': rmt_buf_add_str(line, "\\\""); break;
-        case '\\': rmt_buf_add_str(line, "\\\\"); break;
-        case '\n': rmt_buf_add_str(line, "\\n"); break;
-        case '\r': rmt_buf_add_str(line, "\\r"); break;
-        case '\t': rmt_buf_add_str(line, "\\t"); break;
-        default: rmt_buf_printf(line, "\\u%04x", *p); break;
-        }
-        p++;
-    }
-    rmt_buf_add_byte(line, '"');
-}
-
 static void jsonl_write(FILE *file, const struct rmt_entry *entry)
 {
     static struct rmt_buf line; /* kept for the next entry; the process ends with it */
     rmt_buf_clear(&line);
     rmt_buf_add_byte(&line, '{');
-    add_string(&line, "key", entry->key);
+    rmt_text_json(&line, "key", entry->key);
     rmt_buf_add_byte(&line, ',');
-    add_string(&line, "value", entry->value);
+    rmt_text_json(&line, "value", entry->value);
     rmt_buf_add_str(&line, "}\n");
     (void)fwrite(line.data, 1, line.size, file); /* the caller asks the file */
 }

@@ -18,7 +18,9 @@
 /* Exit statuses; those up to 3 are promised in ramet(1). */
 enum rmt_exit {
     RMT_EXIT_OK = 0,
-    RMT_EXIT_ABSENT = 1, /* no such key */
+    RMT_EXIT_ABSENT = 1,    /* no such key */
+    RMT_EXIT_DIFFERENT = 1, /* diff --exit-code */
+    RMT_EXIT_CONFLICT = 1,  /* of a merge */
     RMT_EXIT_USAGE = 2,
     RMT_EXIT_FAILED = 3,
     RMT_EXIT_INTERRUPTED = 130,

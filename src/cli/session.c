@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "input.h"
 #include "interrupt.h"
 #include "progress.h"
-#include "text.h"
 
 /* What a person can do about it; NULL: nothing that the message does not say. */
 static const char *advice(int code)
@@ -22,6 +22,8 @@ static const char *advice(int code)
     case -ENOSPC:
     case -EDQUOT: return "make room; deleting keys and branches works on a full disk";
     case -EBUSY: return "another process is writing; try again when it is done";
+    case RAMET_ENOTFOUND: return "'ramet branches' and 'ramet snapshots' list what there is";
+    case RAMET_ECONFLICT: return "'ramet conflicts' lists them, 'ramet resolve' decides them";
     case RAMET_ENOTSTORE: return "give the path of a file made by 'ramet create'";
     case RAMET_EFORMAT: return "a newer ramet reads it";
     case RAMET_ECORRUPT: return "'ramet check' lists all that is wrong";
@@ -143,22 +145,28 @@ void rmt_session_close_cursor(struct rmt_session *s)
     s->cursor = NULL;
 }
 
-int rmt_session_commit(struct rmt_session *s)
+int rmt_session_publish(struct rmt_session *s, uint64_t *out_id)
 {
-    uint64_t id = 0;
     rmt_session_close_cursor(s);
     struct ramet_txn *txn = s->txn;
     s->txn = NULL; /* it ends, also on error */
-    int rc = ramet_commit(txn, NULL, &id);
+    int rc = ramet_commit(txn, NULL, out_id);
     if (rc < 0)
         return rmt_session_fail(rc, "cannot commit to '%s' of '%s'; nothing was changed", s->branch,
                                 s->path);
-    if (s->args.json) {
+    return RMT_EXIT_OK;
+}
+
+int rmt_session_commit(struct rmt_session *s)
+{
+    uint64_t id = 0;
+    int status = rmt_session_publish(s, &id);
+    if (!status && s->args.json) {
         json_t *object = json_object();
         rmt_output_json_int(object, "id", id);
         rmt_output_json(object);
     }
-    return RMT_EXIT_OK;
+    return status;
 }
 
 void rmt_session_abort(struct rmt_session *s)
@@ -174,6 +182,19 @@ void rmt_session_close(struct rmt_session *s)
     rmt_session_abort(s);
     ramet_close(s->store);
     s->store = NULL;
+}
+
+int rmt_session_slurp(struct rmt_buf *buf)
+{
+    rmt_interrupt_catch();
+    int rc = rmt_input_slurp(buf);
+    if (rc == RMT_INPUT_STOPPED)
+        return RMT_EXIT_INTERRUPTED;
+    if (rc < 0) {
+        rmt_output_error("standard input: %s", strerror(errno));
+        return RMT_EXIT_FAILED;
+    }
+    return RMT_EXIT_OK;
 }
 
 int rmt_session_reclaim(struct rmt_session *s)

@@ -12,6 +12,7 @@
 
 #include "args.h"
 #include "output.h"
+#include "text.h"
 
 struct rmt_session {
     struct rmt_args args;
@@ -33,11 +34,16 @@ int rmt_session_map(struct rmt_session *s, const char *name, unsigned flags,
                     struct ramet_map **out);
 int rmt_session_cursor(struct rmt_session *s, struct ramet_map *map);
 void rmt_session_close_cursor(struct rmt_session *s);
-/* With args.json the new version's id is printed. */
+/* out_id: of the new version. */
+int rmt_session_publish(struct rmt_session *s, uint64_t *out_id);
+/* The same; with args.json the new version's id is printed. */
 int rmt_session_commit(struct rmt_session *s);
 void rmt_session_abort(struct rmt_session *s);
 void rmt_session_close(struct rmt_session *s);
 
+/* Adds all of standard input, a value, to buf: before a transaction begins, for nobody should wait
+ * for a writer who waits for a pipe. */
+int rmt_session_slurp(struct rmt_buf *buf);
 /* Reclaims to the end what was dropped, with progress. */
 int rmt_session_reclaim(struct rmt_session *s);
 

@@ -245,6 +245,37 @@ int rmt_text_unbase64(struct rmt_buf *buf, struct ramet_slice s)
     return 0;
 }
 
+void rmt_text_json(struct rmt_buf *buf, const char *name, struct ramet_slice s)
+{
+    if (!rmt_text_is_utf8(s)) {
+        rmt_buf_printf(buf, "\"%s_base64\":\"", name);
+        rmt_text_base64(buf, s);
+        rmt_buf_add_byte(buf, '"');
+        return;
+    }
+    rmt_buf_printf(buf, "\"%s\":\"", name);
+    const unsigned char *p = s.data;
+    const unsigned char *end = p + s.size;
+    while (p < end) {
+        const unsigned char *plain = p;
+        while (p < end && *p >= 0x20 && *p != '"' && *p != '\\' && *p != 0x7f)
+            p++;
+        rmt_buf_add(buf, plain, (size_t)(p - plain));
+        if (p == end)
+            break;
+        switch (*p) {
+        case '"': rmt_buf_add_str(buf, "\\\""); break;
+        case '\\': rmt_buf_add_str(buf, "\\\\"); break;
+        case '\n': rmt_buf_add_str(buf, "\\n"); break;
+        case '\r': rmt_buf_add_str(buf, "\\r"); break;
+        case '\t': rmt_buf_add_str(buf, "\\t"); break;
+        default: rmt_buf_printf(buf, "\\u%04x", *p); break;
+        }
+        p++;
+    }
+    rmt_buf_add_byte(buf, '"');
+}
+
 void rmt_text_grouped(struct rmt_buf *buf, uint64_t n)
 {
     char digits[32];

@@ -45,6 +45,8 @@ void rmt_text_escape(struct rmt_buf *buf, struct ramet_slice s);
 /* The inverse; 0, or -1 at the first escape it does not know (out_at: its place in s). */
 int rmt_text_unescape(struct rmt_buf *buf, struct ramet_slice s, size_t *out_at);
 
+/* Adds "name":"..." as in a JSON object, or "name_base64":"..." if s is not UTF-8. */
+void rmt_text_json(struct rmt_buf *buf, const char *name, struct ramet_slice s);
 int rmt_text_hex_digit(char c); /* 0..15, or -1 */
 void rmt_text_base64(struct rmt_buf *buf, struct ramet_slice s);
 int rmt_text_unbase64(struct rmt_buf *buf, struct ramet_slice s); /* 0, or -1: it is not base64 */

@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * diff.c - how two versions differ: lines, JSON lines, counts, or the status alone.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "command.h"
+#include "interrupt.h"
+#include "progress.h"
+#include "table.h"
+
+enum { OLD, NEW };
+
+/* Differences of one map, so far. */
+struct tally {
+    struct rmt_buf map;
+    char sign; /* '+' created, '-' dropped, '~' neither */
+    uint64_t added, changed, removed;
+};
+
+struct diffing {
+    struct rmt_session *s;
+    struct ramet_txn *txns[2];
+    struct ramet_diff *diff;
+    struct rmt_buf line;
+    struct rmt_buf values[2]; /* of values too large for a slice */
+    const char *red, *green, *yellow, *plain;
+    uint64_t count;
+    struct rmt_progress progress;
+    struct tally tally; /* --stat: of the map at hand */
+    struct rmt_table table;
+    json_t *maps;
+};
+
+/* ---- lines -------------------------------------------------------------------------------------
+ */
+
+static char sign_of(const struct ramet_change *change)
+{
+    switch (change->kind) {
+    case RAMET_ADDED:
+    case RAMET_MAP_CREATED: return '+';
+    case RAMET_REMOVED:
+    case RAMET_MAP_DROPPED: return '-';
+    default: return '~';
+    }
+}
+
+static void add_field(struct rmt_buf *line, struct ramet_slice field)
+{
+    rmt_buf_add_byte(line, '\t');
+    rmt_text_escape(line, field);
+}
+
+static void print_line(struct diffing *d, const struct ramet_change *change)
+{
+    struct rmt_buf *line = &d->line;
+    char sign = sign_of(change);
+    rmt_buf_clear(line);
+    rmt_buf_add_str(line, sign == '+' ? d->green : sign == '-' ? d->red : d->yellow);
+    rmt_buf_add_byte(line, (unsigned char)sign);
+    add_field(line, rmt_text_slice(change->map));
+    if (change->key.size)
+        add_field(line, change->key);
+    if (change->old_value.data) {
+        rmt_buf_add_str(line, d->red);
+        add_field(line, change->old_value);
+    }
+    if (change->new_value.data) {
+        rmt_buf_add_str(line, d->green);
+        add_field(line, change->new_value);
+    }
+    rmt_buf_add_str(line, d->plain);
+    rmt_buf_add_byte(line, '\n');
+    (void)fwrite(line->data, 1, line->size, stdout); /* the loop asks */
+}
+
+static void print_json_line(struct diffing *d, const struct ramet_change *change)
+{
+    static const char *const kinds[] = {
+        [RAMET_ADDED] = "added",
+        [RAMET_REMOVED] = "removed",
+        [RAMET_CHANGED] = "changed",
+        [RAMET_MAP_CREATED] = "map created",
+        [RAMET_MAP_DROPPED] = "map dropped",
+    };
+    struct rmt_buf *line = &d->line;
+    rmt_buf_clear(line);
+    rmt_buf_printf(line, "{\"change\":\"%s\",", kinds[change->kind]);
+    rmt_text_json(line, "map", rmt_text_slice(change->map));
+    if (change->key.size) {
+        rmt_buf_add_byte(line, ',');
+        rmt_text_json(line, "key", change->key);
+    }
+    if (change->old_value.data) {
+        rmt_buf_add_byte(line, ',');
+        rmt_text_json(line, "old", change->old_value);
+    }
+    if (change->new_value.data) {
+        rmt_buf_add_byte(line, ',');
+        rmt_text_json(line, "new", change->new_value);
+    }
+    rmt_buf_add_str(line, "}\n");
+    (void)fwrite(line->data, 1, line->size, stdout); /* the loop asks */
+}
+
+/* A value of one side, whatever its size. */
+static int read_value(struct diffing *d, int side, const struct ramet_change *change,
+                      struct ramet_slice *out)
+{
+    struct rmt_buf *buf = &d->values[side];
+    struct ramet_map *map;
+    uint64_t size = 0;
+    int rc = ramet_map_open(d->txns[side], change->map, 0, &map);
+    if (rc < 0)
+        return rc;
+    int64_t n = ramet_read(map, change->key, 0, NULL, 0, &size);
+    rmt_buf_clear(buf);
+    rmt_buf_reserve(buf, n < 0 ? 0 : size);
+    while (n >= 0 && buf->size < size) {
+        size_t want = size - buf->size < RAMET_SLICE_MAX ? size - buf->size : RAMET_SLICE_MAX;
+        n = ramet_read(map, change->key, buf->size, buf->data + buf->size, want, NULL);
+        if (n == 0)
+            return RAMET_ECORRUPT;
+        buf->size += n < 0 ? 0 : (size_t)n;
+    }
+    *out = rmt_buf_slice(buf);
+    return n < 0 ? (int)n : 0;
+}
+
+/* What a slice cannot hold; the diff has told which entry it is. */
+static int read_values(struct diffing *d, struct ramet_change *change)
+{
+    int rc = 0;
+    if (change->kind != RAMET_ADDED)
+        rc = read_value(d, OLD, change, &change->old_value);
+    if (rc == 0 && change->kind != RAMET_REMOVED)
+        rc = read_value(d, NEW, change, &change->new_value);
+    return rc;
+}
+
+/* ---- counts ------------------------------------------------------------------------------------
+ */
+
+static void end_tally(struct diffing *d)
+{
+    struct tally *tally = &d->tally;
+    if (!tally->sign)
+        return;
+    const char *map = rmt_buf_str(&tally->map);
+    if (d->maps) {
+        json_t *object = json_object();
+        rmt_output_json_str(object, "map", map);
+        rmt_output_json_str(object, "is",
+                            tally->sign == '+'   ? "created"
+                            : tally->sign == '-' ? "dropped"
+                                                 : "changed");
+        rmt_output_json_int(object, "added", tally->added);
+        rmt_output_json_int(object, "changed", tally->changed);
+        rmt_output_json_int(object, "removed", tally->removed);
+        json_array_append_new(d->maps, object);
+    } else {
+        const uint64_t counts[] = {tally->added, tally->changed, tally->removed};
+        rmt_table_addf(&d->table, "%c", tally->sign);
+        rmt_table_add(&d->table, map);
+        for (size_t i = 0; i < 3; i++) {
+            rmt_buf_clear(&d->line);
+            rmt_text_grouped(&d->line, counts[i]);
+            rmt_table_add(&d->table, rmt_buf_str(&d->line));
+        }
+    }
+    tally->sign = '\0';
+}
+
+static void count(struct diffing *d, const struct ramet_change *change)
+{
+    struct tally *tally = &d->tally;
+    if (!tally->sign || strcmp(rmt_buf_str(&tally->map), change->map) != 0) {
+        end_tally(d);
+        rmt_buf_clear(&tally->map);
+        rmt_buf_add_str(&tally->map, change->map);
+        *tally = (struct tally){.map = tally->map, .sign = '~'};
+    }
+    tally->added += change->kind == RAMET_ADDED;
+    tally->changed += change->kind == RAMET_CHANGED;
+    tally->removed += change->kind == RAMET_REMOVED;
+    if (change->kind == RAMET_MAP_CREATED || change->kind == RAMET_MAP_DROPPED)
+        tally->sign = sign_of(change);
+    rmt_progress_update(&d->progress, d->count, d->count, 0);
+}
+
+static int print_counts(struct diffing *d)
+{
+    struct ramet_diff_stat stat = {.size = sizeof(stat)};
+    int rc = ramet_diff_stat(d->diff, &stat);
+    if (rc < 0)
+        return rmt_session_fail(rc, "cannot count");
+    end_tally(d);
+    if (d->maps) {
+        json_t *object = json_object();
+        json_object_set(object, "maps", d->maps);
+        rmt_output_json_int(object, "added", stat.added);
+        rmt_output_json_int(object, "changed", stat.changed);
+        rmt_output_json_int(object, "removed", stat.removed);
+        rmt_output_json_int(object, "maps_created", stat.maps_created);
+        rmt_output_json_int(object, "maps_dropped", stat.maps_dropped);
+        rmt_output_json(object);
+        return RMT_EXIT_OK;
+    }
+    if (!d->count) {
+        (void)puts("no differences");
+        return RMT_EXIT_OK;
+    }
+    rmt_table_print(&d->table);
+    rmt_buf_clear(&d->line);
+    rmt_text_grouped(&d->line, stat.added);
+    rmt_buf_add_str(&d->line, " added, ");
+    rmt_text_grouped(&d->line, stat.changed);
+    rmt_buf_add_str(&d->line, " changed, ");
+    rmt_text_grouped(&d->line, stat.removed);
+    rmt_buf_add_str(&d->line, " removed");
+    if (stat.maps_created)
+        rmt_buf_printf(&d->line, "; %" PRIu64 " map%s created", stat.maps_created,
+                       stat.maps_created == 1 ? "" : "s");
+    if (stat.maps_dropped)
+        rmt_buf_printf(&d->line, "; %" PRIu64 " map%s dropped", stat.maps_dropped,
+                       stat.maps_dropped == 1 ? "" : "s");
+    (void)puts(rmt_buf_str(&d->line)); /* rmt_output_finish() asks */
+    return RMT_EXIT_OK;
+}
+
+/* ---- the command -------------------------------------------------------------------------------
+ */
+
+static int show(struct diffing *d, struct ramet_change *change, int rc)
+{
+    const struct rmt_args *args = &d->s->args;
+    if (args->stat) {
+        count(d, change);
+        return 0;
+    }
+    if (rc == -EFBIG) {
+        rc = read_values(d, change);
+        if (rc < 0)
+            return rc;
+    }
+    if (args->json)
+        print_json_line(d, change);
+    else
+        print_line(d, change);
+    return 0;
+}
+
+static int run(struct diffing *d)
+{
+    const struct rmt_args *args = &d->s->args;
+    struct ramet_change change = {.size = sizeof(change)};
+    int rc;
+    rmt_interrupt_catch();
+    rmt_progress_start(&d->progress, "diff", "differences", 0);
+    while ((rc = ramet_diff_next(d->diff, &change)) == 0 || rc == -EFBIG) {
+        d->count++;
+        if (args->quiet) {
+            rc = 0; /* it is enough to know */
+            break;
+        }
+        rc = show(d, &change, rc);
+        if (rc < 0 || rmt_output_failed() || rmt_interrupt_seen())
+            break;
+    }
+    rmt_progress_clear();
+    if (rmt_interrupt_seen())
+        return RMT_EXIT_INTERRUPTED;
+    if (rc < 0 && rc != RAMET_ENOTFOUND)
+        return rmt_session_fail(rc, "cannot go on after %" PRIu64 " differences",
+                                d->count ? d->count - 1 : 0);
+    if (args->stat && !args->quiet) {
+        int status = print_counts(d);
+        if (status)
+            return status;
+    }
+    return d->count && (args->quiet || args->exit_code) ? RMT_EXIT_DIFFERENT : RMT_EXIT_OK;
+}
+
+/* A name that neither version has is a slip, and not "no differences". */
+static int check_map(struct diffing *d, const char *name)
+{
+    struct rmt_session *s = d->s;
+    int rc = RAMET_ENOTFOUND;
+    for (size_t i = 0; i < 2 && rc == RAMET_ENOTFOUND; i++) {
+        struct ramet_map *map;
+        rc = ramet_map_open(d->txns[i], name, 0, &map);
+    }
+    if (rc == RAMET_ENOTFOUND) {
+        rmt_output_error("no map '%s' in '%s', nor in '%s'; 'ramet maps %s -b REF' lists them",
+                         name, s->args.operand[1], s->args.operand[2], s->path);
+        return RMT_EXIT_FAILED;
+    }
+    return rc < 0 ? rmt_session_fail(rc, "map '%s'", name) : RMT_EXIT_OK;
+}
+
+static int open_both(struct diffing *d)
+{
+    struct rmt_session *s = d->s;
+    const struct rmt_args *args = &s->args;
+    struct ramet_diff_options options = {.size = sizeof(options)};
+    int status = rmt_session_open(s, RAMET_MUST_EXIST | RAMET_READONLY);
+    if (status)
+        return status;
+    /* Closing the store ends both. */
+    for (size_t i = 0; i < 2; i++) {
+        int rc = ramet_begin(s->store, args->operand[1 + i], RAMET_READ, &d->txns[i]);
+        if (rc < 0)
+            return rmt_session_fail(rc, "'%s' of '%s'", args->operand[1 + i], s->path);
+    }
+    if (args->nr_operands > 3) {
+        options.map = args->operand[3];
+        status = check_map(d, options.map);
+        if (status)
+            return status;
+    }
+    if (args->nr_operands > 4)
+        options.prefix = rmt_text_slice(args->operand[4]);
+    if (args->stat || args->quiet)
+        options.flags = RAMET_DIFF_KEYS;
+    int rc = ramet_diff_open(d->txns[OLD], d->txns[NEW], &options, &d->diff);
+    return rc < 0 ? rmt_session_fail(rc, "cannot compare '%s' and '%s'", args->operand[1],
+                                     args->operand[2])
+                  : RMT_EXIT_OK;
+}
+
+int rmt_diff_run(struct rmt_session *s)
+{
+    static const char *const titles[] = {"", "MAP", ">ADDED", ">CHANGED", ">REMOVED", NULL};
+    struct diffing d = {
+        .s = s,
+        .red = rmt_output_colour(stdout, 1),
+        .green = rmt_output_colour(stdout, 2),
+        .yellow = rmt_output_colour(stdout, 3),
+        .plain = rmt_output_plain(stdout),
+        .maps = s->args.stat && s->args.json ? json_array() : NULL,
+    };
+    rmt_table_init(&d.table, titles);
+    int status = open_both(&d);
+    if (!status)
+        status = run(&d);
+    ramet_diff_close(d.diff);
+    rmt_table_free(&d.table);
+    json_decref(d.maps);
+    rmt_buf_free(&d.tally.map);
+    rmt_buf_free(&d.values[OLD]);
+    rmt_buf_free(&d.values[NEW]);
+    rmt_buf_free(&d.line);
+    return status;
+}
