@@ -10,6 +10,7 @@
  *   --verbose     prints every operation before it is done
  *   --no-fork     runs in this process, for a debugger
  *   --long        for an hour, or --seconds after it
+ *   --merges      programs of merges: what two versions have in common, conflicts, history
  *
  * A failing program is shrunk to the operations that matter, and printed.
  */
@@ -31,7 +32,7 @@ struct options {
     uint64_t seed, programs, seconds;
     size_t steps;
     const char *only;
-    bool verbose, no_fork;
+    bool verbose, no_fork, merges;
 };
 
 struct program {
@@ -113,6 +114,8 @@ static bool try_seed(const struct options *o, uint64_t seed)
     struct program p = {.ops = ops, .kept = kept, .verbose = o->verbose, .check_all = o->only};
     char message[4096] = "";
     config_choose(&p.config, seed);
+    if (o->merges)
+        config_merges(&p.config);
     program_make(&p.config, ops, o->steps);
     p.count = program_choose(o->steps, o->only, kept);
     bool good = o->no_fork ? run_one(&p, message, sizeof(message))
@@ -148,6 +151,8 @@ static bool parse(int argc, char **argv, struct options *o)
             o->verbose = true;
         else if (strcmp(a, "--no-fork") == 0)
             o->no_fork = true;
+        else if (strcmp(a, "--merges") == 0)
+            o->merges = true;
         else if (strcmp(a, "--long") == 0)
             o->programs = UINT64_MAX, o->seconds = LONG_S;
         else
@@ -162,7 +167,7 @@ int main(int argc, char **argv)
     if (!parse(argc, argv, &o)) {
         (void)fprintf(stderr,
                       "usage: %s [--seed=N] [--programs=N] [--steps=N] [--seconds=N] "
-                      "[--only=I,J] [--verbose] [--no-fork] [--long]\n",
+                      "[--only=I,J] [--verbose] [--no-fork] [--long] [--merges]\n",
                       argv[0]);
         return 2;
     }

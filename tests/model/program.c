@@ -7,14 +7,12 @@
 #include <unistd.h>
 
 #include "base/hash.h"
+#include "model/steps.h"
 #include "store/store.h"
 
-static const char *const branch_names[] = {"main", "b1", "b2", "b3", "b4", "b5"};
-static const char *const snapshot_names[] = {"s0", "s1", "s2", "s3", "s4", "s5"};
-static const char *const map_names[] = {"m0", "m1", "m2"};
-#define BRANCHES (sizeof(branch_names) / sizeof(branch_names[0]))
-#define SNAPSHOTS (sizeof(snapshot_names) / sizeof(snapshot_names[0]))
-#define MAPS (sizeof(map_names) / sizeof(map_names[0]))
+const char *const branch_names[BRANCHES] = {"main", "b1", "b2", "b3", "b4", "b5"};
+const char *const snapshot_names[SNAPSHOTS] = {"s0", "s1", "s2", "s3", "s4", "s5"};
+const char *const map_names[MAPS] = {"m0", "m1", "m2"};
 
 /* ---- programs -------------------------------------------------------------------------------- */
 
@@ -163,6 +161,42 @@ static const uint8_t weights[PROFILES][OP_KINDS] = {
                        [OP_SYNC] = 4,
                        [OP_COPY] = 2,
                        [OP_COMPACT] = 3},
+    [MERGES] = {[OP_BEGIN_WRITE] = 40,
+                [OP_BEGIN_READ] = 3,
+                [OP_REFRESH] = 2,
+                [OP_COMMIT] = 40,
+                [OP_ABORT] = 1,
+                [OP_PUT] = 40,
+                [OP_PUT_MANY] = 4,
+                [OP_DEL] = 12,
+                [OP_DEL_RANGE] = 2,
+                [OP_MAP_OPEN] = 1,
+                [OP_MAP_DROP] = 1,
+                [OP_SAVEPOINT] = 1,
+                [OP_ROLLBACK] = 1,
+                [OP_GET] = 1,
+                [OP_SCAN] = 1,
+                [OP_BRANCH_CREATE] = 14,
+                [OP_BRANCH_DELETE] = 4,
+                [OP_BRANCH_RESET] = 3,
+                [OP_SNAPSHOT_CREATE] = 8,
+                [OP_SNAPSHOT_DELETE] = 5,
+                [OP_MERGE] = 40,
+                [OP_PICK] = 12,
+                [OP_RESOLVE] = 12,
+                [OP_TAG] = 5,
+                [OP_PRUNE] = 4,
+                [OP_DIFF] = 8,
+                [OP_HISTORY] = 8,
+                [OP_BASE] = 8,
+                [OP_LISTS] = 1,
+                [OP_RECLAIM] = 2,
+                [OP_SYNC] = 2,
+                [OP_CHECK] = 2,
+                [OP_VERIFY] = 2,
+                [OP_REOPEN] = 2,
+                [OP_COPY] = 2,
+                [OP_COMPACT] = 2},
 };
 
 /* Keys of one size, in which leaves can be fixed or dense if the values have one size, too. */
@@ -202,6 +236,16 @@ void config_choose(struct config *config, uint64_t seed)
         config->durability = RAMET_NONE; /* real flushes are slow */
 }
 
+void config_merges(struct config *config)
+{
+    static const unsigned keys[] = {8, 30, 300};
+    uint64_t r = model_mix(~config->seed);
+    config->profile = MERGES;
+    config->keys = keys[model_random(&r, 3)];
+    config->many_max = 20;
+    config->value_max = model_random(&r, 4) ? 3000 : 100000;
+}
+
 void program_make(const struct config *config, struct op *ops, size_t count)
 {
     uint64_t r = ~config->seed;
@@ -218,7 +262,8 @@ void program_make(const struct config *config, struct op *ops, size_t count)
             (struct op){(enum op_kind)kind, (uint32_t)model_random(&r, 1 << 30),
                         (uint32_t)model_random(&r, 1 << 30), (uint32_t)model_random(&r, 1 << 30),
                         (uint32_t)model_random(&r, 1 << 30)};
-        if (config->profile == SMALL_COMMITS && ops[i].kind < OP_GET && model_random(&r, 8))
+        bool one_writer = config->profile == SMALL_COMMITS || config->profile == MERGES;
+        if (one_writer && ops[i].kind < OP_GET && model_random(&r, 8))
             ops[i].a = 0; /* one writer most of the time, or few of its steps would mean anything */
     }
 }
@@ -254,9 +299,10 @@ void program_describe(const struct config *config, const struct op *ops, const s
         stderr,
         "on %s, profile %d, page size %u, durability %d, key style %u, %u keys, usual size %" PRIu64
         "\n"
-        "again: --seed=%" PRIu64 " --programs=1 --steps=%zu --no-fork --only=",
+        "again: --seed=%" PRIu64 " --programs=1 --steps=%zu --no-fork%s --only=",
         backends[config->backend], config->profile, config->page_size, config->durability,
-        config->key_style, config->keys, config->usual_size, config->seed, steps);
+        config->key_style, config->keys, config->usual_size, config->seed, steps,
+        config->profile == MERGES ? " --merges" : "");
     for (size_t i = 0; i < count; i++)
         (void)fprintf(stderr, "%s%zu", i ? "," : "", kept[i]);
     (void)fprintf(stderr, "\n");
@@ -398,7 +444,7 @@ static bool is_hurt(struct run *run, int64_t rc)
 }
 
 /* The call gave what it should; or the machine is out of power, or a fault was met. */
-static bool expect(struct run *run, int64_t rc, int64_t want, const char *call)
+bool step_expect(struct run *run, int64_t rc, int64_t want, const char *call)
 {
     if (rc == want)
         return true;
@@ -408,31 +454,15 @@ static bool expect(struct run *run, int64_t rc, int64_t want, const char *call)
                     rc < 0 ? ramet_errmsg() : "", want);
 }
 
-#define TRY(call, want)                          \
-    do {                                         \
-        if (!expect(run, (call), (want), #call)) \
-            return false;                        \
-    } while (0)
-
-/* A condition of the test itself. */
-#define DEMAND(x, ...)                         \
-    do {                                       \
-        if (!(x))                              \
-            return run_fail(run, __VA_ARGS__); \
-    } while (0)
-
 /* ---- the models ------------------------------------------------------------------------------ */
 
-/* Makes what will be next, for a call that changes it; expected() follows before the engine is
- * asked. Others look at next only then. */
-static struct model_store *predict(struct run *run)
+struct model_store *step_predict(struct run *run)
 {
     model_store_copy(&run->model, &run->next);
     return &run->next;
 }
 
-/* What was predicted is what may now be found at any time. Returns want. */
-static int expected(struct run *run, int want)
+int step_expected(struct run *run, int want)
 {
     (void)pthread_mutex_lock(&run->lock);
     run->has_next = true;
@@ -447,34 +477,26 @@ static void forget_history_locked(struct run *run)
     run->history.count = 0;
 }
 
-enum how {
-    DONE,    /* next is what is */
-    SAME,    /* so it is, and nothing needed to be written */
-    REFUSED, /* as the model refused it: next never was */
-    BROKEN,  /* an error came in between: what will be found may be either */
-};
-
-static enum how how_of(int rc, int want)
+enum step_how step_how_of(int rc, int want)
 {
-    return rc == 0 && want == 0 ? DONE : rc == want ? REFUSED : BROKEN;
+    return rc == 0 && want == 0 ? STEP_DONE : rc == want ? STEP_REFUSED : STEP_BROKEN;
 }
 
-/* The call has returned. */
-static void settle(struct run *run, enum how how)
+void step_settle(struct run *run, enum step_how how)
 {
     (void)pthread_mutex_lock(&run->lock);
-    if (run->has_failed && (how == DONE || how == BROKEN)) {
+    if (run->has_failed && (how == STEP_DONE || how == STEP_BROKEN)) {
         model_store_fini(&run->failed);
         run->has_failed = false;
     }
-    if (run->has_next && (how == DONE || how == SAME)) {
+    if (run->has_next && (how == STEP_DONE || how == STEP_SAME)) {
         if (run->config.durability == RAMET_FULL) {
             model_store_fini(&run->model);
         } else {
             rmt_assert(rmt_vec_push(&run->history, run->model));
         }
         run->model = run->next;
-    } else if (run->has_next && how == BROKEN) {
+    } else if (run->has_next && how == STEP_BROKEN) {
         run->failed = run->next;
         run->has_failed = true;
     } else if (run->has_next) {
@@ -498,7 +520,7 @@ size_t run_candidates(struct run *run, struct model_store **out, size_t max, siz
     return n;
 }
 
-static void saw_id(struct run *run, uint64_t id)
+void step_saw_id(struct run *run, uint64_t id)
 {
     (void)pthread_mutex_lock(&run->lock);
     run->max_id = rmt_max(run->max_id, id);
@@ -537,7 +559,7 @@ static void slot_abort(struct slot *slot)
     slot_clear(slot);
 }
 
-static struct slot *writer(struct run *run, uint32_t x)
+struct slot *step_writer(struct run *run, uint32_t x)
 {
     struct slot *slot = &run->slots[x % WRITERS];
     run->current = slot;
@@ -555,7 +577,7 @@ static struct slot *any(struct run *run, uint32_t x)
     return NULL;
 }
 
-static bool has_writer(const struct run *run, const char *branch)
+bool step_has_writer(const struct run *run, const char *branch)
 {
     for (int i = 0; i < WRITERS; i++) {
         if (run->slots[i].txn && strcmp(run->slots[i].ref, branch) == 0)
@@ -564,8 +586,7 @@ static bool has_writer(const struct run *run, const char *branch)
     return false;
 }
 
-/* A branch, or a snapshot by either name. */
-static void ref_choose(const struct run *run, uint32_t x, bool snapshot, char out[MODEL_NAME * 2])
+void step_ref(const struct run *run, uint32_t x, bool snapshot, char out[MODEL_NAME * 2])
 {
     const struct model_store *m = &run->model;
     uint32_t kind = x % 8, n = x / 8;
@@ -591,7 +612,7 @@ static bool do_begin_write(struct run *run, const struct op *op)
     struct ramet_txn *txn = NULL;
     if (slot->txn)
         return true;
-    int want = !b ? RAMET_ENOTFOUND : has_writer(run, ref) ? -EBUSY : 0;
+    int want = !b ? RAMET_ENOTFOUND : step_has_writer(run, ref) ? -EBUSY : 0;
     TRY(ramet_begin(run->store, ref, RAMET_WRITE | RAMET_NOWAIT, &txn), want);
     if (want < 0)
         return true;
@@ -612,7 +633,7 @@ static bool do_begin_read(struct run *run, const struct op *op)
     char ref[MODEL_NAME * 2];
     if (slot->txn)
         slot_abort(slot);
-    ref_choose(run, op->b, false, ref);
+    step_ref(run, op->b, false, ref);
     int want = model_store_find(&run->model, ref, &v, &id);
     struct ramet_txn *txn = NULL;
     TRY(ramet_begin(run->store, ref, RAMET_READ, &txn), want);
@@ -649,7 +670,7 @@ static bool do_refresh(struct run *run, const struct op *op)
 
 static bool do_commit(struct run *run, const struct op *op)
 {
-    struct slot *slot = writer(run, op->a);
+    struct slot *slot = step_writer(run, op->a);
     if (!slot)
         return true;
     const char *name = op->b % 5 ? NULL : op->c % 4 ? snapshot_names[op->d % SNAPSHOTS] : "";
@@ -663,7 +684,7 @@ static bool do_commit(struct run *run, const struct op *op)
     uint64_t old_id = b->id, id = 0;
     bool changed = model_version_digest(slot->v) != model_version_digest(b->head);
     struct ramet_txn *txn = slot->txn;
-    int want = expected(run, model_commit(predict(run), slot->ref, slot->v, 0, name));
+    int want = step_expected(run, model_commit(step_predict(run), slot->ref, slot->v, name));
     char branch[MODEL_NAME];
     (void)snprintf(branch, sizeof(branch), "%.31s", slot->ref);
 
@@ -672,14 +693,10 @@ static bool do_commit(struct run *run, const struct op *op)
     int rc = ramet_commit(txn, name ? &keep : NULL, &id);
     if (rc == 0 && want == 0) { /* now its id is known */
         (void)pthread_mutex_lock(&run->lock);
-        model_store_branch(&run->next, branch)->id = id;
-        for (size_t i = 0; i < run->next.keeps.count; i++) {
-            if (!run->next.keeps.items[i].id)
-                run->next.keeps.items[i].id = id;
-        }
+        model_learn(&run->next, model_store_branch(&run->next, branch), id);
         (void)pthread_mutex_unlock(&run->lock);
     }
-    settle(run, rc == 0 && want == 0 && !changed && !name ? SAME : how_of(rc, want));
+    step_settle(run, rc == 0 && want == 0 && !changed && !name ? STEP_SAME : step_how_of(rc, want));
     TRY(rc, want);
     if (want < 0)
         return true;
@@ -687,21 +704,7 @@ static bool do_commit(struct run *run, const struct op *op)
         DEMAND(id > run->max_id, "commit id %" PRIu64 " after %" PRIu64, id, run->max_id);
     else
         DEMAND(id >= old_id, "commit id %" PRIu64 " after %" PRIu64, id, old_id);
-    saw_id(run, id);
-
-    /* Kept without a name once more: there is one record, not two. */
-    struct model_store *m = &run->model;
-    for (size_t i = m->keeps.count; i-- > 0 && name && !*name;) {
-        struct model_keep *k = &m->keeps.items[i];
-        bool again = false;
-        for (size_t j = 0; j < i; j++)
-            again |= !*k->name && !*m->keeps.items[j].name && k->id == m->keeps.items[j].id &&
-                     strcmp(k->branch, m->keeps.items[j].branch) == 0;
-        if (again) {
-            model_version_unref(k->version);
-            *k = m->keeps.items[--m->keeps.count];
-        }
-    }
+    step_saw_id(run, id);
     return true;
 }
 
@@ -713,7 +716,7 @@ static bool do_abort(struct run *run, const struct op *op)
 
 static bool do_savepoint(struct run *run, const struct op *op)
 {
-    struct slot *slot = writer(run, op->a);
+    struct slot *slot = step_writer(run, op->a);
     uint32_t number = 0;
     if (!slot || slot->savepoints.count > 8)
         return true;
@@ -727,7 +730,7 @@ static bool do_savepoint(struct run *run, const struct op *op)
 
 static bool do_rollback(struct run *run, const struct op *op)
 {
-    struct slot *slot = writer(run, op->a);
+    struct slot *slot = step_writer(run, op->a);
     if (!slot)
         return true;
     if (!slot->savepoints.count || op->c % 16 == 0) {
@@ -793,7 +796,7 @@ static bool put(struct run *run, struct ramet_map *map, struct model_map *m, con
 
 static bool do_put(struct run *run, const struct op *op)
 {
-    struct slot *slot = writer(run, op->a);
+    struct slot *slot = step_writer(run, op->a);
     struct ramet_map *map;
     struct model_map *m;
     struct key key;
@@ -803,12 +806,17 @@ static bool do_put(struct run *run, const struct op *op)
         return false;
     key_choose(run, m, op->c, &key);
     unsigned flags = op->d % 8 == 0 ? RAMET_NOOVERWRITE : op->d % 16 == 1 ? RAMET_APPEND : 0;
+    uint64_t size;
+    if (run->config.profile == MERGES && op->d % 3) { /* for counters to count */
+        uint64_t seed = model_number((int64_t)(op->d / 16 % 100) - 20, &size);
+        return put(run, map, m, &key, seed, size, flags);
+    }
     return put(run, map, m, &key, op->d, size_choose(run, op->d), flags);
 }
 
 static bool do_put_many(struct run *run, const struct op *op)
 {
-    struct slot *slot = writer(run, op->a);
+    struct slot *slot = step_writer(run, op->a);
     struct ramet_map *map;
     struct model_map *m;
     if (!slot)
@@ -830,7 +838,7 @@ static bool do_put_many(struct run *run, const struct op *op)
 /* Keys above all others: two bytes ff and a number. */
 static bool do_append_many(struct run *run, const struct op *op)
 {
-    struct slot *slot = writer(run, op->a);
+    struct slot *slot = step_writer(run, op->a);
     struct ramet_map *map;
     struct model_map *m;
     if (!slot)
@@ -882,7 +890,7 @@ static bool do_put_wrong(struct run *run, const struct op *op)
 
 static bool do_del(struct run *run, const struct op *op)
 {
-    struct slot *slot = writer(run, op->a);
+    struct slot *slot = step_writer(run, op->a);
     struct ramet_map *map;
     const struct model_map *m;
     struct key key;
@@ -925,7 +933,7 @@ static void range_choose(const struct run *run, const struct model_map *m, const
 
 static bool do_del_range(struct run *run, const struct op *op)
 {
-    struct slot *slot = writer(run, op->a);
+    struct slot *slot = step_writer(run, op->a);
     struct ramet_map *map;
     const struct model_map *m;
     struct key from, to;
@@ -946,7 +954,7 @@ static bool do_del_range(struct run *run, const struct op *op)
 
 static bool do_map_open(struct run *run, const struct op *op)
 {
-    struct slot *slot = writer(run, op->a);
+    struct slot *slot = step_writer(run, op->a);
     struct ramet_map *map, *again;
     struct model_map *m;
     if (!slot)
@@ -960,7 +968,7 @@ static bool do_map_open(struct run *run, const struct op *op)
 
 static bool do_map_drop(struct run *run, const struct op *op)
 {
-    struct slot *slot = writer(run, op->a);
+    struct slot *slot = step_writer(run, op->a);
     const char *name = map_names[op->b % MAPS];
     if (!slot)
         return true;
@@ -1091,11 +1099,11 @@ static bool scan(struct run *run, struct ramet_map *map, const struct model_map 
     size_t n = m->entries.count;
     for (size_t i = 0; i < n && same; i++) {
         same =
-            expect(run, back ? ramet_cursor_prev(c) : ramet_cursor_next(c), 0, "moving a cursor") &&
+            step_expect(run, back ? ramet_cursor_prev(c) : ramet_cursor_next(c), 0, "moving a cursor") &&
             same_entry(run, c, &m->entries.items[back ? n - 1 - i : i]);
     }
     if (same)
-        same = expect(run, back ? ramet_cursor_prev(c) : ramet_cursor_next(c), RAMET_ENOTFOUND,
+        same = step_expect(run, back ? ramet_cursor_prev(c) : ramet_cursor_next(c), RAMET_ENOTFOUND,
                       "moving a cursor past the end");
     ramet_cursor_close(c);
     return same;
@@ -1248,14 +1256,14 @@ static bool do_branch_create(struct run *run, const struct op *op)
 {
     char ref[MODEL_NAME * 2];
     const char *name = branch_names[op->a % BRANCHES];
-    ref_choose(run, op->b, false, ref);
+    step_ref(run, op->b, false, ref);
     if (model_store_branch(&run->model, name)) { /* which of two faults is told does not matter */
         int rc = ramet_branch_create(run->store, name, ref);
-        return expect(run, rc, rc == -EEXIST ? -EEXIST : RAMET_ENOTFOUND, "making a branch twice");
+        return step_expect(run, rc, rc == -EEXIST ? -EEXIST : RAMET_ENOTFOUND, "making a branch twice");
     }
-    int want = expected(run, model_branch_create(predict(run), name, ref));
+    int want = step_expected(run, model_branch_create(step_predict(run), name, ref));
     int rc = ramet_branch_create(run->store, name, ref);
-    settle(run, how_of(rc, want));
+    step_settle(run, step_how_of(rc, want));
     TRY(rc, want);
     return true;
 }
@@ -1266,9 +1274,9 @@ static bool do_branch_delete(struct run *run, const struct op *op)
     if (run->model.branches.count == 1)
         return true; /* a store without any is of no use to the rest of the program */
     int want =
-        has_writer(run, name) ? -EBUSY : expected(run, model_branch_delete(predict(run), name));
+        step_has_writer(run, name) ? -EBUSY : step_expected(run, model_branch_delete(step_predict(run), name));
     int rc = ramet_branch_delete(run->store, name);
-    settle(run, how_of(rc, want));
+    step_settle(run, step_how_of(rc, want));
     TRY(rc, want);
     for (int i = WRITERS; i < SLOTS && want == 0; i++) {
         if (run->slots[i].txn && strcmp(run->slots[i].ref, name) == 0)
@@ -1281,15 +1289,15 @@ static bool do_branch_reset(struct run *run, const struct op *op)
 {
     char ref[MODEL_NAME * 2];
     const char *name = branch_names[op->a % BRANCHES];
-    ref_choose(run, op->b, true, ref);
-    if (has_writer(run, name)) {
+    step_ref(run, op->b, true, ref);
+    if (step_has_writer(run, name)) {
         int rc = ramet_branch_reset(run->store, name, ref);
-        return expect(run, rc, rc == -EBUSY ? -EBUSY : RAMET_ENOTFOUND,
+        return step_expect(run, rc, rc == -EBUSY ? -EBUSY : RAMET_ENOTFOUND,
                       "resetting a branch with a writer");
     }
-    int want = expected(run, model_branch_reset(predict(run), name, ref));
+    int want = step_expected(run, model_branch_reset(step_predict(run), name, ref));
     int rc = ramet_branch_reset(run->store, name, ref);
-    settle(run, how_of(rc, want));
+    step_settle(run, step_how_of(rc, want));
     TRY(rc, want);
     return true;
 }
@@ -1305,9 +1313,9 @@ static bool do_snapshot_create(struct run *run, const struct op *op)
     };
     const struct model_branch *b = model_store_branch(&run->model, branch);
     uint64_t id = 0, want_id = b ? b->id : 0;
-    int want = expected(run, model_snapshot_create(predict(run), branch, name));
+    int want = step_expected(run, model_snapshot_create(step_predict(run), branch, name));
     int rc = ramet_snapshot_create(run->store, branch, &keep, &id);
-    settle(run, how_of(rc, want));
+    step_settle(run, step_how_of(rc, want));
     TRY(rc, want);
     DEMAND(rc < 0 || id == want_id, "a snapshot of %" PRIu64 " has id %" PRIu64, want_id, id);
     return true;
@@ -1316,10 +1324,10 @@ static bool do_snapshot_create(struct run *run, const struct op *op)
 static bool do_snapshot_delete(struct run *run, const struct op *op)
 {
     char ref[MODEL_NAME * 2];
-    ref_choose(run, op->a, true, ref);
-    int want = expected(run, model_snapshot_delete(predict(run), ref));
+    step_ref(run, op->a, true, ref);
+    int want = step_expected(run, model_snapshot_delete(step_predict(run), ref));
     int rc = ramet_snapshot_delete(run->store, ref);
-    settle(run, how_of(rc, want));
+    step_settle(run, step_how_of(rc, want));
     TRY(rc, want);
     return true;
 }
@@ -1339,12 +1347,14 @@ struct seen {
     int rc;
     RMT_VEC(struct seen_version) branches;
     RMT_VEC(struct seen_version) keeps;
+    struct seen_pins pins;
 };
 
 static void seen_fini(struct seen *seen)
 {
     rmt_vec_fini(&seen->branches);
     rmt_vec_fini(&seen->keeps);
+    rmt_vec_fini(&seen->pins.pins);
 }
 
 struct digester {
@@ -1381,6 +1391,13 @@ static int digest_map(void *ctx, const struct ramet_map_info *info)
     return rc == RAMET_ENOTFOUND ? 0 : rc;
 }
 
+static int digest_conflict(void *ctx, const struct ramet_conflict *both)
+{
+    uint64_t *digest = ctx;
+    *digest = model_digest_conflict(*digest, both);
+    return 0;
+}
+
 static int digest_ref(struct ramet_store *store, const char *ref, uint64_t id, uint64_t *out)
 {
     struct digester d = {.digest = MODEL_DIGEST_EMPTY};
@@ -1392,6 +1409,8 @@ static int digest_ref(struct ramet_store *store, const char *ref, uint64_t id, u
                       ramet_txn_id(d.txn));
     if (rc == 0)
         rc = ramet_map_list(d.txn, digest_map, &d);
+    if (rc == 0)
+        rc = ramet_conflict_list(d.txn, digest_conflict, &d.digest);
     ramet_abort(d.txn);
     *out = d.digest;
     return rc;
@@ -1422,6 +1441,8 @@ static int see(struct ramet_store *store, bool contents, struct seen *out)
     int rc = ramet_branch_list(store, see_branch, out);
     if (rc == 0)
         rc = ramet_snapshot_list(store, NULL, see_snapshot, out);
+    if (rc == 0)
+        rc = step_see_pins(store, &out->pins);
     for (size_t i = 0; rc == 0 && contents && i < out->branches.count; i++) {
         struct seen_version *v = &out->branches.items[i];
         rc = digest_ref(store, v->branch, v->id, &v->digest);
@@ -1447,8 +1468,8 @@ static size_t find_seen(const struct seen_version *seen, size_t count, const cha
     return count;
 }
 
-static bool compare(const struct seen *seen, struct model_store *model, bool fill, char *why,
-                    size_t size)
+static bool compare(const struct seen *seen, struct model_store *model, bool fill, bool adopt,
+                    char *why, size_t size)
 {
     if (seen->branches.count != model->branches.count || seen->keeps.count != model->keeps.count) {
         (void)snprintf(why, size, "%zu branches and %zu snapshots instead of %zu and %zu",
@@ -1475,7 +1496,7 @@ static bool compare(const struct seen *seen, struct model_store *model, bool fil
             return false;
         }
         if (fill)
-            b->id = v->id;
+            model_learn(model, b, v->id);
     }
     rmt_auto(free) void *mem = malloc(seen->keeps.count * sizeof(struct seen_version) + 1);
     struct seen_version *left = mem;
@@ -1503,7 +1524,7 @@ static bool compare(const struct seen *seen, struct model_store *model, bool fil
             left[at].branch[0] = '\0';
         }
     }
-    return true;
+    return step_compare_pins(&seen->pins, model, adopt, why, size);
 }
 
 int run_matches_any(struct ramet_store *store, struct model_store *const *models, size_t count,
@@ -1512,7 +1533,7 @@ int run_matches_any(struct ramet_store *store, struct model_store *const *models
     struct seen seen;
     int rc = see(store, true, &seen);
     size_t i = 0;
-    while (rc == 0 && i < count && !compare(&seen, models[i], false, why, size))
+    while (rc == 0 && i < count && !compare(&seen, models[i], false, false, why, size))
         i++;
     if (rc == 0)
         *out_index = i;
@@ -1528,7 +1549,9 @@ static int matches(struct run *run, struct ramet_store *store, bool contents, bo
     int rc = see(store, contents, &seen);
     (void)pthread_mutex_lock(&run->lock);
     if (rc == 0)
-        rc = compare(&seen, &run->model, fill, why, size) ? 1 : 0;
+        rc = compare(&seen, &run->model, fill, fill && run->adopt, why, size) ? 1 : 0;
+    if (fill && rc > 0)
+        run->adopt = false;
     (void)pthread_mutex_unlock(&run->lock);
     seen_fini(&seen);
     return rc;
@@ -1539,10 +1562,10 @@ bool run_verify(struct run *run)
     char why[300] = "";
     int rc = matches(run, run->store, true, true, why, sizeof(why));
     if (rc < 0)
-        return expect(run, rc, 1, "reading every version");
+        return step_expect(run, rc, 1, "reading every version");
     DEMAND(rc == 1, "%s", why);
     for (size_t i = 0; i < run->model.branches.count; i++)
-        saw_id(run, run->model.branches.items[i].id);
+        step_saw_id(run, run->model.branches.items[i].id);
     return true;
 }
 
@@ -1551,7 +1574,7 @@ static bool do_lists(struct run *run)
     char why[300] = "";
     int rc = matches(run, run->store, false, true, why, sizeof(why));
     if (rc < 0)
-        return expect(run, rc, 1, "lists");
+        return step_expect(run, rc, 1, "lists");
     DEMAND(rc == 1, "lists: %s", why);
     return true;
 }
@@ -1574,7 +1597,7 @@ static bool do_stat(struct run *run)
     DEMAND(st.durable_id <= st.last_id && st.page_size == run->config.page_size && !st.poisoned,
            "stat: ids %" PRIu64 " and %" PRIu64 ", page size %u, poisoned %d", st.durable_id,
            st.last_id, st.page_size, st.poisoned);
-    saw_id(run, st.last_id);
+    step_saw_id(run, st.last_id);
     return true;
 }
 
@@ -1601,7 +1624,7 @@ bool run_check(struct run *run)
         return false;
     if (rc == 0 || rc == RAMET_ECORRUPT)
         return run_fail(run, "check: %d, %u problems: %s", rc, p.count, p.first);
-    return expect(run, rc, 0, "ramet_check()");
+    return step_expect(run, rc, 0, "ramet_check()");
 }
 
 static bool do_reclaim(struct run *run, const struct op *op)
@@ -1663,6 +1686,8 @@ static bool judge_copy(struct run *run, struct ramet_store *copy)
            "a copy is not what it was made from: %s", why);
     TRY(ramet_stat(run->store, &from), 0);
     TRY(ramet_stat(copy, &to), 0);
+    if (!step_same_bases(run, copy, run->step))
+        return false;
     DEMAND(from.data_bytes == to.data_bytes && to.unswept_bytes == 0 &&
                memcmp(from.store_id, to.store_id, 16) != 0,
            "a copy has %" PRIu64 " bytes of data instead of %" PRIu64, to.data_bytes,
@@ -1771,6 +1796,14 @@ static bool dispatch(struct run *run, const struct op *op)
     case OP_REOPEN: return do_reopen(run, op);
     case OP_COPY: return do_copy(run, op);
     case OP_COMPACT: return do_compact(run);
+    case OP_MERGE: return step_merge(run, op);
+    case OP_PICK: return step_pick(run, op);
+    case OP_RESOLVE: return step_resolve(run, op);
+    case OP_TAG: return step_tag(run, op);
+    case OP_PRUNE: return step_prune(run, op);
+    case OP_DIFF: return step_diff(run, op);
+    case OP_HISTORY: return step_history(run, op);
+    case OP_BASE: return step_base(run, op);
     case OP_KINDS: break;
     }
     return run_fail(run, "no such operation");
@@ -1787,7 +1820,7 @@ bool run_step(struct run *run, const struct op *op)
             return false;
     }
     run->current = NULL;
-    if (!dispatch(run, op))
+    if ((run->adopt && !do_lists(run)) || !dispatch(run, op))
         return false;
     return !run->config.check_every || run->step % run->config.check_every || run_check(run);
 }
@@ -1796,6 +1829,7 @@ void run_heal(struct run *run)
 {
     if (run->current)
         slot_abort(run->current);
+    run->adopt = true;
     run->outcome = RUN_OK;
 }
 
@@ -1817,8 +1851,8 @@ void run_close(struct run *run)
 void run_fini(struct run *run)
 {
     run_close(run);
-    settle(run, BROKEN);
-    settle(run, DONE); /* frees what failed */
+    step_settle(run, STEP_BROKEN);
+    step_settle(run, STEP_DONE); /* frees what failed */
     forget_history_locked(run);
     rmt_vec_fini(&run->history);
     model_store_fini(&run->model);

@@ -23,7 +23,8 @@
     X(ROLLBACK) X(GET) X(GET_MANY) X(READ) X(COUNT) X(SCAN) X(MAP_LIST) X(CURSOR_OPEN)          \
     X(CURSOR_MOVE) X(CURSOR_CLOSE) X(BRANCH_CREATE) X(BRANCH_DELETE) X(BRANCH_RESET)            \
     X(SNAPSHOT_CREATE) X(SNAPSHOT_DELETE) X(LISTS) X(STAT) X(RECLAIM) X(SYNC) X(CHECK)          \
-    X(VERIFY) X(REOPEN) X(COPY) X(COMPACT)
+    X(VERIFY) X(REOPEN) X(COPY) X(COMPACT) X(MERGE) X(PICK) X(RESOLVE) X(TAG) X(PRUNE) X(DIFF)   \
+    X(HISTORY) X(BASE)
 /* clang-format on */
 
 #define PROGRAM_ENUM(name) OP_##name,
@@ -36,7 +37,7 @@ struct op {
 };
 
 enum backend { ON_MEMORY, ON_SIM, ON_FILE, BACKENDS };
-enum profile { BALANCED, BIG_TREES, MANY_VERSIONS, MOVING, SMALL_COMMITS, PROFILES };
+enum profile { BALANCED, BIG_TREES, MANY_VERSIONS, MOVING, SMALL_COMMITS, MERGES, PROFILES };
 
 struct config {
     uint64_t seed;
@@ -106,6 +107,7 @@ struct run {
     struct slot slots[SLOTS];
     struct slot *current; /* that the step is about; NULL: none */
     uint64_t max_id;      /* largest id that was ever seen */
+    bool adopt;           /* what a merge that died has left in the store the model is to learn */
     unsigned step;
     bool verbose;
     enum outcome outcome;
@@ -113,6 +115,8 @@ struct run {
 };
 
 void config_choose(struct config *config, uint64_t seed);
+/* Makes it one of a program of merges: MERGES, of few keys. */
+void config_merges(struct config *config);
 /* A size for config->usual_size that goes with a key style. */
 uint64_t config_usual_size(unsigned key_style, uint64_t *random);
 void program_make(const struct config *config, struct op *ops, size_t count);
