@@ -423,7 +423,7 @@ static bool ask(const struct merge *m, int policy, bool open, const struct model
     case RAMET_MERGE_MAX:
         if (!parse(ours, &a) || !parse(theirs, &b))
             return false;
-        *out = number(rmt_max(a, b));
+        *out = number(a > b ? a : b);
         return true;
     default: return false;
     }

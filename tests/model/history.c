@@ -76,8 +76,9 @@ static bool judge(struct run *run, const struct how *how, int rc,
     if (!how->options.change && want->fast_forward && !(how->options.flags & RAMET_MERGE_DRY_RUN))
         want->changes = 0;
     DEMAND(is->changes == want->changes && is->conflicts == want->conflicts,
-           "%" PRIu64 " changes and %" PRIu64 " conflicts, not %" PRIu64 " and %" PRIu64,
-           is->changes, is->conflicts, want->changes, want->conflicts);
+           "%" PRIu64 " changes and %" PRIu64 " conflicts from the base %" PRIu64 ", not %" PRIu64
+           " and %" PRIu64 " from %" PRIu64,
+           is->changes, is->conflicts, is->base, want->changes, want->conflicts, want->base);
     if (how->options.change)
         DEMAND(!want->changes_digest || how->told.changes == want->changes_digest,
                "other changes were told than made");
@@ -121,6 +122,16 @@ static bool merge(struct run *run, const char *into, const char *from, merge_fn 
         model_learn(&run->next, model_store_branch(&run->next, into), result.id);
         (void)pthread_mutex_unlock(&run->lock);
     }
+    if (run->verbose)
+        (void)fprintf(stderr,
+                      "      %s of %s into %s, flags %u: %d, version %" PRIu64 ", base %" PRIu64
+                      ", %" PRIu64 " changes, %" PRIu64 " conflicts%s%s\n",
+                      fn == ramet_merge    ? "merge"
+                      : fn == ramet_revert ? "revert"
+                                           : "pick",
+                      from, into, how.options.flags, rc, result.id, result.base, result.changes,
+                      result.conflicts, result.fast_forward ? ", forward" : "",
+                      result.up_to_date ? ", up to date" : "");
     step_settle(run, rc == 0 && code == 0 && !want.made ? STEP_SAME : step_how_of(rc, code));
     TRY(rc, code);
     if ((rc == 0 || rc == RAMET_ECONFLICT) && !judge(run, &how, rc, &result, &want))
