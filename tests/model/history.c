@@ -8,6 +8,25 @@
 #include "model/steps.h"
 #include "store/merged.h"
 
+/* A branch that is there, mostly. */
+static const char *branch_of(const struct run *run, uint32_t x)
+{
+    return x % 16 ? run->model.branches.items[x / 16 % run->model.branches.count].name
+                  : branch_names[x / 16 % BRANCHES];
+}
+
+/* A ref of something that is there, mostly. */
+static void ref_of(const struct run *run, uint32_t x, char out[MODEL_NAME * 2])
+{
+    const struct model_store *s = &run->model;
+    if (x % 16 == 0)
+        step_ref(run, x / 16, false, out);
+    else if (x % 16 > 6 || !s->keeps.count)
+        (void)snprintf(out, MODEL_NAME * 2, "%s", branch_of(run, x / 16 * 16 + 1));
+    else
+        (void)snprintf(out, MODEL_NAME * 2, "@%" PRIu64, s->keeps.items[x / 16 % s->keeps.count].id);
+}
+
 /* ---- merging --------------------------------------------------------------------------------- */
 
 /* What callbacks were told. */
@@ -144,16 +163,16 @@ static bool merge(struct run *run, const char *into, const char *from, merge_fn 
 bool step_merge(struct run *run, const struct op *op)
 {
     char from[MODEL_NAME * 2];
-    step_ref(run, op->b, false, from);
-    return merge(run, branch_names[op->a % BRANCHES], from, ramet_merge, op);
+    ref_of(run, op->b, from);
+    return merge(run, branch_of(run, op->a), from, ramet_merge, op);
 }
 
 bool step_pick(struct run *run, const struct op *op)
 {
     char from[MODEL_NAME * 2];
-    step_ref(run, op->b, op->a / BRANCHES % 4, from);
-    return merge(run, branch_names[op->a % BRANCHES], from,
-                 op->d / BRANCHES % 2 ? ramet_revert : ramet_cherry_pick, op);
+    ref_of(run, op->b, from);
+    return merge(run, branch_of(run, op->a), from,
+                 op->d / SNAPSHOTS % 2 ? ramet_revert : ramet_cherry_pick, op);
 }
 
 /* ---- conflicts ------------------------------------------------------------------------------- */
@@ -252,8 +271,8 @@ bool step_resolve(struct run *run, const struct op *op)
 bool step_tag(struct run *run, const struct op *op)
 {
     char ref[MODEL_NAME * 2];
-    const char *branch = branch_names[op->a % BRANCHES], *name = snapshot_names[op->c % SNAPSHOTS];
-    step_ref(run, op->b, false, ref);
+    const char *branch = branch_of(run, op->a), *name = snapshot_names[op->c % SNAPSHOTS];
+    ref_of(run, op->b, ref);
     int want = step_expected(run, graph_tag(step_predict(run), branch, name, ref));
     int rc = ramet_tag(run->store, branch, name, ref);
     step_settle(run, step_how_of(rc, want));
@@ -315,7 +334,7 @@ bool step_prune(struct run *run, const struct op *op)
     struct listed listed = {.count = 0};
     uint32_t x = op->b;
     uint64_t count = UINT64_MAX, wanted = 0;
-    const char *branch = branch_names[op->a % BRANCHES];
+    const char *branch = branch_of(run, op->a);
     struct ramet_prune_options options = {
         .size = sizeof(options),
         .flags = (op->c % 2 ? RAMET_PRUNE_NAMED : 0u) | (op->c / 2 % 4 ? 0u : RAMET_PRUNE_DRY_RUN),
@@ -391,8 +410,8 @@ bool step_diff(struct run *run, const struct op *op)
     else if (op->c / 64 % 8 == 1)
         options.from = rmt_slice("\x20", 1), options.to = rmt_slice("\xb0", 1);
     run->current = slot;
-    step_ref(run, op->a, false, a);
-    step_ref(run, op->b, false, b);
+    ref_of(run, op->a, a);
+    ref_of(run, op->b, b);
     int want = model_store_find(&run->model, a, &old, &id);
     TRY(ramet_begin(run->store, a, RAMET_READ, &from), want);
     if (want < 0)
@@ -464,7 +483,7 @@ bool step_history(struct run *run, const struct op *op)
     unsigned flags = op->b % 4;
     rmt_auto(graph_set_fini) struct graph_set alive = {0};
     rmt_auto(graph_set_fini) struct graph_set has = {0};
-    step_ref(run, op->a, false, ref);
+    ref_of(run, op->a, ref);
     int want = model_store_find_node(&run->model, ref, &of);
     struct walk w = {.run = run, .at = (int)s->nodes.count};
     if (want < 0) {
@@ -519,8 +538,8 @@ static bool same_base(struct run *run, struct ramet_store *store, const char *a,
 bool step_base(struct run *run, const struct op *op)
 {
     char a[MODEL_NAME * 2], b[MODEL_NAME * 2];
-    step_ref(run, op->a, false, a);
-    step_ref(run, op->b, false, b);
+    ref_of(run, op->a, a);
+    ref_of(run, op->b, b);
     return same_base(run, run->store, a, b);
 }
 
@@ -528,8 +547,8 @@ bool step_same_bases(struct run *run, struct ramet_store *store, uint64_t random
 {
     for (int i = 0; i < 8; i++) {
         char a[MODEL_NAME * 2], b[MODEL_NAME * 2];
-        step_ref(run, (uint32_t)model_random(&random, 1 << 30), false, a);
-        step_ref(run, (uint32_t)model_random(&random, 1 << 30), false, b);
+        ref_of(run, (uint32_t)model_random(&random, 1 << 30), a);
+        ref_of(run, (uint32_t)model_random(&random, 1 << 30), b);
         if (!same_base(run, store, a, b))
             return false;
     }

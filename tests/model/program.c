@@ -161,30 +161,31 @@ static const uint8_t weights[PROFILES][OP_KINDS] = {
                        [OP_SYNC] = 4,
                        [OP_COPY] = 2,
                        [OP_COMPACT] = 3},
-    [MERGES] = {[OP_BEGIN_WRITE] = 40,
+    [MERGES] = {[OP_BEGIN_WRITE] = 4,
                 [OP_BEGIN_READ] = 3,
                 [OP_REFRESH] = 2,
-                [OP_COMMIT] = 40,
+                [OP_COMMIT] = 4,
                 [OP_ABORT] = 1,
-                [OP_PUT] = 40,
-                [OP_PUT_MANY] = 4,
-                [OP_DEL] = 12,
-                [OP_DEL_RANGE] = 2,
+                [OP_PUT] = 6,
+                [OP_PUT_MANY] = 2,
+                [OP_DEL] = 2,
+                [OP_DEL_RANGE] = 1,
                 [OP_MAP_OPEN] = 1,
                 [OP_MAP_DROP] = 1,
                 [OP_SAVEPOINT] = 1,
                 [OP_ROLLBACK] = 1,
                 [OP_GET] = 1,
                 [OP_SCAN] = 1,
-                [OP_BRANCH_CREATE] = 14,
-                [OP_BRANCH_DELETE] = 4,
-                [OP_BRANCH_RESET] = 3,
-                [OP_SNAPSHOT_CREATE] = 8,
-                [OP_SNAPSHOT_DELETE] = 5,
-                [OP_MERGE] = 40,
-                [OP_PICK] = 12,
+                [OP_BRANCH_CREATE] = 10,
+                [OP_BRANCH_DELETE] = 2,
+                [OP_BRANCH_RESET] = 2,
+                [OP_SNAPSHOT_CREATE] = 4,
+                [OP_SNAPSHOT_DELETE] = 4,
+                [OP_EDIT] = 50,
+                [OP_MERGE] = 50,
+                [OP_PICK] = 14,
                 [OP_RESOLVE] = 12,
-                [OP_TAG] = 5,
+                [OP_TAG] = 4,
                 [OP_PRUNE] = 4,
                 [OP_DIFF] = 8,
                 [OP_HISTORY] = 8,
@@ -712,6 +713,34 @@ static bool do_abort(struct run *run, const struct op *op)
 {
     slot_abort(&run->slots[op->a % SLOTS]);
     return true;
+}
+
+static bool do_put(struct run *run, const struct op *op);
+static bool do_del(struct run *run, const struct op *op);
+
+/* A small transaction from its beginning to its end, on a branch that is there. */
+static bool do_edit(struct run *run, const struct op *op)
+{
+    enum { SLOT = WRITERS - 1 };
+    const char *branch = run->model.branches.items[op->a % run->model.branches.count].name;
+    struct op begin = {.kind = OP_BEGIN_WRITE, .a = SLOT};
+    uint64_t r = op->b;
+    if (run->slots[SLOT].txn || step_has_writer(run, branch))
+        return true;
+    while (strcmp(branch_names[begin.b], branch) != 0)
+        begin.b++;
+    if (!do_begin_write(run, &begin))
+        return false;
+    for (uint32_t i = 0; i <= op->c % 4; i++) {
+        struct op edit = {.a = SLOT, .b = (uint32_t)model_random(&r, 16) ? 0 : 1};
+        edit.c = (uint32_t)model_random(&r, 1 << 30);
+        edit.d = (uint32_t)model_random(&r, 1 << 30);
+        if (!(model_random(&r, 4) ? do_put(run, &edit) : do_del(run, &edit)))
+            return false;
+    }
+    struct op commit = *op;
+    commit.a = SLOT;
+    return do_commit(run, &commit);
 }
 
 static bool do_savepoint(struct run *run, const struct op *op)
@@ -1804,6 +1833,7 @@ static bool dispatch(struct run *run, const struct op *op)
     case OP_DIFF: return step_diff(run, op);
     case OP_HISTORY: return step_history(run, op);
     case OP_BASE: return step_base(run, op);
+    case OP_EDIT: return do_edit(run, op);
     case OP_KINDS: break;
     }
     return run_fail(run, "no such operation");
@@ -1891,7 +1921,8 @@ bool run_empties(struct run *run)
     struct ramet_txn *txn = NULL;
     for (int i = 0; i < SLOTS; i++)
         slot_abort(&run->slots[i]);
-    if (!do_lists(run) || !drop_branches(run))
+    struct op resolve = {.kind = OP_RESOLVE}; /* of main, for it is the only branch */
+    if (!do_lists(run) || !drop_branches(run) || !step_resolve(run, &resolve))
         return false;
     for (int i = 0; i < 6; i++) { /* what is freed needs some commits to be free */
         TRY(ramet_begin(run->store, "main", RAMET_WRITE, &txn), 0);
