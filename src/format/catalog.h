@@ -18,6 +18,7 @@
  *   G source version          the other way     nothing
  *   p source target           branch merged     struct rmt_disk_pin
  *   P target source           the other way     nothing
+ *   w NAME                    cursor of a watcher struct rmt_disk_cursor, name of its branch
  *   H list                    holes             struct rmt_disk_list, runs
  *
  * Numbers of versions, branches, lists and sweeps are drawn from one counter and never used twice.
@@ -93,6 +94,16 @@ struct rmt_disk_list_run {
 };
 static_assert(sizeof(struct rmt_disk_list_run) == 16, "FORMAT.md 6.4");
 #define RMT_LIST_RUNS_MAX 56 /* of a record: it must not become an extent */
+
+struct rmt_disk_cursor { /* FORMAT.md 6.10; behind it the name of its branch */
+    rmt_le64 number;     /* drawn as that of a branch is */
+    rmt_le64 at;         /* number of the snapshot that was acknowledged last; 0: nothing was */
+    rmt_le64 next;       /* number of the one that was given out; 0: none */
+    rmt_le64 branch;     /* number of the branch, when it was acknowledged */
+    rmt_le64 line;       /* number of the branch's head then; 0: it was not its head */
+    rmt_le64 time_us;    /* when it was */
+};
+static_assert(sizeof(struct rmt_disk_cursor) == 48, "FORMAT.md 6.10");
 
 #define RMT_SWEEP_DEPTH_MAX 52
 struct rmt_disk_sweep { /* FORMAT.md 6.5 */

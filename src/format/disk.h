@@ -76,7 +76,8 @@ struct rmt_disk_slot { /* FORMAT.md 3.1 */
     rmt_le64 snapshots;
     rmt_le64 time_us;
     rmt_le64 hole_pages; /* the sixth account */
-    uint8_t zero[512 - 192 - 8];
+    rmt_le64 cursors;
+    uint8_t zero[512 - 200 - 8];
     rmt_le64 checksum; /* XXH3-64 of the bytes before it */
 };
 static_assert(sizeof(struct rmt_disk_slot) == RMT_SECTOR_SIZE, "FORMAT.md 3.1");

@@ -13,6 +13,7 @@
 #ifndef RMT_IO_H
 #define RMT_IO_H
 
+#include <stdatomic.h>
 #include <sys/uio.h>
 
 #include "base/base.h"
@@ -72,6 +73,11 @@ struct rmt_io_ops {
     int (*lock)(struct rmt_io *io, uint64_t byte, enum rmt_io_lock how, bool wait);
     /* 1: another struct rmt_io has a lock of the byte that excludes an exclusive one; 0: none. */
     int (*locked)(struct rmt_io *io, uint64_t byte);
+    /* Sleeps while a word of the shared memory is as expected, until somebody wakes who sleeps on
+     * it, or for so long; also returns for no reason. */
+    void (*wait)(struct rmt_io *io, _Atomic uint32_t *word, uint32_t expected, uint32_t ms);
+    /* Ends the sleep of all who sleep on the word, in every process. */
+    void (*wake)(struct rmt_io *io, _Atomic uint32_t *word);
 
     /* ---- the machine ---- */
 
@@ -127,6 +133,18 @@ int rmt_io_file_keep(struct rmt_io *io);
 
 /* A store in memory: a memfd that this struct rmt_io alone knows; it shares and locks nothing. */
 int rmt_io_memory_open(struct rmt_io **out);
+
+/*
+ * A descriptor that poll() finds readable once it was set, until it is cleared: to tell a thread of
+ * the program something. Setting one that is set, and clearing one that is not, change nothing.
+ * rmt_event_wait(): 1 if it is set, 0 if it was not within ms (negative: for ever), or a code;
+ * -EINTR: a signal came.
+ */
+int rmt_event_new(int *out);
+void rmt_event_free(int fd);
+void rmt_event_set(int fd);
+void rmt_event_clear(int fd);
+int rmt_event_wait(int fd, int ms);
 
 static inline void rmt_io_close(struct rmt_io *io)
 {

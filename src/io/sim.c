@@ -31,6 +31,7 @@
 #include "base/lock.h"
 #include "base/vec.h"
 #include "io/reserve.h"
+#include "io/system.h"
 
 #define SECTOR 512u
 #define BLOCK 4096u /* of the filesystem: punched and filled as a whole */
@@ -729,6 +730,8 @@ static const struct rmt_io_ops sim_ops = {
     .shared = sim_shared,
     .lock = sim_lock,
     .locked = sim_locked,
+    .wait = rmt_system_wait,
+    .wake = rmt_system_wake,
     .boot_id = sim_boot_id,
     .clock_ms = sim_clock_ms,
     .time_us = sim_time_us,

@@ -3,12 +3,15 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
+#include <linux/futex.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -205,6 +208,20 @@ int rmt_system_spill(const char *name, size_t size, void **out)
                         name, size);
     *out = mem;
     return 0;
+}
+
+/* Not FUTEX_PRIVATE_FLAG: others map the word elsewhere. */
+void rmt_system_wait(struct rmt_io *io, _Atomic uint32_t *word, uint32_t expected, uint32_t ms)
+{
+    (void)io;
+    struct timespec timeout = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
+    (void)syscall(SYS_futex, word, FUTEX_WAIT, expected, &timeout, NULL, 0);
+}
+
+void rmt_system_wake(struct rmt_io *io, _Atomic uint32_t *word)
+{
+    (void)io;
+    (void)syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
 }
 
 uint64_t rmt_system_clock_ms(struct rmt_io *io)

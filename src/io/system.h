@@ -22,6 +22,8 @@ int rmt_system_anonymous(size_t size, void **out);
 int rmt_system_spill(const char *name, size_t size, void **out);
 
 /* As the functions of struct rmt_io_ops. */
+void rmt_system_wait(struct rmt_io *io, _Atomic uint32_t *word, uint32_t expected, uint32_t ms);
+void rmt_system_wake(struct rmt_io *io, _Atomic uint32_t *word);
 uint64_t rmt_system_clock_ms(struct rmt_io *io);
 int64_t rmt_system_time_us(struct rmt_io *io);
 void rmt_system_random(struct rmt_io *io, void *buf, size_t len);

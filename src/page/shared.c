@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #define MAGIC 0x6b636f6c2d746d72ull /* "rmt-lock" */
-#define LAYOUT 2u
+#define LAYOUT 3u
 
 static bool is_known(const struct rmt_shared_bytes *bytes, const uint8_t boot_id[16],
                      const uint8_t store_id[16])
@@ -140,6 +140,27 @@ void rmt_shared_publish(struct rmt_shared *shared, const struct rmt_disk_slot *s
     }
     atomic_store(&entry->seq, number);
     atomic_store(&bytes->published, number);
+    if (rmt_unlikely(atomic_load(&bytes->wake) & 1))
+        rmt_shared_rouse(shared);
+}
+
+/* Who makes the word odd looks at `published` after that, and who publishes looks at the word after
+ * that: one of the two sees the other. */
+void rmt_shared_sleep(struct rmt_shared *shared, uint64_t seen, const _Atomic bool *stop)
+{
+    _Atomic uint32_t *wake = &shared->bytes->wake;
+    uint32_t odd = atomic_fetch_or(wake, 1) | 1;
+    if (rmt_shared_published(shared) == seen && !atomic_load(stop))
+        shared->io->ops->wait(shared->io, wake, odd, RMT_SLEEP_MS);
+}
+
+void rmt_shared_rouse(struct rmt_shared *shared)
+{
+    _Atomic uint32_t *wake = &shared->bytes->wake;
+    uint32_t was = atomic_load(wake);
+    while (was & 1 && !atomic_compare_exchange_weak(wake, &was, was + 1))
+        ;
+    shared->io->ops->wake(shared->io, wake);
 }
 
 uint64_t rmt_shared_newest(struct rmt_shared *shared, struct rmt_disk_slot *out)

@@ -83,6 +83,7 @@ struct rmt_shared_bytes {
     /* atomic: seq_cst, pairs with rmt_reader_enter() */
     _Alignas(64) _Atomic uint64_t published;               /* number of the newest publication */
     _Alignas(64) struct rmt_published ring[RMT_PUBLISHED]; /* number % RMT_PUBLISHED */
+    _Alignas(64) _Atomic uint32_t wake;       /* odd: somebody sleeps on it (rmt_shared_sleep()) */
     _Alignas(64) _Atomic uint64_t file_pages; /* of the file, which may be longer; only grows */
     _Alignas(64) struct rmt_process_slot processes[RMT_PROCESSES];
     _Alignas(64) struct rmt_reader_slot readers[RMT_READERS];
@@ -118,6 +119,25 @@ static inline uint64_t rmt_shared_durable_id(const struct rmt_shared_bytes *byte
 void rmt_shared_publish(struct rmt_shared *shared, const struct rmt_disk_slot *slot);
 /* The newest version. Returns its publication number. Never waits: tries again only if lapped. */
 uint64_t rmt_shared_newest(struct rmt_shared *shared, struct rmt_disk_slot *out);
+
+/*
+ * Sleeping until something is published. `wake` is odd while somebody may be asleep on it: then
+ * whoever publishes makes it even and wakes all. So publishing costs one load when nobody sleeps,
+ * and a sleeper that was killed costs one call. A writer that was killed before it woke anybody is
+ * noticed after RMT_SLEEP_MS.
+ *
+ *   even --- rmt_shared_sleep() ---> odd --- rmt_shared_publish(), rmt_shared_rouse() ---> even
+ */
+#define RMT_SLEEP_MS 1000
+/* Returns when a publication other than seen is the newest one, when *stop is set, or for no
+ * reason. stop: set, then rmt_shared_rouse(). */
+void rmt_shared_sleep(struct rmt_shared *shared, uint64_t seen, const _Atomic bool *stop);
+/* Wakes all who sleep. */
+void rmt_shared_rouse(struct rmt_shared *shared);
+static inline uint64_t rmt_shared_published(const struct rmt_shared *shared)
+{
+    return atomic_load(&shared->bytes->published);
+}
 
 /* ---- space ------------------------------------------------------------------------------------
  */

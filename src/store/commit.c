@@ -42,6 +42,7 @@ void rmt_state_load(struct rmt_state *state, const struct rmt_disk_slot *slot)
         .hole_pages = rmt_get64(slot->hole_pages),
         .branches = rmt_get64(slot->branches),
         .snapshots = rmt_get64(slot->snapshots),
+        .cursors = rmt_get64(slot->cursors),
         .time_us = (int64_t)rmt_get64(slot->time_us),
         .flags = rmt_get32(slot->flags),
     };
@@ -67,6 +68,7 @@ void rmt_state_save(const struct ramet_store *store, const struct rmt_state *sta
         .hole_pages = rmt_put64(state->hole_pages),
         .branches = rmt_put64(state->branches),
         .snapshots = rmt_put64(state->snapshots),
+        .cursors = rmt_put64(state->cursors),
         .time_us = rmt_put64((uint64_t)state->time_us),
     };
     memcpy(out->magic, RMT_SLOT_MAGIC, sizeof(out->magic));

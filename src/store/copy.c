@@ -340,7 +340,7 @@ static int copy_record(struct copy *k, const struct rmt_key *key, struct ramet_s
 /* All but what waits to be reclaimed (s, L, and the lists l of that). */
 static int copy_catalog(struct copy *k)
 {
-    static const char kinds[] = "GPbdgikmnpv";
+    static const char kinds[] = "GPbdgikmnpvw";
     int rc = rmt_tree_drop(&k->c->edit, &k->c->catalog);
     for (size_t i = 0; kinds[i] && rc == 0; i++) {
         struct rmt_key prefix = {.bytes = {(uint8_t)kinds[i]}, .size = 1}, key;
@@ -357,6 +357,7 @@ static int copy_catalog(struct copy *k)
     k->c->state.number = rmt_max(k->c->state.number, k->state.number);
     k->c->state.branches = k->state.branches;
     k->c->state.snapshots = k->state.snapshots;
+    k->c->state.cursors = k->state.cursors;
     k->c->state.data_pages = k->done;
     return rc;
 }

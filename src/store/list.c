@@ -308,6 +308,45 @@ int rmt_dead_fold(struct rmt_commit *c, const struct rmt_version *snapshot,
     return rc;
 }
 
+struct counting {
+    uint64_t floor, pages;
+};
+
+static int count_run(void *ctx, struct rmt_run run)
+{
+    struct counting *counting = ctx;
+    counting->pages += run.birth > counting->floor ? run.len : 0;
+    return 0;
+}
+
+int rmt_dead_count(struct rmt_pages *pages, const struct rmt_tree *catalog, uint64_t owner,
+                   uint64_t floor, uint64_t *out)
+{
+    struct rmt_key prefix = rmt_key1('d', owner);
+    struct counting counting = {.floor = floor};
+    rmt_auto(rmt_scan_fini) struct rmt_scan scan;
+    rmt_scan_init(&scan, pages, catalog, &prefix);
+    int rc;
+    while ((rc = rmt_scan_next(&scan)) > 0) {
+        struct rmt_list list;
+        struct rmt_key key = prefix;
+        if (scan.key.size != 16)
+            return rmt_fail(RAMET_ECORRUPT, "store '%s': a deadlist has a key that cannot be",
+                            pages->io->path);
+        memcpy(key.bytes + key.size, scan.key.data, 16);
+        key.size += 16;
+        rc = rmt_list_load(&list, pages, &key, scan.value);
+        if (rc == 0 && list.birth_min > floor)
+            counting.pages += list.pages;
+        else if (rc == 0 && list.birth_max > floor)
+            rc = rmt_list_each(pages, catalog, &list, count_run, &counting);
+        if (rc < 0)
+            return rc;
+    }
+    *out = counting.pages;
+    return rc;
+}
+
 int rmt_dead_drop(struct rmt_commit *c, uint64_t owner)
 {
     struct rmt_key prefix = rmt_key1('d', owner);

@@ -43,6 +43,9 @@ int rmt_dead_add(struct rmt_commit *c, const struct rmt_version *head, const str
  * entries born after floor go to limbo. out_freed: their pages. (R5) */
 int rmt_dead_fold(struct rmt_commit *c, const struct rmt_version *snapshot,
                   const struct rmt_version *child, uint64_t floor, uint64_t *out_freed);
+/* Pages of a deadlist that were born after floor. */
+int rmt_dead_count(struct rmt_pages *pages, const struct rmt_tree *catalog, uint64_t owner,
+                   uint64_t floor, uint64_t *out);
 /* Throws a deadlist away. */
 int rmt_dead_drop(struct rmt_commit *c, uint64_t owner);
 

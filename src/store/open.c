@@ -168,6 +168,8 @@ static void free_store(struct ramet_store *store)
     rmt_lock_fini(&store->commit_lock);
     rmt_lock_fini(&store->writers_lock);
     rmt_lock_fini(&store->txns_lock);
+    rmt_lock_fini(&store->watches_lock);
+    rmt_vec_fini(&store->cursors_claimed);
     free(store->readers);
     free(store);
 }
@@ -192,6 +194,7 @@ int rmt_store_open_io(struct rmt_io *io, const struct ramet_options *options,
     rmt_lock_init(&store->commit_lock, RMT_RANK_COMMIT);
     rmt_lock_init(&store->writers_lock, RMT_RANK_BRANCHES);
     rmt_lock_init(&store->txns_lock, RMT_RANK_TXNS);
+    rmt_lock_init(&store->watches_lock, RMT_RANK_WATCHES);
     rmt_assert(pthread_cond_init(&store->commit_cond, NULL) == 0);
     store->readers = malloc(sizeof(*store->readers));
     if (!store->readers)
@@ -237,6 +240,8 @@ void ramet_close(struct ramet_store *store)
 {
     if (!store || rmt_store_usable(store) < 0)
         return;
+    if (store->watches_end)
+        store->watches_end(store);
     rmt_txn_abort_all(store);
     if (!store->readonly)
         (void)rmt_store_sync(store); /* ramet_sync() first tells whether it works */

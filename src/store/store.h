@@ -21,12 +21,13 @@ struct rmt_state {
     uint64_t id, durable, ceiling, pages, number;
     struct rmt_ref catalog, log;
     uint64_t data_pages, unswept_pages, book_pages, limbo_pages, free_pages, hole_pages;
-    uint64_t branches, snapshots;
+    uint64_t branches, snapshots, cursors;
     int64_t time_us;
     uint32_t flags;
 };
 
 struct rmt_branch_writer;
+struct rmt_watches;
 struct rmt_flusher;
 
 struct ramet_store {
@@ -59,6 +60,11 @@ struct ramet_store {
     struct rmt_page_pool spare; /* of the last write transaction, for the next */
 
     struct rmt_flusher *flusher; /* set once in open: of RAMET_LAZY */
+
+    struct rmt_lock watches_lock;                   /* guards the rest */
+    struct rmt_watches *watches;                    /* version/watch.c; NULL: nobody watches */
+    void (*watches_end)(struct ramet_store *store); /* ends them all; NULL: nobody ever watched */
+    RMT_VEC(uint64_t) cursors_claimed;              /* numbers: cursors.h */
 };
 
 /* Opens a store on io, which is taken, also on failure. */

@@ -244,6 +244,24 @@ int rmt_txn_view(struct ramet_store *store, uint64_t number, struct ramet_txn **
     return rc;
 }
 
+int rmt_txn_hold(struct ramet_store *store, struct rmt_reader_slot *slot,
+                 const struct rmt_version *version, struct ramet_txn **out)
+{
+    struct ramet_txn *txn = calloc(1, sizeof(*txn));
+    struct rmt_found found = {.version = *version};
+    if (!txn) {
+        rmt_reader_release(slot);
+        return rmt_fail(-ENOMEM, "a transaction");
+    }
+    txn->store = store;
+    txn->slot = slot;
+    rmt_lock_init(&txn->arena_lock, RMT_RANK_ARENA);
+    begun(txn, &found);
+    list_txn(txn);
+    *out = txn;
+    return 0;
+}
+
 int rmt_txn_draft(struct ramet_store *store, uint64_t number, struct ramet_txn **out)
 {
     int rc = begin_at(store, number, out);

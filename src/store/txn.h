@@ -81,6 +81,9 @@ int rmt_txn_find(struct ramet_store *store, struct rmt_reader_slot *slot, const 
 int rmt_txn_view(struct ramet_store *store, uint64_t number, struct ramet_txn **out);
 /* The same, to be written to and never to be committed: a draft on top of the version. */
 int rmt_txn_draft(struct ramet_store *store, uint64_t number, struct ramet_txn **out);
+/* Begins to read a version that a slot, which is taken, also on failure, holds already. */
+int rmt_txn_hold(struct ramet_store *store, struct rmt_reader_slot *slot,
+                 const struct rmt_version *version, struct ramet_txn **out);
 
 /* What a transaction merges into its branch. */
 struct rmt_merging {

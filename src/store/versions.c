@@ -222,11 +222,12 @@ int rmt_version_keep(struct rmt_commit *c, const char *branch_name, struct rmt_b
     return rc < 0 ? rc : put_keep(c, &key, keep);
 }
 
-/* A fresh head on a snapshot, for a branch that the caller writes. */
-static int fresh_head(struct rmt_commit *c, struct rmt_version *snapshot, uint64_t *out)
+/* A fresh head on a snapshot, with a number, for a branch that the caller writes. */
+static int fresh_head(struct rmt_commit *c, struct rmt_version *snapshot, uint64_t number,
+                      uint64_t *out)
 {
     struct rmt_version head = *snapshot;
-    head.number = rmt_commit_number(c);
+    head.number = number;
     head.prev = snapshot->number;
     head.flags = RMT_VERSION_HEAD;
     head.owned_pages = 0;
@@ -248,7 +249,7 @@ int rmt_version_branch(struct rmt_commit *c, const char *name, struct rmt_versio
         .number = rmt_commit_number(c),
         .time_us = c->state.time_us,
     };
-    int rc = fresh_head(c, snapshot, &branch.head);
+    int rc = fresh_head(c, snapshot, rmt_commit_number(c), &branch.head);
     c->state.branches++;
     return rc < 0 ? rc : rmt_catalog_put_branch(c, name, &branch);
 }
@@ -506,9 +507,9 @@ int rmt_version_drop_branch(struct rmt_commit *c, const char *name)
     return rc < 0 ? rc : rmt_catalog_del(c, &key);
 }
 
-/* A branch gets a fresh head on a snapshot; the old one is swept. */
+/* A branch gets a fresh head, with a number, on a snapshot; the old one is swept. */
 static int move_to(struct rmt_commit *c, const char *name, struct rmt_branch *branch,
-                   uint64_t snapshot)
+                   uint64_t snapshot, uint64_t number)
 {
     struct rmt_version head, to;
     uint64_t prev;
@@ -518,7 +519,7 @@ static int move_to(struct rmt_commit *c, const char *name, struct rmt_branch *br
     if (rc == 0)
         rc = get_version(c, snapshot, &to);
     if (rc == 0)
-        rc = fresh_head(c, &to, &branch->head);
+        rc = fresh_head(c, &to, number, &branch->head);
     if (rc == 0)
         rc = rmt_catalog_put_branch(c, name, branch);
     return rc < 0 ? rc : rmt_version_tidy(c, prev);
@@ -532,7 +533,7 @@ int rmt_version_reset(struct rmt_commit *c, const char *name, uint64_t snapshot)
         return rmt_fail(rc, "'%s': there is no such branch", name);
     if (rc == 0)
         rc = rmt_pin_drop(c, branch.number);
-    return rc < 0 ? rc : move_to(c, name, &branch, snapshot);
+    return rc < 0 ? rc : move_to(c, name, &branch, snapshot, rmt_commit_number(c));
 }
 
 /* What a branch keeps of a snapshot another keeps from now on, but for names that it has already.
@@ -595,5 +596,5 @@ int rmt_version_forward(struct rmt_commit *c, const char *name, const char *from
     }
     if (rc == 0 && from)
         rc = rmt_catalog_put_branch(c, from, &source);
-    return rc < 0 ? rc : move_to(c, name, &branch, number);
+    return rc < 0 ? rc : move_to(c, name, &branch, number, branch.head);
 }

@@ -13,6 +13,8 @@
  *       merged it (merged.h): it is their merge base
  *   V5  a snapshot's id is that of the commit that last moved the head, not of the one that keeps
  *       it
+ *   V6  a head keeps its number as long as what it goes on to stands on what it was: another number
+ *       means that the branch was reset, or made anew
  *
  * All functions change the catalog of a commit.
  */

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: MIT */
+#include "store/cursors.h"
+
+#include "store/list.h"
+#include "store/versions.h"
+
+/* ---- records --------------------------------------------------------------------------------- */
+
+int rmt_cursors_load(const struct rmt_pages *pages, struct ramet_slice record,
+                     struct rmt_durable *out)
+{
+    struct rmt_disk_cursor disk;
+    if (record.size <= sizeof(disk) || record.size > sizeof(disk) + RAMET_NAME_MAX)
+        return rmt_fail(RAMET_ECORRUPT, "store '%s': a record 'w' of the catalog is malformed",
+                        pages->io->path);
+    memcpy(&disk, record.data, sizeof(disk));
+    *out = (struct rmt_durable){
+        .number = rmt_get64(disk.number),
+        .at = rmt_get64(disk.at),
+        .next = rmt_get64(disk.next),
+        .branch = rmt_get64(disk.branch),
+        .line = rmt_get64(disk.line),
+        .time_us = (int64_t)rmt_get64(disk.time_us),
+    };
+    memcpy(out->branch_name, (const uint8_t *)record.data + sizeof(disk),
+           record.size - sizeof(disk));
+    return rmt_name_check("branch", out->branch_name, false) == 0
+               ? 0
+               : rmt_fail(RAMET_ECORRUPT, "store '%s': a cursor names a branch that cannot be",
+                          pages->io->path);
+}
+
+int rmt_cursors_find(struct rmt_pages *pages, const struct rmt_tree *catalog, const char *name,
+                     struct rmt_durable *out)
+{
+    struct rmt_key key = rmt_key_name('w', name);
+    struct rmt_value value;
+    int rc = rmt_tree_get(pages, catalog, rmt_key_slice(&key), &value);
+    if (rc < 0)
+        return rc;
+    return rmt_cursors_load(pages, rmt_slice(value.data, value.extents ? 0 : value.size), out);
+}
+
+static int put(struct rmt_commit *c, const char *name, const struct rmt_durable *durable)
+{
+    struct rmt_key key = rmt_key_name('w', name);
+    uint8_t record[sizeof(struct rmt_disk_cursor) + RAMET_NAME_MAX];
+    size_t nr_name = strlen(durable->branch_name);
+    struct rmt_disk_cursor disk = {
+        .number = rmt_put64(durable->number),
+        .at = rmt_put64(durable->at),
+        .next = rmt_put64(durable->next),
+        .branch = rmt_put64(durable->branch),
+        .line = rmt_put64(durable->line),
+        .time_us = rmt_put64((uint64_t)durable->time_us),
+    };
+    memcpy(record, &disk, sizeof(disk));
+    memcpy(record + sizeof(disk), durable->branch_name, nr_name);
+    return rmt_catalog_put(c, &key, record, sizeof(disk) + nr_name);
+}
+
+/* ---- who uses one ---------------------------------------------------------------------------- */
+
+static uint64_t byte_of(uint64_t number)
+{
+    return RMT_BYTE_BRANCH + number; /* no branch has that number */
+}
+
+static bool list_claim(struct ramet_store *store, uint64_t number, int *rc)
+{
+    rmt_lock_scope(&store->watches_lock);
+    for (size_t i = 0; i < store->cursors_claimed.count; i++) {
+        if (store->cursors_claimed.items[i] == number)
+            return false;
+    }
+    *rc = rmt_vec_push(&store->cursors_claimed, number) ? 0 : rmt_fail(-ENOMEM, "a cursor");
+    return true;
+}
+
+static void unlist_claim(struct ramet_store *store, uint64_t number)
+{
+    rmt_lock_scope(&store->watches_lock);
+    for (size_t i = store->cursors_claimed.count; i-- > 0;) {
+        if (store->cursors_claimed.items[i] == number)
+            store->cursors_claimed.items[i] =
+                store->cursors_claimed.items[--store->cursors_claimed.count];
+    }
+}
+
+int rmt_cursors_claim(struct ramet_store *store, const char *name, uint64_t number)
+{
+    int rc = 0;
+    if (!list_claim(store, number, &rc))
+        return rmt_fail(-EBUSY, "cursor '%s' is in use here", name);
+    if (rc < 0)
+        return rc;
+    rc = store->io->ops->lock(store->io, byte_of(number), RMT_IO_LOCK_EXCLUSIVE, false);
+    if (rc < 0)
+        unlist_claim(store, number);
+    return rc == -EAGAIN ? rmt_fail(-EBUSY, "cursor '%s' is in use in another process", name) : rc;
+}
+
+void rmt_cursors_release(struct ramet_store *store, uint64_t number)
+{
+    /* Closing drops it too. */
+    (void)store->io->ops->lock(store->io, byte_of(number), RMT_IO_UNLOCK, true);
+    unlist_claim(store, number);
+}
+
+/* ---- changing -------------------------------------------------------------------------------- */
+
+static int unpin(struct rmt_commit *c, uint64_t number)
+{
+    return number ? rmt_version_unpin(c, number) : 0;
+}
+
+int rmt_cursors_create(struct rmt_commit *c, const char *name, struct rmt_durable *durable)
+{
+    durable->number = rmt_commit_number(c);
+    durable->next = 0;
+    durable->time_us = c->state.time_us;
+    c->state.cursors++;
+    int rc = durable->at ? rmt_version_pin(c, durable->at) : 0;
+    return rc < 0 ? rc : put(c, name, durable);
+}
+
+int rmt_cursors_offer(struct rmt_commit *c, const char *name, struct rmt_durable *durable,
+                      uint64_t number)
+{
+    uint64_t before = durable->next;
+    int rc = rmt_version_pin(c, number);
+    durable->next = number;
+    if (rc == 0)
+        rc = put(c, name, durable);
+    return rc < 0 ? rc : unpin(c, before);
+}
+
+int rmt_cursors_advance(struct rmt_commit *c, const char *name, struct rmt_durable *durable)
+{
+    uint64_t before = durable->at;
+    durable->at = durable->next;
+    durable->next = 0;
+    durable->time_us = c->state.time_us;
+    int rc = put(c, name, durable);
+    return rc < 0 ? rc : unpin(c, before);
+}
+
+int rmt_cursors_delete(struct rmt_commit *c, const char *name)
+{
+    struct rmt_durable durable;
+    struct rmt_key key = rmt_key_name('w', name);
+    int rc = rmt_cursors_find(&c->store->pages, &c->catalog, name, &durable);
+    if (rc == RAMET_ENOTFOUND)
+        return rmt_fail(rc, "'%s': there is no such cursor", name);
+    if (rc == 0)
+        rc = rmt_catalog_del(c, &key);
+    c->state.cursors--;
+    if (rc == 0)
+        rc = unpin(c, durable.at);
+    return rc < 0 ? rc : unpin(c, durable.next);
+}
+
+/* ---- what they pin --------------------------------------------------------------------------- */
+
+/* What unpinning a version would give back (versions.c: tidy_one()), but for what others that pin
+ * it hold as well. */
+static int version_pages(struct rmt_pages *pages, const struct rmt_tree *catalog, uint64_t number,
+                         uint64_t *out)
+{
+    struct rmt_version v, prev = {.id = 0}, child;
+    int rc = rmt_catalog_version(pages, catalog, number, &v);
+    *out = 0;
+    if (rc < 0 || v.kept || v.children > 1)
+        return rc;
+    if (v.children == 0) {
+        *out = v.owned_pages;
+        return 0;
+    }
+    if (v.prev)
+        rc = rmt_catalog_version(pages, catalog, v.prev, &prev);
+    if (rc == 0)
+        rc = rmt_catalog_version(pages, catalog, v.child, &child);
+    return rc < 0 ? rc : rmt_dead_count(pages, catalog, child.dead, prev.id, out);
+}
+
+int rmt_cursors_pinned(struct rmt_pages *pages, const struct rmt_tree *catalog,
+                       const struct rmt_durable *durable, uint64_t *out)
+{
+    uint64_t at = 0, next = 0;
+    int rc = durable->at ? version_pages(pages, catalog, durable->at, &at) : 0;
+    if (rc == 0 && durable->next && durable->next != durable->at)
+        rc = version_pages(pages, catalog, durable->next, &next);
+    if (rc == 0)
+        *out = at + next;
+    return rc;
+}
+
+static int sum_all(struct rmt_pages *pages, const struct rmt_tree *catalog, uint64_t *out)
+{
+    struct rmt_key prefix = {.bytes = {'w'}, .size = 1};
+    rmt_auto(rmt_scan_fini) struct rmt_scan scan;
+    rmt_scan_init(&scan, pages, catalog, &prefix);
+    uint64_t sum = 0;
+    int rc;
+    while ((rc = rmt_scan_next(&scan)) > 0) {
+        struct rmt_durable durable;
+        uint64_t nr = 0;
+        rc = rmt_cursors_load(pages, scan.value, &durable);
+        if (rc == 0)
+            rc = rmt_cursors_pinned(pages, catalog, &durable, &nr);
+        if (rc < 0)
+            return rc;
+        sum += nr;
+    }
+    *out = sum;
+    return rc;
+}
+
+int rmt_cursors_sum(struct ramet_store *store, uint64_t *out)
+{
+    struct rmt_reader_slot *slot;
+    struct rmt_state state;
+    int rc = rmt_reader_claim(&store->shared, &slot);
+    if (rc < 0)
+        return rc;
+    rmt_state_hold(store, slot, &state);
+    struct rmt_tree catalog = {.root = state.catalog, .fixed = true};
+    rc = sum_all(&store->pages, &catalog, out);
+    rmt_reader_release(slot);
+    return rc;
+}
