@@ -88,7 +88,8 @@ enum {
 enum {
     RAMET_READ = 0,
     RAMET_WRITE = 1 << 0,
-    RAMET_NOWAIT = 1 << 1 /* -EBUSY instead of waiting for the branch's writer */
+    RAMET_NOWAIT = 1 << 1,    /* -EBUSY instead of waiting for the branch's writer */
+    RAMET_OPTIMISTIC = 1 << 2 /* with RAMET_WRITE: no lock before ramet_commit() */
 };
 
 /* ramet_map_open() flags */
@@ -521,14 +522,31 @@ RAMET_API int ramet_copy(struct ramet_store *store, const char *path, ramet_prog
  * @flags  RAMET_READ: sees the version that @ref names now, for as long as it lasts. RAMET_WRITE:
  *         a private fork of the branch's head; sees its own writes. The head may be a commit of
  *         this handle that is still being flushed: then it fails with that. With RAMET_NOWAIT,
- *         too: -EBUSY instead of waiting.
+ *         too: -EBUSY instead of waiting. With RAMET_OPTIMISTIC, too: see below.
  * @out    the transaction, owned: ramet_commit() or ramet_abort(), or ramet_close() of the store.
+ *
+ * An optimistic transaction is written to like any other, sees the branch's head as it was when it
+ * began, and its own writes; it waits for nobody, and nobody waits for it. Any number may be open
+ * on a branch, in one thread too. ramet_commit() takes the branch's lock, and writes what it wrote
+ * on the head as it is then, unless one of these has changed on the branch since it began, that is,
+ * is there and was not, is not there and was, or has another value (RAMET_ECONFLICT):
+ *   - a key that it put or deleted, also if it was not there, or with the value that it had (but a
+ *     put that answered -EEXIST wrote nothing)
+ *   - any key of a range that it deleted; any key of a map that it dropped, and whether that map is
+ *     there
+ *   - a key, or any key of a range, that it guards: ramet_guard()
+ *   - a map that was there and that it wrote to: it was dropped
+ * Two may create the same map. What changed and changed back has not changed. What it has read and
+ * does not guard, another may have changed: that is snapshot isolation; one that guards all it
+ * read is serializable. RAMET_NOWAIT is for its commit. Its version is kept from being reclaimed
+ * for as long as it lasts, as by a read transaction, among which it counts.
  *
  * Returns 0, or
  *   RAMET_ENOTFOUND  no such branch or snapshot
  *   RAMET_EPOISONED  RAMET_WRITE, and an earlier flush failed
  *   RAMET_ECORRUPT   a page of the catalog or of the space map is damaged
- *   -EINVAL          @ref is malformed, or RAMET_WRITE and it names a snapshot
+ *   -EINVAL          @ref is malformed, RAMET_WRITE and it names a snapshot, or RAMET_OPTIMISTIC
+ *                    without RAMET_WRITE
  *   -EBUSY           RAMET_NOWAIT and the branch has a writer; or all reader slots (4096) are
  *                    taken
  *   -EDEADLK         this thread has a write transaction on the branch already, through this
@@ -540,9 +558,10 @@ RAMET_API int ramet_copy(struct ramet_store *store, const char *path, ramet_prog
  *           transaction by one at a time.
  * Blocks:   RAMET_READ: on device reads alone; never waits for a writer. (It takes one short
  *           lock, of this handle's list of transactions.) RAMET_WRITE: until the branch's writer
- *           has ended, or waits for its flush in ramet_commit() (not with RAMET_NOWAIT). The first
- *           one waits for a commit under way, too.
- * Cost:     O(log branches). The first RAMET_WRITE after opening loads the map of free pages.
+ *           has ended, or waits for its flush in ramet_commit() (not with RAMET_NOWAIT, nor with
+ *           RAMET_OPTIMISTIC). The first one waits for a commit under way, too.
+ * Cost:     O(log branches). The first RAMET_WRITE after opening loads the map of free pages. Each
+ *           write of an optimistic transaction is noted, which is a second one in memory.
  */
 RAMET_API int ramet_begin(struct ramet_store *store, const char *ref, unsigned flags,
                           struct ramet_txn **out);
@@ -576,7 +595,9 @@ RAMET_API int ramet_refresh(struct ramet_txn *txn);
  * ramet_commit() - make a transaction's version the head of its branch, and end the transaction.
  *
  * The transaction has ended whatever is returned. If nothing was written and @keep is NULL, there
- * is no new version. Of a read transaction: as ramet_abort().
+ * is no new version. Of a read transaction: as ramet_abort(). Of an optimistic one, the version is
+ * the branch's newest head with what it wrote; after RAMET_ECONFLICT it is begun again and does
+ * its work anew, on what it then sees: ramet_begin(3) has such a loop.
  *
  * @txn     taken, also on failure, with its maps and cursors.
  * @keep    borrowed; NULL: the version is not kept as a snapshot.
@@ -586,10 +607,18 @@ RAMET_API int ramet_refresh(struct ramet_txn *txn);
  * Returns 0, or, with nothing committed,
  *   RAMET_ETXN       an earlier call left the transaction in an unknown state: see
  *                    ramet_rollback() and ramet_map_drop(); or it began at a commit that failed
+ *   RAMET_ECONFLICT  of an optimistic transaction, something that it wrote or guards has changed:
+ *                    ramet_errmsg() names map and key; or @keep is given, and the branch has
+ *                    conflicts of a merge to be resolved
+ *   RAMET_ENOTFOUND  of an optimistic one, its branch is gone
  *   RAMET_EPOISONED  an earlier flush failed: open the store anew
  *   RAMET_ECORRUPT   a page of the catalog or of the space map is damaged, or the accounts do not
  *                    add up
  *   -EINVAL          keep->size is not set, or a name, author or message is malformed or too long
+ *   -EBUSY           of an optimistic one, RAMET_NOWAIT and the branch has a writer; or all reader
+ *                    slots (4096) are taken
+ *   -EDEADLK         of an optimistic one, this thread has a write transaction on the branch that
+ *                    is not
  *   -EEXIST          the branch keeps a snapshot of that name already
  *   -ENOMEM, -ENOSPC, -EIO and kin
  *                    a write failed: this commit is lost, and if it was of the catalog those of
@@ -604,10 +633,12 @@ RAMET_API int ramet_refresh(struct ramet_txn *txn);
  * Blocks:   for the commits before it; on device writes, and with RAMET_FULL on one flush (two
  *           for a commit of more than 2048 pages), which it shares with the commits that came in
  *           the meantime, of this branch and of others. From the beginning of the flush on the
- *           branch can have its next writer.
+ *           branch can have its next writer. An optimistic one: for the branch's writer, too.
  * Cost:     O(pages written): the changed leaves and the pages above them, and a few for catalog
  *           and space map. A part of what was dropped earlier is reclaimed too, at most 512
- *           pages.
+ *           pages. An optimistic one whose head has moved, with the branch's lock: O(entries
+ *           written or guarded * log entries), and in ranges O(what changed); room on the disk is
+ *           set aside only then (-ENOSPC).
  */
 RAMET_API int ramet_commit(struct ramet_txn *txn, const struct ramet_keep *keep, uint64_t *out_id);
 
@@ -855,8 +886,9 @@ RAMET_API int64_t ramet_read(struct ramet_map *map, struct ramet_slice key, uint
  *   RAMET_ENOTFOUND  the map was dropped
  *   RAMET_ETXN       in a read transaction, or one in an unknown state
  *   RAMET_ECORRUPT   a page on the way fails its checks
- *   -ENOSPC          the disk is full: room for the commit is set aside here, and from 64 MiB on
- *                    room for what memory is not to hold until then, so that the commit has it
+ *   -ENOSPC          the disk is full: room for the commit is set aside here (of an optimistic
+ *                    transaction there), and from 64 MiB on room for what memory is not to hold
+ *                    until then, so that the commit has it
  *   -ENOMEM, -EIO and kin
  * Lifetime: slices got in this transaction end.
  * Threads:  a write transaction has one user at a time.
@@ -912,6 +944,49 @@ RAMET_API int ramet_del(struct ramet_map *map, struct ramet_slice key);
  */
 RAMET_API int ramet_del_range(struct ramet_map *map, struct ramet_slice from, struct ramet_slice to,
                               uint64_t *out_count);
+
+/*
+ * ramet_guard() - let a transaction commit only if a key is as it was when it began.
+ *
+ * For an optimistic transaction that has read the key, and whose writes rest on what it found, or
+ * on its absence. No other write transaction needs it: nobody changes its branch meanwhile.
+ *
+ * @map  of a write transaction, borrowed.
+ * @key  1 to RAMET_KEY_MAX bytes; copied.
+ *
+ * Returns 0, or
+ *   -EINVAL          @key has 0 bytes, or too many
+ *   RAMET_ENOTFOUND  the map was dropped
+ *   RAMET_ETXN       in a read transaction, or one in an unknown state
+ *   RAMET_ECORRUPT   a page of the list of maps fails its checks
+ *   -ENOMEM, -ENOSPC, -EIO and kin
+ *                    no room for a note of it
+ * Lifetime: until the transaction ends, or is rolled back to before it. Slices of the map stay.
+ * Threads:  a write transaction has one user at a time.
+ * Blocks:   never on the device.
+ * Cost:     O(log guarded and written keys), and more when it commits; O(1) in a transaction that
+ *           is not optimistic.
+ */
+RAMET_API int ramet_guard(struct ramet_map *map, struct ramet_slice key);
+
+/*
+ * ramet_guard_range() - let a transaction commit only if no key of a range has changed, come or
+ * gone since it began.
+ *
+ * @map   of a write transaction, borrowed.
+ * @from  copied; of size 0: from the first.
+ * @to    copied; of size 0: to the end. At or below @from: nothing is guarded.
+ *
+ * Returns 0, or
+ *   RAMET_ENOTFOUND, RAMET_ETXN, RAMET_ECORRUPT, -ENOMEM, -ENOSPC, -EIO and kin
+ *                    as ramet_guard()
+ * Lifetime: as ramet_guard().
+ * Threads:  a write transaction has one user at a time.
+ * Blocks:   never on the device.
+ * Cost:     O(log ranges); when it commits O(what changed in the range).
+ */
+RAMET_API int ramet_guard_range(struct ramet_map *map, struct ramet_slice from,
+                                struct ramet_slice to);
 
 /*
  * ramet_count_range() - count the keys with @from <= key < @to.
@@ -1640,7 +1715,7 @@ RAMET_API int ramet_conflict_list(struct ramet_txn *txn, ramet_conflict_fn fn, v
  *
  * Returns 0, or
  *   RAMET_ENOTFOUND  there is no such conflict
- *   RAMET_ETXN       a read transaction, or an earlier write of it failed
+ *   RAMET_ETXN       a read transaction, an optimistic one, or an earlier write of it failed
  *   RAMET_ECORRUPT, -ENOMEM, -ENOSPC, -EIO and kin
  *                    as ramet_put()
  * Lifetime: slices got in this transaction end.

@@ -206,10 +206,18 @@ int ramet_map_drop(struct ramet_txn *txn, const char *name)
     struct ramet_map *map;
     if (txn && !txn->writing)
         return rmt_fail(RAMET_ETXN, "ramet_map_drop in a read transaction");
+    const struct ramet_slice all = {NULL, 0};
     int rc = ramet_map_open(txn, name, 0, &map);
     if (rc == 0)
         rc = writable(map, "ramet_map_drop");
-    return rc < 0 ? rc : rmt_map_drop(txn, map);
+    if (rc == 0 && txn->optimistic)
+        rc = rmt_optimistic_note_range(map, all, all, RMT_NOTE_DROPPED);
+    if (rc < 0)
+        return rc;
+    rc = rmt_map_drop(txn, map);
+    if (rc < 0 && txn->optimistic)
+        rmt_optimistic_unnote_range(map);
+    return rc;
 }
 
 int rmt_map_drop(struct ramet_txn *txn, struct ramet_map *map)
@@ -360,6 +368,16 @@ int ramet_count_range(struct ramet_map *map, struct ramet_slice from, struct ram
 
 /* ---- writing --------------------------------------------------------------------------------- */
 
+/* What is there already is not going to be written. */
+static int note_put(struct ramet_map *map, struct ramet_slice key, bool nooverwrite)
+{
+    struct rmt_value there;
+    int rc = RAMET_ENOTFOUND;
+    if (nooverwrite)
+        rc = rmt_tree_get(&map->txn->store->pages, &map->tree, key, &there);
+    return rc == RAMET_ENOTFOUND ? rmt_optimistic_note(map, key, RMT_NOTE_WRITTEN) : rc;
+}
+
 int ramet_put(struct ramet_map *map, struct ramet_slice key, struct ramet_slice value,
               unsigned flags)
 {
@@ -375,6 +393,10 @@ int ramet_put(struct ramet_map *map, struct ramet_slice key, struct ramet_slice 
         return rmt_fail(-EINVAL, "ramet_put: flags");
     unsigned put = (flags & RAMET_NOOVERWRITE ? RMT_PUT_NOOVERWRITE : 0) |
                    (flags & RAMET_APPEND ? RMT_PUT_APPEND : 0);
+    if (rmt_unlikely(map->txn->optimistic))
+        rc = note_put(map, key, flags & RAMET_NOOVERWRITE);
+    if (rc < 0)
+        return rc;
     rc = rmt_tree_put(&map->txn->edit, &map->tree, key, value, put);
     map->changed |= rc == 0;
     return rc;
@@ -387,6 +409,10 @@ int ramet_del(struct ramet_map *map, struct ramet_slice key)
         return rc;
     if (!key_fits(key))
         return bad_key(key);
+    if (rmt_unlikely(map->txn->optimistic))
+        rc = rmt_optimistic_note(map, key, RMT_NOTE_WRITTEN);
+    if (rc < 0)
+        return rc;
     map->txn->urgent = true;
     rc = rmt_tree_del(&map->txn->edit, &map->tree, key);
     map->txn->urgent = false;
@@ -401,13 +427,39 @@ int ramet_del_range(struct ramet_map *map, struct ramet_slice from, struct ramet
     if (rc < 0)
         return rc;
     uint64_t count = 0;
+    bool noted = map->txn->optimistic && (!to.size || rmt_slice_cmp(from, to) < 0);
+    if (noted)
+        rc = rmt_optimistic_note_range(map, from, to, RMT_NOTE_WRITTEN);
+    if (rc < 0)
+        return rc;
     map->txn->urgent = true;
     rc = rmt_tree_del_range(&map->txn->edit, &map->tree, from, to, &count);
     map->txn->urgent = false;
+    if (rc < 0 && noted)
+        rmt_optimistic_unnote_range(map);
     map->changed |= rc == 0 && count;
     if (rc == 0 && out_count)
         *out_count = count;
     return rc;
+}
+
+/* The lock of any other write transaction guards all there is. */
+int ramet_guard(struct ramet_map *map, struct ramet_slice key)
+{
+    int rc = writable(map, "ramet_guard");
+    if (rc < 0)
+        return rc;
+    if (!key_fits(key))
+        return bad_key(key);
+    return map->txn->optimistic ? rmt_optimistic_note(map, key, RMT_NOTE_GUARDED) : 0;
+}
+
+int ramet_guard_range(struct ramet_map *map, struct ramet_slice from, struct ramet_slice to)
+{
+    int rc = writable(map, "ramet_guard_range");
+    if (rc < 0 || !map->txn->optimistic || (to.size && rmt_slice_cmp(from, to) >= 0))
+        return rc;
+    return rmt_optimistic_note_range(map, from, to, RMT_NOTE_GUARDED);
 }
 
 /* ---- cursors --------------------------------------------------------------------------------- */

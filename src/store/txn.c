@@ -127,6 +127,44 @@ static int begin_read(struct ramet_txn *txn)
     return 0;
 }
 
+static int must_be_branch(const char *ref, const struct rmt_found *found)
+{
+    if (found->branch)
+        return 0;
+    return rmt_fail(-EINVAL, "'%s' is a snapshot, which never changes: write to a branch", ref);
+}
+
+/* A transaction that has a slot can be written to; there is no lock to give back. */
+static void make_draft(struct ramet_txn *txn)
+{
+    txn->writing = true;
+    txn->passed = true;
+    txn->maps_tree.fixed = false;
+    rmt_edit_init(&txn->edit, &txn->store->pages, NULL, NULL);
+    txn->edit.pool = &txn->pool;
+}
+
+static int begin_optimistic(struct ramet_txn *txn, bool nowait)
+{
+    struct ramet_store *store = txn->store;
+    struct rmt_found found;
+    int rc = rmt_store_writable(store);
+    if (rc == 0)
+        rc = rmt_reader_claim(&store->shared, &txn->slot);
+    if (rc == 0)
+        rc = rmt_txn_find(store, txn->slot, txn->ref, &found, &txn->publication);
+    if (rc == 0)
+        rc = must_be_branch(txn->ref, &found);
+    if (rc < 0)
+        return rc;
+    begun(txn, &found);
+    make_draft(txn);
+    txn->branch = found.branch;
+    txn->optimistic = true;
+    txn->nowait = nowait;
+    return 0;
+}
+
 /* Finds the head of a branch whose writer lock, if any, the caller holds. */
 static int find_head(struct ramet_store *store, const char *ref, struct rmt_found *out)
 {
@@ -137,9 +175,7 @@ static int find_head(struct ramet_store *store, const char *ref, struct rmt_foun
         return rc;
     rc = rmt_txn_find(store, slot, ref, out, &publication);
     rmt_reader_release(slot);
-    if (rc == 0 && !out->branch)
-        return rmt_fail(-EINVAL, "'%s' is a snapshot, which never changes: write to a branch", ref);
-    return rc;
+    return rc < 0 ? rc : must_be_branch(ref, out);
 }
 
 static int begin_write(struct ramet_txn *txn, bool nowait)
@@ -175,8 +211,11 @@ static int begin_write(struct ramet_txn *txn, bool nowait)
 
 int ramet_begin(struct ramet_store *store, const char *ref, unsigned flags, struct ramet_txn **out)
 {
-    if (!store || !out || flags & ~(unsigned)(RAMET_WRITE | RAMET_NOWAIT))
+    const unsigned known = RAMET_WRITE | RAMET_NOWAIT | RAMET_OPTIMISTIC;
+    if (!store || !out || flags & ~known)
         return rmt_fail(-EINVAL, "ramet_begin: store, out or flags");
+    if (flags & RAMET_OPTIMISTIC && !(flags & RAMET_WRITE))
+        return rmt_fail(-EINVAL, "ramet_begin: RAMET_OPTIMISTIC goes with RAMET_WRITE");
     int rc = rmt_store_usable(store);
     if (rc < 0)
         return rc;
@@ -192,7 +231,10 @@ int ramet_begin(struct ramet_store *store, const char *ref, unsigned flags, stru
         return rmt_fail(-EINVAL, "a ref has at most %zu bytes", sizeof(txn->ref) - 1);
     }
     memcpy(txn->ref, ref, strlen(ref) + 1);
-    rc = flags & RAMET_WRITE ? begin_write(txn, flags & RAMET_NOWAIT) : begin_read(txn);
+    if (flags & RAMET_OPTIMISTIC)
+        rc = begin_optimistic(txn, flags & RAMET_NOWAIT);
+    else
+        rc = flags & RAMET_WRITE ? begin_write(txn, flags & RAMET_NOWAIT) : begin_read(txn);
     if (rc < 0) {
         if (txn->slot)
             rmt_reader_release(txn->slot);
@@ -267,13 +309,22 @@ int rmt_txn_draft(struct ramet_store *store, uint64_t number, struct ramet_txn *
     int rc = begin_at(store, number, out);
     if (rc < 0)
         return rc;
-    struct ramet_txn *txn = *out;
-    txn->writing = true;
-    txn->passed = true; /* there is no lock to give back */
-    txn->maps_tree.fixed = false;
-    rmt_edit_init(&txn->edit, &store->pages, NULL, NULL);
-    txn->edit.pool = &txn->pool;
-    list_txn(txn);
+    make_draft(*out);
+    list_txn(*out);
+    return 0;
+}
+
+int rmt_txn_replace(struct ramet_txn *draft, struct ramet_txn *txn)
+{
+    draft->edit.nr_reserved = draft->edit.nr_private;
+    int rc = reserve(draft, 0);
+    if (rc < 0)
+        return rc;
+    draft->edit.reserve = reserve;
+    draft->edit.reserve_ctx = draft;
+    draft->queued = txn->queued;
+    draft->passed = false;
+    txn->passed = true;
     return 0;
 }
 
@@ -479,7 +530,8 @@ int ramet_commit(struct ramet_txn *txn, const struct ramet_keep *keep, uint64_t 
     if (!txn)
         return rmt_fail(-EINVAL, "ramet_commit: no transaction");
     uint64_t id;
-    int rc = rmt_txn_commit(txn, keep, NULL, &id);
+    int rc = txn->optimistic ? rmt_optimistic_commit(txn, keep, &id)
+                             : rmt_txn_commit(txn, keep, NULL, &id);
     ramet_abort(txn);
     if (rc == 0 && out_id)
         *out_id = id;

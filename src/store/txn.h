@@ -19,6 +19,7 @@ struct ramet_map {
     struct ramet_map *next;
     struct ramet_cursor *cursors;
     struct rmt_tree tree;
+    struct ramet_map *keys, *ranges; /* of an optimistic transaction: what is noted of it, if any */
     bool exists;  /* false: dropped, or created after a point that was rolled back to */
     bool changed; /* its record in txn->maps_tree is out of date */
     char name[];
@@ -64,6 +65,8 @@ struct ramet_txn {
     uint64_t branch; /* number; its writer lock is held, */
     bool passed;     /* unless it was passed on */
     bool queued;     /* it began at a head that was not yet published */
+    bool optimistic; /* it has no lock, but a slot, and notes what it writes and guards */
+    bool nowait;     /* an optimistic one, whose commit does not wait for the branch's writer */
     struct rmt_edit edit;
     struct rmt_page_pool pool;
     uint64_t reserved; /* pages promised by the space map */
@@ -98,6 +101,9 @@ int rmt_merging_pin(struct rmt_commit *c, struct rmt_merging *merging, uint64_t 
  * that, and is kept. */
 int rmt_txn_commit(struct ramet_txn *txn, const struct ramet_keep *keep,
                    const struct rmt_merging *merging, uint64_t *out_id);
+/* A draft on the head that a transaction has just begun at takes its place, and its lock. -ENOSPC
+ * and kin: there is no room for what it holds; both are as they were. */
+int rmt_txn_replace(struct ramet_txn *draft, struct ramet_txn *txn);
 /* Aborts all open transactions: the store is being closed. */
 void rmt_txn_abort_all(struct ramet_store *store);
 
@@ -105,7 +111,12 @@ void rmt_txn_abort_all(struct ramet_store *store);
 
 /* Names of maps that users do not see begin with one of these bytes, and go on with a user's name.
  */
-enum { RMT_MAP_CONFLICTS = 1, RMT_MAP_UNKNOWN = 2 };
+enum {
+    RMT_MAP_CONFLICTS = 1,
+    RMT_MAP_UNKNOWN = 2, /* of drafts alone, as are those that follow */
+    RMT_MAP_KEYS = 3,    /* what an optimistic transaction wrote and guards */
+    RMT_MAP_RANGES = 4,
+};
 #define RMT_MAP_NAME_MAX (RAMET_NAME_MAX + 1u)
 /* ramet_map_open() for any name. kind: 0, or one of these. */
 int rmt_map_open(struct ramet_txn *txn, int kind, const char *name, unsigned flags,
@@ -121,5 +132,20 @@ int rmt_maps_seal(struct ramet_txn *txn, struct rmt_writer *w);
 bool rmt_maps_changed(const struct ramet_txn *txn);
 /* The trees of open maps, as the version that was moved to has them. */
 int rmt_maps_reload(struct ramet_txn *txn);
+
+/* Optimistic transactions: optimistic.c. */
+
+enum rmt_note_kind {
+    RMT_NOTE_GUARDED = 'g', /* it must not have changed */
+    RMT_NOTE_WRITTEN = 'w', /* nor must this, a key or a range that was deleted */
+    RMT_NOTE_DROPPED = 'd'  /* the range is all of a map, with the map */
+};
+int rmt_optimistic_note(struct ramet_map *map, struct ramet_slice key, enum rmt_note_kind kind);
+int rmt_optimistic_note_range(struct ramet_map *map, struct ramet_slice from, struct ramet_slice to,
+                              enum rmt_note_kind kind);
+/* Nothing came of what the last range was noted for. */
+void rmt_optimistic_unnote_range(struct ramet_map *map);
+/* As rmt_txn_commit(). */
+int rmt_optimistic_commit(struct ramet_txn *txn, const struct ramet_keep *keep, uint64_t *out_id);
 
 #endif

@@ -134,6 +134,8 @@ int ramet_conflict_resolve(struct ramet_txn *txn, const char *map, struct ramet_
         return rmt_fail(-EINVAL, "ramet_conflict_resolve: txn, map or choice");
     if (!txn->writing || txn->failed)
         return rmt_fail(RAMET_ETXN, "ramet_conflict_resolve");
+    if (txn->optimistic)
+        return rmt_fail(RAMET_ETXN, "ramet_conflict_resolve in an optimistic transaction");
     int rc = rmt_name_check("map", map, true);
     if (rc < 0)
         return rc;
