@@ -1390,11 +1390,13 @@ struct ramet_diff;
  *   -EINVAL  options->size is not set, unknown flags, a prefix as well as bounds, a name of a map
  *            that cannot be, or transactions of two handles
  *   -ENOMEM
+ *   RAMET_ECORRUPT, -ENOSPC, -EIO and kin
+ *            of a write transaction, as ramet_put(): it notes which maps it has changed
  * Lifetime: @out until ramet_diff_close(), which must come before its transactions end or are
  *           refreshed.
  * Threads:  each diff has one user at a time; several on the same read transactions are no matter.
- * Blocks:   never.
- * Cost:     O(1): about 20 KiB of memory.
+ * Blocks:   never; with a write transaction as ramet_put().
+ * Cost:     O(1): about 20 KiB of memory; and O(maps that a write transaction has changed).
  */
 RAMET_API int ramet_diff_open(struct ramet_txn *from, struct ramet_txn *to,
                               const struct ramet_diff_options *options, struct ramet_diff **out);

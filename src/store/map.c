@@ -22,9 +22,9 @@ static int put_record(struct ramet_txn *txn, const char *name, const struct rmt_
                         rmt_slice(&disk, sizeof(disk)), 0);
 }
 
-int rmt_maps_reload(struct ramet_txn *txn)
+int rmt_maps_reload(struct ramet_txn *txn, const struct ramet_map *known)
 {
-    for (struct ramet_map *map = txn->maps; map; map = map->next) {
+    for (struct ramet_map *map = txn->maps; map != known; map = map->next) {
         struct rmt_tree tree = {.count = 0};
         int rc = find(txn, map->name, &tree);
         if (rc < 0 && rc != RAMET_ENOTFOUND)
@@ -245,15 +245,13 @@ int ramet_map_list(struct ramet_txn *txn, ramet_map_fn fn, void *ctx)
     while (rc == 0) {
         struct ramet_slice key;
         struct rmt_value value;
-        struct rmt_tree tree;
+        struct rmt_tree tree = {.count = 0};
         char name[RAMET_NAME_MAX + 1];
         rc = rmt_cursor_get(&cursor, &key, &value);
         if (rc == 0 && *(const uint8_t *)key.data < 0x20) { /* none of the user's */
             rc = rmt_cursor_next(&cursor);
             continue;
         }
-        if (rc == 0)
-            rc = rmt_map_load(&txn->store->pages, &value, RMT_ID_MAX, &tree);
         if (rc == 0 && key.size > RAMET_NAME_MAX)
             rc = rmt_fail(RAMET_ECORRUPT, "store '%s': a map has too long a name",
                           txn->store->io->path);
@@ -262,6 +260,10 @@ int ramet_map_list(struct ramet_txn *txn, ramet_map_fn fn, void *ctx)
         memcpy(name, key.data, key.size);
         name[key.size] = 0;
         const struct ramet_map *map = opened(txn, name);
+        if (!map || !map->exists) /* else its record may be one of rmt_maps_note() */
+            rc = rmt_map_load(&txn->store->pages, &value, RMT_ID_MAX, &tree);
+        if (rc < 0)
+            break;
         struct ramet_map_info info = {sizeof(info), name,
                                       map && map->exists ? map->tree.count : tree.count};
         rc = fn(ctx, &info);

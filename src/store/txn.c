@@ -359,7 +359,7 @@ int ramet_refresh(struct ramet_txn *txn)
         return 0;
     begun(txn, &found);
     rmt_arena_fini(&txn->arena);
-    return rmt_maps_reload(txn);
+    return rmt_maps_reload(txn, NULL);
 }
 
 uint64_t ramet_txn_id(const struct ramet_txn *txn)
@@ -576,7 +576,8 @@ int ramet_rollback(struct ramet_txn *txn, uint32_t number)
     struct rmt_savepoint *savepoint = &txn->savepoints.items[number - 1];
     rmt_edit_rollback(&txn->edit, &savepoint->mark);
     rmt_tree_set(&txn->maps_tree, savepoint->maps_tree.root, savepoint->maps_tree.count);
-    int rc = rmt_maps_reload(txn);
+    /* Records of maps that were open then may be those of rmt_maps_note(). */
+    int rc = rmt_maps_reload(txn, savepoint->maps.count ? savepoint->maps.items[0].map : NULL);
     if (rc < 0) {
         txn->failed = true;
         return rc;

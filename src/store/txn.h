@@ -122,7 +122,9 @@ enum {
 int rmt_map_open(struct ramet_txn *txn, int kind, const char *name, unsigned flags,
                  struct ramet_map **out);
 int rmt_map_drop(struct ramet_txn *txn, struct ramet_map *map);
-/* The records of changed maps of a draft differ from what they were. */
+/* The records of changed maps of a draft differ from what they were. They hold references to
+ * private pages, which rmt_map_load() refuses: of a map that is open, the record is not to be read.
+ */
 int rmt_maps_note(struct ramet_txn *txn);
 /* 1 if a version, by the root of its maps, has conflicts that were not resolved; 0; or a code. */
 int rmt_maps_conflicts(struct rmt_pages *pages, struct rmt_ref root);
@@ -130,8 +132,9 @@ void rmt_maps_fini(struct ramet_txn *txn);
 /* Writes the records of changed maps, and seals them and the tree of maps. */
 int rmt_maps_seal(struct ramet_txn *txn, struct rmt_writer *w);
 bool rmt_maps_changed(const struct ramet_txn *txn);
-/* The trees of open maps, as the version that was moved to has them. */
-int rmt_maps_reload(struct ramet_txn *txn);
+/* The trees of open maps, as the version that was moved to has them; but of known, and of those
+ * that were opened before it. NULL: of all. */
+int rmt_maps_reload(struct ramet_txn *txn, const struct ramet_map *known);
 
 /* Optimistic transactions: optimistic.c. */
 
