@@ -220,6 +220,8 @@ struct ramet_stat {
                          count until the next commit */
     uint64_t lost_id; /* 0, or: opening fell back past this commit, which had not been flushed */
     int poisoned;     /* 1: a flush failed; writing is refused until the store is opened anew */
+    uint64_t cursors; /* of watchers, that are kept: ramet_watch_cursor_list() */
+    uint64_t cursor_bytes; /* pages that only they keep, of data_bytes */
 };
 
 /* ---- the library ----------------------------------------------------------------------------- */
@@ -357,11 +359,15 @@ RAMET_API int ramet_sync(struct ramet_store *store);
  *
  * Returns 0, or
  *   -EINVAL  out->size is less than this version's sizeof(struct ramet_stat)
+ *   RAMET_ECORRUPT, -EBUSY, -EIO and kin
+ *            where there are cursors, as ramet_watch_cursor_list()
  * Lifetime: copies.
  * Threads:  any number at once.
- * Blocks:   never: the figures are those of the newest published version.
+ * Blocks:   never: the figures are those of the newest published version. Where there are cursors,
+ *           on device reads.
  * Cost:     about 550 instructions, and 8 for each reader slot up to the highest that was ever in
- *           use at once. Asks the kernel nothing, takes no lock and no memory: it may be polled.
+ *           use at once; and what ramet_watch_cursor_list() costs. Without cursors it asks the
+ *           kernel nothing, takes no lock and no memory: it may be polled.
  */
 RAMET_API int ramet_stat(struct ramet_store *store, struct ramet_stat *out);
 
@@ -1856,6 +1862,280 @@ RAMET_API int ramet_tag(struct ramet_store *store, const char *branch, const cha
  */
 RAMET_API int ramet_prune(struct ramet_store *store, const char *branch,
                           const struct ramet_prune_options *options, uint64_t *out_count);
+
+/* ---- watching -------------------------------------------------------------------------------- */
+
+/* ramet_watch_options.flags */
+enum {
+    RAMET_WATCH_EVERY = 1 << 0, /* a batch for each kept version, instead of one to the head */
+    RAMET_WATCH_HEAD = 1 << 1,  /* with it, behind the last kept version: one to the head, too */
+    RAMET_WATCH_KEYS = 1 << 2   /* values are not read: as RAMET_DIFF_KEYS */
+};
+
+struct ramet_watch_options {
+    size_t size;        /* sizeof(struct ramet_watch_options) */
+    unsigned flags;     /* RAMET_WATCH_EVERY and so on */
+    const char *cursor; /* how far it came is kept by that name, and goes on from after a restart;
+                           NULL: it is not kept */
+};
+
+enum ramet_batch_kind {
+    RAMET_BATCH_CHANGES = 1, /* the branch went on */
+    RAMET_BATCH_REWIND = 2,  /* it did not: it was reset to a version that does not stand on the one
+                                that was seen, or deleted and made anew; or commits that were not
+                                flushed were lost */
+    RAMET_BATCH_GONE = 3     /* it was deleted: there are no changes */
+};
+
+/* What leads from one version of a branch to another. */
+struct ramet_batch {
+    size_t size;   /* sizeof(struct ramet_batch) */
+    int kind;      /* enum ramet_batch_kind */
+    uint64_t from; /* id of the version that it leads away from: to of the batch before; 0: nothing
+                      was seen yet */
+    uint64_t to;   /* id of the version that it leads to; of RAMET_BATCH_GONE: as from */
+    int64_t time;  /* of that: microseconds since 1970, UTC; 0 of RAMET_BATCH_GONE */
+};
+
+struct ramet_watch_cursor_info {
+    size_t size;
+    const char *name;      /* until the callback returns */
+    const char *branch;    /* that it watches; until the callback returns */
+    uint64_t id;           /* of the version acknowledged last; 0: none was */
+    uint64_t pinned_bytes; /* pages that it alone keeps: what deleting it gives back. Of several at
+                              one version, each says what all of them keep */
+    int64_t time;          /* when it was acknowledged: microseconds since 1970, UTC */
+    int gone;              /* 1: there is no such branch any more */
+    int in_use;            /* 1: somebody watches with it */
+};
+
+struct ramet_watch;
+
+/*
+ * ramet_watch_open() - be told of what changes in a branch.
+ *
+ * A watcher has a place: the version of the branch that it saw last. ramet_watch_next() gives the
+ * exact difference from there to the branch's head, as a batch, and moves it. However long that
+ * takes, nothing is lost: what was changed several times is told once, folded together. A batch
+ * never holds a part of a commit, and never goes back without saying so.
+ *
+ * With RAMET_WATCH_EVERY there is a batch for every version that somebody keeps, oldest first,
+ * along first parents. One that was pruned before it was told goes into the next.
+ *
+ * The place is held as by a read transaction: until the watcher ends, or its process. With a cursor
+ * it is in the store, by its name: it is where the last ramet_watch_ack() left it, and is there
+ * after a restart, and after a power cut as the version itself. It keeps that version from being
+ * reclaimed until it moves on, or ramet_watch_cursor_delete(); also when its branch is deleted.
+ *
+ * @store    borrowed.
+ * @branch   its name; NULL: `main`.
+ * @map      name of the map that is watched; NULL: all.
+ * @prefix   of the keys that are watched; borrowed for the call; size 0: all.
+ * @since    where to begin. NULL: at the head, as it is now; ramet_watch_begin() reads that. "": at
+ *           nothing: the first batch is all there is. Else any ref; `@ID` finds also what nobody
+ *           keeps, if it is still there, as the branch's head. Of a cursor that is there already:
+ *           NULL, for that goes on where it is.
+ * @options  borrowed for the call; NULL: all zero.
+ * @out      the watcher, owned: ramet_watch_close().
+ *
+ * Returns 0, or
+ *   RAMET_ENOTFOUND  there is no such branch, or @since names nothing, or no more. A cursor that is
+ *                    there opens without its branch, too, and says RAMET_BATCH_GONE
+ *   RAMET_ECORRUPT   a page, or a record of the catalog, is damaged
+ *   -EINVAL          options->size is not set, unknown flags, too long a prefix; the cursor watches
+ *                    another branch; or it is there already, and @since is not NULL
+ *   -EBUSY           the cursor is in use, or all reader slots (4096) are taken
+ *   -EMFILE, -ENFILE, -EAGAIN
+ *                    no more descriptors, or threads
+ *   RAMET_EPOISONED, -EROFS, -ENOMEM, -ENOSPC, -EIO and kin
+ *                    to make a cursor, as ramet_commit()
+ * Lifetime: @out until ramet_watch_close() or ramet_close(). It holds back what a read transaction
+ *           of the same age does; watchers of one handle that saw the same version share a slot.
+ * Threads:  any number at once. The first starts a thread for all watchers of the handle, which
+ * runs no code of the program, and has all signals blocked. Blocks:   on device reads; with a
+ * cursor that is not there yet as ramet_commit(). Cost:     O(log records); the branch's writers
+ * pay one load a commit for watchers that are not waiting, and one system call in a millisecond for
+ * all that are.
+ */
+RAMET_API int ramet_watch_open(struct ramet_store *store, const char *branch, const char *map,
+                               struct ramet_slice prefix, const char *since,
+                               const struct ramet_watch_options *options, struct ramet_watch **out);
+
+/*
+ * ramet_watch_fd() - a descriptor that is readable when there may be a batch.
+ *
+ * For poll(), epoll and the like: it is readable when the branch was changed, by any process, since
+ * ramet_watch_next() was called last; then call that until it says RAMET_ENOTFOUND. It stays the
+ * library's: not to be read from, nor closed.
+ *
+ * @watch  borrowed.
+ *
+ * Returns a descriptor; -EINVAL: no watcher.
+ * Lifetime: until ramet_watch_close() or ramet_close().
+ * Threads:  any number at once.
+ * Blocks:   never.
+ * Cost:     O(1). What others commit is seen within some tens of microseconds, or within few
+ *           milliseconds while they commit all the time.
+ */
+RAMET_API int ramet_watch_fd(const struct ramet_watch *watch);
+
+/*
+ * ramet_watch_wait() - wait until there may be a batch.
+ *
+ * @watch       borrowed.
+ * @timeout_ms  for at most so long; 0: not at all; negative: for ever.
+ *
+ * Returns 1: there may be one; 0: the time is over; or
+ *   -EINTR  a signal came
+ * Lifetime: returns a number.
+ * Threads:  each watcher has one user at a time.
+ * Blocks:   yes.
+ * Cost:     one system call.
+ */
+RAMET_API int ramet_watch_wait(struct ramet_watch *watch, int timeout_ms);
+
+/*
+ * ramet_watch_next() - the next batch.
+ *
+ * Changes that are not watched make no batch: RAMET_BATCH_CHANGES has at least one. The batch
+ * before it ends, whether all of it was looked at or not.
+ *
+ * @watch  borrowed.
+ * @out    what kind of batch it is; out->size set by the caller. ramet_watch_change() has its
+ *         changes.
+ *
+ * Returns 0, or
+ *   RAMET_ENOTFOUND  there is nothing new (ramet_errmsg() is not set)
+ *   RAMET_ECORRUPT   a page, or a record of the catalog, is damaged
+ *   -EINVAL          out->size is not set
+ *   -EBUSY           all reader slots (4096) are taken
+ *   RAMET_EPOISONED, -ENOMEM, -ENOSPC, -EIO and kin
+ *                    with a cursor as ramet_commit(), for the version is pinned
+ *   On failure the watcher is where it was.
+ * Lifetime: @out is a copy. The changes until the next call, or ramet_watch_close().
+ * Threads:  each watcher has one user at a time.
+ * Blocks:   on device reads; never waits for a writer without a cursor. With one, as
+ *           ramet_snapshot_create().
+ * Cost:     O(log records + log entries). With RAMET_WATCH_EVERY also O(versions that are new),
+ * once for all of them.
+ */
+RAMET_API int ramet_watch_next(struct ramet_watch *watch, struct ramet_batch *out);
+
+/*
+ * ramet_watch_change() - the next change of a batch.
+ *
+ * In the order of ramet_diff_open(): done step by step to a copy of what was seen before, they make
+ * it the version that the batch leads to.
+ *
+ * @watch  borrowed.
+ * @out    the change; out->size set by the caller.
+ *
+ * Returns 0, or
+ *   RAMET_ENOTFOUND  there are no more in this batch (ramet_errmsg() is not set)
+ *   RAMET_ECORRUPT   a page on the way fails its checks
+ *   -EINVAL          out->size is not set
+ *   -EFBIG           a value is above RAMET_SLICE_MAX, and RAMET_WATCH_KEYS is not set; the next
+ *                    call goes on behind it
+ *   -ENOMEM, -EIO and kin
+ * Lifetime: what is in @out until the next call with this watcher.
+ * Threads:  each watcher has one user at a time.
+ * Blocks:   on device reads; takes no lock, never waits for a writer.
+ * Cost:     as ramet_diff_next().
+ */
+RAMET_API int ramet_watch_change(struct ramet_watch *watch, struct ramet_change *out);
+
+/*
+ * ramet_watch_begin() - read the version that a watcher saw last.
+ *
+ * After ramet_watch_open(), what all batches lead on from: a program that has read that once needs
+ * nothing but batches from there. After ramet_watch_next(), the version that the batch leads to.
+ *
+ * @watch  borrowed.
+ * @out    a read transaction, owned: ramet_abort(). It stays where it is: ramet_refresh() does not
+ *         move it.
+ *
+ * Returns 0, or
+ *   RAMET_ENOTFOUND  it saw nothing yet
+ *   -EBUSY           all reader slots (4096) are taken
+ *   -ENOMEM
+ * Lifetime: @out until ramet_abort() or ramet_close(), whatever becomes of the watcher.
+ * Threads:  each watcher has one user at a time.
+ * Blocks:   never.
+ * Cost:     O(1).
+ */
+RAMET_API int ramet_watch_begin(struct ramet_watch *watch, struct ramet_txn **out);
+
+/*
+ * ramet_watch_ack() - all batches so far were dealt with: the cursor moves on.
+ *
+ * After a restart the watcher goes on from here. A batch that was given and not acknowledged is
+ * given again, perhaps folded together with what came since.
+ *
+ * @watch  borrowed. Without a cursor there is nothing to do.
+ *
+ * Returns 0, or, and the cursor is where it was,
+ *   RAMET_EPOISONED, RAMET_ECORRUPT, -ENOMEM, -ENOSPC, -EIO and kin
+ *                    as ramet_commit()
+ * Lifetime: returns nothing that could end.
+ * Threads:  each watcher has one user at a time.
+ * Blocks:   for commits under way; on device writes, and with RAMET_FULL on one flush.
+ * Cost:     O(log records): a commit of the catalog. Nothing if nothing is new.
+ */
+RAMET_API int ramet_watch_ack(struct ramet_watch *watch);
+
+/*
+ * ramet_watch_close() - end a watcher.
+ *
+ * @watch  taken; NULL is allowed. Its cursor stays.
+ *
+ * Returns nothing: it cannot fail.
+ * Lifetime: @watch, its descriptor, and what ramet_watch_change() returned, end.
+ * Threads:  one, and no other may use it. In a forked child it does nothing.
+ * Blocks:   the last one of a handle: for its thread to end.
+ * Cost:     O(1).
+ */
+RAMET_API void ramet_watch_close(struct ramet_watch *watch);
+
+/* A nonzero answer stops the list, which returns it. */
+typedef int (*ramet_watch_cursor_fn)(void *ctx, const struct ramet_watch_cursor_info *info);
+
+/*
+ * ramet_watch_cursor_list() - the cursors of a store, by name.
+ *
+ * @store  borrowed.
+ * @fn     called once for each.
+ * @ctx    handed to @fn.
+ *
+ * Returns 0, what @fn answered if that was not 0, or
+ *   RAMET_ECORRUPT   a page of the catalog, or a record in it, is damaged
+ *   -EBUSY           all reader slots (4096) are taken
+ *   -EIO and kin     from the device
+ * Lifetime: @info until @fn returns.
+ * Threads:  any number at once. @fn may call anything but ramet_close(); the list is that of one
+ *           moment.
+ * Blocks:   on device reads; never waits for a writer.
+ * Cost:     O(log records) each, and O(lists of pages that were replaced since).
+ */
+RAMET_API int ramet_watch_cursor_list(struct ramet_store *store, ramet_watch_cursor_fn fn,
+                                      void *ctx);
+
+/*
+ * ramet_watch_cursor_delete() - forget how far a watcher came.
+ *
+ * @store  borrowed.
+ * @name   of the cursor.
+ *
+ * Returns 0, or
+ *   RAMET_ENOTFOUND  there is no such cursor
+ *   -EBUSY           somebody watches with it
+ *   RAMET_EPOISONED, -EROFS, RAMET_ECORRUPT, -ENOMEM, -ENOSPC, -EIO and kin
+ *                    as ramet_commit()
+ * Lifetime: the version that it pinned may be reclaimed.
+ * Threads:  any number at once.
+ * Blocks:   for commits under way; on device writes, and with RAMET_FULL on one flush.
+ * Cost:     O(log records): a commit of the catalog.
+ */
+RAMET_API int ramet_watch_cursor_delete(struct ramet_store *store, const char *name);
 
 #ifdef __cplusplus
 }

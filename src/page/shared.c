@@ -146,7 +146,7 @@ void rmt_shared_publish(struct rmt_shared *shared, const struct rmt_disk_slot *s
 
 /* Who makes the word odd looks at `published` after that, and who publishes looks at the word after
  * that: one of the two sees the other. */
-void rmt_shared_sleep(struct rmt_shared *shared, uint64_t seen, const _Atomic bool *stop)
+void rmt_shared_sleep(struct rmt_shared *shared, uint64_t seen, const _Atomic uint32_t *stop)
 {
     _Atomic uint32_t *wake = &shared->bytes->wake;
     uint32_t odd = atomic_fetch_or(wake, 1) | 1;

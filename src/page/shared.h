@@ -131,7 +131,7 @@ uint64_t rmt_shared_newest(struct rmt_shared *shared, struct rmt_disk_slot *out)
 #define RMT_SLEEP_MS 1000
 /* Returns when a publication other than seen is the newest one, when *stop is set, or for no
  * reason. stop: set, then rmt_shared_rouse(). */
-void rmt_shared_sleep(struct rmt_shared *shared, uint64_t seen, const _Atomic bool *stop);
+void rmt_shared_sleep(struct rmt_shared *shared, uint64_t seen, const _Atomic uint32_t *stop);
 /* Wakes all who sleep. */
 void rmt_shared_rouse(struct rmt_shared *shared);
 static inline uint64_t rmt_shared_published(const struct rmt_shared *shared)

@@ -11,6 +11,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "store/cursors.h"
 #include "store/list.h"
 #include "store/merged.h"
 #include "store/txn.h"
@@ -707,6 +708,43 @@ static int check_pins(struct check *k)
     return failed(k, rc);
 }
 
+/* What cursors are at is there, and pinned. */
+static int check_cursors(struct check *k)
+{
+    struct rmt_key prefix = {.bytes = {'w'}, .size = 1};
+    rmt_auto(rmt_scan_fini) struct rmt_scan scan;
+    rmt_scan_init(&scan, k->pages, &k->catalog, &prefix);
+    uint64_t nr = 0;
+    int rc;
+    for (; (rc = rmt_scan_next(&scan)) > 0; nr++) {
+        struct rmt_durable durable;
+        if (!scan.key.size || scan.key.size > RAMET_NAME_MAX) {
+            problem(k, "a cursor has a name that cannot be");
+            continue;
+        }
+        const char *name = scan.key.data;
+        int n = (int)scan.key.size;
+        if (rmt_cursors_load(k->pages, scan.value, &durable) < 0) {
+            problem(k, "cursor '%.*s': %s", n, name, ramet_errmsg());
+            continue;
+        }
+        if (!durable.number || durable.number > k->state.number || is_branch(k, durable.number))
+            problem(k, "cursor '%.*s' has a number that cannot be", n, name);
+        const uint64_t pinned[] = {durable.at, durable.next};
+        for (size_t i = 0; i < 2; i++) {
+            struct checked_version *c = pinned[i] ? find_version(k, pinned[i]) : NULL;
+            if (c && !(c->v.flags & RMT_VERSION_HEAD))
+                c->pinned++;
+            else if (pinned[i])
+                problem(k, "cursor '%.*s' is at a snapshot that is not there", n, name);
+        }
+    }
+    if (rc == 0 && nr != k->state.cursors)
+        problem(k, "there are %" PRIu64 " cursors, and the slot says %" PRIu64, nr,
+                k->state.cursors);
+    return failed(k, rc);
+}
+
 static int check_merged(struct check *k)
 {
     int rc = check_fellows(k, 'g', 'G');
@@ -875,6 +913,8 @@ static int check_with(struct check *k, struct rmt_space *space)
         rc = check_branches(k);
     if (rc == 0)
         rc = check_merged(k);
+    if (rc == 0)
+        rc = check_cursors(k);
     if (rc == 0)
         check_labels(k);
     if (rc == 0)

@@ -100,6 +100,16 @@ int rmt_cursors_claim(struct ramet_store *store, const char *name, uint64_t numb
     return rc == -EAGAIN ? rmt_fail(-EBUSY, "cursor '%s' is in use in another process", name) : rc;
 }
 
+bool rmt_cursors_in_use(struct ramet_store *store, uint64_t number)
+{
+    rmt_lock_scope(&store->watches_lock);
+    for (size_t i = 0; i < store->cursors_claimed.count; i++) {
+        if (store->cursors_claimed.items[i] == number)
+            return true;
+    }
+    return store->io->ops->locked(store->io, byte_of(number)) > 0;
+}
+
 void rmt_cursors_release(struct ramet_store *store, uint64_t number)
 {
     /* Closing drops it too. */

@@ -36,6 +36,8 @@ int rmt_cursors_sum(struct ramet_store *store, uint64_t *out);
 
 /* -EBUSY: somebody watches with it, or deletes it. */
 int rmt_cursors_claim(struct ramet_store *store, const char *name, uint64_t number);
+/* True: somebody has claimed it, here or in another process. */
+bool rmt_cursors_in_use(struct ramet_store *store, uint64_t number);
 void rmt_cursors_release(struct ramet_store *store, uint64_t number);
 
 /* ---- within a commit ------------------------------------------------------------------------- */

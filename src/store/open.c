@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <pthread.h>
 
+#include "store/cursors.h"
 #include "store/txn.h"
 #include "store/versions.h"
 
@@ -267,6 +268,11 @@ int ramet_stat(struct ramet_store *store, struct ramet_stat *out)
         return rc;
     struct rmt_state s;
     rmt_state_published(store, &s);
+    uint64_t cursor_pages = 0;
+    if (s.cursors)
+        rc = rmt_cursors_sum(store, &cursor_pages);
+    if (rc < 0)
+        return rc;
     uint32_t shift = store->pages.page_shift;
     struct rmt_shared_bytes *bytes = store->shared.bytes;
     *out = (struct ramet_stat){
@@ -288,6 +294,8 @@ int ramet_stat(struct ramet_store *store, struct ramet_stat *out)
         .readers = rmt_readers_count(&store->shared),
         .lost_id = bytes->lost_id,
         .poisoned = atomic_load(&bytes->poisoned) != 0,
+        .cursors = s.cursors,
+        .cursor_bytes = cursor_pages << shift,
     };
     memcpy(out->store_id, store->store_id, sizeof(out->store_id));
     return 0;
