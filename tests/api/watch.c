@@ -160,8 +160,7 @@ int follow_one(struct follower *f)
         assert_int_equal(nr, 0);
         assert_int_equal(batch.to, batch.from);
         break;
-    default:
-        assert_int_equal(batch.kind, RAMET_BATCH_REWIND);
+    default: assert_int_equal(batch.kind, RAMET_BATCH_REWIND);
     }
     f->at = batch.to;
     if (batch.kind != RAMET_BATCH_GONE) {
