@@ -270,12 +270,41 @@ static void sees_a_snapshot_whose_record_cannot_be_read(void **state)
     rmt_sim_free(sim);
 }
 
+static void sees_a_cursor_that_cannot_be(void **state)
+{
+    (void)state;
+    struct rmt_sim *sim = make_store();
+    struct ramet_store *store = open_sim(sim);
+    struct ramet_watch_options options = {.size = sizeof(options), .cursor = "c"};
+    struct ramet_slice all = {NULL, 0};
+    struct ramet_watch *watch = NULL;
+    assert_int_equal(ramet_watch_open(store, NULL, NULL, all, NULL, &options, &watch), 0);
+    ramet_watch_close(watch);
+    assert_int_equal(ramet_check(store, 0, report, NULL, NULL), 0);
+    struct rmt_disk_cursor *record = find_record(store, 'w', sizeof(*record) + strlen("main"));
+    record->at = rmt_put64(12345);
+    *first_problem = '\0';
+    assert_int_equal(ramet_check(store, 0, report, NULL, NULL), RAMET_ECORRUPT);
+    assert_non_null(strstr(first_problem, "cursor 'c' is at a snapshot that is not there"));
+    watch = NULL;
+    assert_int_equal(ramet_watch_open(store, NULL, NULL, all, NULL, &options, &watch),
+                     RAMET_ECORRUPT);
+    assert_null(watch);
+    assert_int_equal(ramet_watch_cursor_delete(store, "c"), RAMET_ECORRUPT);
+    memcpy(record + 1, "ma@n", 4);
+    assert_int_equal(ramet_watch_open(store, NULL, NULL, all, NULL, &options, &watch),
+                     RAMET_ECORRUPT);
+    ramet_close(store);
+    rmt_sim_free(sim);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(refuses_a_head_of_fewer_pages_than_it_loses),
         cmocka_unit_test(refuses_to_drop_a_head_that_others_stand_on),
         cmocka_unit_test(sees_a_snapshot_whose_record_cannot_be_read),
+        cmocka_unit_test(sees_a_cursor_that_cannot_be),
         cmocka_unit_test(reclaiming_what_no_sweep_has_ends),
         cmocka_unit_test(refuses_a_sweep_whose_root_cannot_be),
         cmocka_unit_test(refuses_slots_whose_roots_cannot_be),
