@@ -133,6 +133,16 @@ static int mortal_locked(struct rmt_io *io, uint64_t byte)
     return real(io)->ops->locked(real(io), byte);
 }
 
+static void mortal_wait(struct rmt_io *io, _Atomic uint32_t *word, uint32_t expected, uint32_t ms)
+{
+    real(io)->ops->wait(real(io), word, expected, ms);
+}
+
+static void mortal_wake(struct rmt_io *io, _Atomic uint32_t *word)
+{
+    real(io)->ops->wake(real(io), word);
+}
+
 static void mortal_boot_id(struct rmt_io *io, uint8_t out[16])
 {
     real(io)->ops->boot_id(real(io), out);
@@ -165,6 +175,8 @@ static const struct rmt_io_ops mortal_ops = {
     .shared = mortal_shared,
     .lock = mortal_lock,
     .locked = mortal_locked,
+    .wait = mortal_wait,
+    .wake = mortal_wake,
     .boot_id = mortal_boot_id,
     .clock_ms = mortal_clock_ms,
     .time_us = mortal_time_us,
