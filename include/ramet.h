@@ -639,7 +639,9 @@ RAMET_API int ramet_refresh(struct ramet_txn *txn);
  * Blocks:   for the commits before it; on device writes, and with RAMET_FULL on one flush (two
  *           for a commit of more than 2048 pages), which it shares with the commits that came in
  *           the meantime, of this branch and of others. From the beginning of the flush on the
- *           branch can have its next writer. An optimistic one: for the branch's writer, too.
+ *           branch can have its next writer. An optimistic one: for the branch's writer, too;
+ *           with RAMET_ECONFLICT until what it conflicts with is published, so that one which is
+ *           begun again sees it.
  * Cost:     O(pages written): the changed leaves and the pages above them, and a few for catalog
  *           and space map. A part of what was dropped earlier is reclaimed too, at most 512
  *           pages. An optimistic one whose head has moved, with the branch's lock: O(entries

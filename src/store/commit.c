@@ -655,6 +655,15 @@ int rmt_commit(struct ramet_store *store, rmt_apply_fn apply, rmt_joined_fn join
     return rc;
 }
 
+void rmt_commit_wait(struct ramet_store *store, uint64_t group)
+{
+    rmt_lock_take(&store->commit_lock);
+    while ((store->group && store->group->number <= group) ||
+           (store->flying && store->flying->number <= group))
+        rmt_lock_wait(&store->commit_lock, &store->commit_cond);
+    rmt_lock_give(&store->commit_lock);
+}
+
 int rmt_commit_flush(struct rmt_commit *c)
 {
     return c->store->io->durable ? flush(c->store) : 0;

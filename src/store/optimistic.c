@@ -17,6 +17,7 @@
 
 #include "store/txn.h"
 #include "store/walk.h"
+#include "store/writers.h"
 #include "tree/diff.h"
 #include "tree/edit.h"
 
@@ -421,6 +422,9 @@ int rmt_optimistic_commit(struct ramet_txn *draft, const struct ramet_keep *keep
     if (rc < 0)
         return rc;
     rc = land(draft, txn, keep, out_id);
+    uint64_t group = rc == RAMET_ECONFLICT ? rmt_branch_group(draft->store, draft->branch) : 0;
     ramet_abort(txn);
+    if (group) /* who tries again is to see what it conflicts with, which waits for its flush */
+        rmt_commit_wait(draft->store, group);
     return rc;
 }

@@ -136,6 +136,8 @@ int rmt_commit(struct ramet_store *store, rmt_apply_fn apply, rmt_joined_fn join
                bool flush);
 /* Flushes what was written so far, within a commit. */
 int rmt_commit_flush(struct rmt_commit *c);
+/* Until a group, and those before it, are published, or have failed. */
+void rmt_commit_wait(struct ramet_store *store, uint64_t group);
 /* An empty commit, durable: what waits in limbo comes nearer to being free. */
 int rmt_store_turn(struct ramet_store *store);
 /* The commit lock, for those who commit nothing: nobody else does until it is given back. On

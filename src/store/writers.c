@@ -111,6 +111,13 @@ void rmt_branch_pass(struct ramet_store *store, uint64_t branch, const struct rm
         (void)pthread_cond_signal(&w->cond);
 }
 
+uint64_t rmt_branch_group(struct ramet_store *store, uint64_t branch)
+{
+    rmt_lock_scope(&store->writers_lock);
+    const struct rmt_branch_writer *w = find(store, branch);
+    return w ? w->group : 0;
+}
+
 bool rmt_branch_settle(struct ramet_store *store, uint64_t group)
 {
     rmt_lock_scope(&store->writers_lock);

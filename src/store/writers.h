@@ -44,6 +44,8 @@ void rmt_branch_unlock(struct ramet_store *store, uint64_t branch);
  * for its flush. */
 void rmt_branch_pass(struct ramet_store *store, uint64_t branch, const struct rmt_version *head,
                      uint64_t group);
+/* The group that the newest head of a branch is queued in; 0: that is published. */
+uint64_t rmt_branch_group(struct ramet_store *store, uint64_t branch);
 /* The group is published, or has failed. True if a transaction began at a head that was still
  * queued in it. */
 bool rmt_branch_settle(struct ramet_store *store, uint64_t group);
