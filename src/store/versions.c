@@ -103,6 +103,7 @@ int rmt_version_snapshot(struct rmt_commit *c, struct rmt_version *head, struct 
     snapshot.kept = snapshot.pinned = 0;
     snapshot.generation = prev.generation + 1;
     snapshot.parents[0] = prev.id;
+    snapshot.parents[1] = 0; /* a fresh head on a merge has that one's */
     if (head->prev) {
         rc = find_skip(c, &prev, &snapshot.skip);
         prev.child ^= head->number ^ snapshot.number;

@@ -187,6 +187,12 @@ static void three_ways(void **state)
     assert_int_equal(ramet_snapshot_list(store, "main", find_snapshot, &info), 1);
     assert_int_equal(info.parents[0], result.base);
     assert_int_equal(info.parents[1], source);
+    assert_int_equal(ramet_branch_create(store, "third", "main"), 0); /* what stands on it is none */
+    put("third", "m", "d", "2");
+    info.id = keep("third", NULL);
+    assert_int_equal(ramet_snapshot_list(store, "third", find_snapshot, &info), 1);
+    assert_int_equal(info.parents[0], result.id);
+    assert_int_equal(info.parents[1], 0);
 
     assert_int_equal(merge("main", "other", 0, 0), 0); /* once more: nothing */
     assert_true(result.up_to_date);
