@@ -69,6 +69,10 @@ static const struct rmt_command commands[] = {
      "show one version, and what it changed",
      "ramet show app.ramet main@before\n"
      "ramet show app.ramet main~1 --diff\n"},
+    {"graph", "S [FILE]", 1, 2, RMT_OPT_EVERY | RMT_OPT_SVG | RMT_OPT_DOT, rmt_graph_run,
+     "draw the branches, where they parted and merged, and what each shares and owns",
+     "ramet graph app.ramet\n"
+     "ramet graph app.ramet graph.svg --svg\n"},
     {"tag", "S NAME [REF]", 2, 3, RMT_OPT_KEEPER | RMT_OPT_SYNC, rmt_history_tag,
      "keep any version by a name",
      "ramet tag app.ramet v1\n"

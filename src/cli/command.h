@@ -57,6 +57,9 @@ int rmt_history_show(struct rmt_session *s);
 int rmt_history_tag(struct rmt_session *s);
 int rmt_history_prune(struct rmt_session *s);
 
+/* graph.c: the versions of a store, drawn */
+int rmt_graph_run(struct rmt_session *s);
+
 /* diff.c, merge.c, conflicts.c: what differs, and bringing it together */
 int rmt_diff_run(struct rmt_session *s);
 int rmt_merge_run(struct rmt_session *s);

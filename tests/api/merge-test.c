@@ -187,7 +187,8 @@ static void three_ways(void **state)
     assert_int_equal(ramet_snapshot_list(store, "main", find_snapshot, &info), 1);
     assert_int_equal(info.parents[0], result.base);
     assert_int_equal(info.parents[1], source);
-    assert_int_equal(ramet_branch_create(store, "third", "main"), 0); /* what stands on it is none */
+    assert_int_equal(ramet_branch_create(store, "third", "main"),
+                     0); /* what stands on it is none */
     put("third", "m", "d", "2");
     info.id = keep("third", NULL);
     assert_int_equal(ramet_snapshot_list(store, "third", find_snapshot, &info), 1);

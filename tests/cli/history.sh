@@ -102,7 +102,7 @@ good ramet show s "@$first"
 out_has 'names:   main@also main@before'
 out_has 'author:  A. N. Other'
 out_has '    and why'
-grep -Eq '^time: +20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9:]{8}\.[0-9]{6}Z$' out || fail 'a time in UTC' out
+grep -Eq '^time: +20[0-9-]{8}T[0-9:]{8}\.[0-9]{6}Z$' out || fail 'a time in UTC' out
 grep -Eq '^users +2 +0 +0 +created$' out || fail 'what it added' out
 good ramet show s
 out_has 'head of: main'
