@@ -5,7 +5,7 @@
 . "$(dirname "$0")/lib.sh"
 
 commands='create put get del scan count load dump maps drop branch branches snapshot snapshots log
-show tag prune reset delete reclaim stat check version'
+show graph tag prune reset delete reclaim stat check version'
 
 claim 'without a command: the list on standard error, status 2'
 run ramet
@@ -98,6 +98,7 @@ json 'map(select(.name == "n")) | length == 1' snapshots s
 json 'map(.name) == ["n"]' log s
 json 'map(.change.new_value) == ["1"]' log s main m a
 json '.maps[0].added == 3' show s
+json '(.branches | length == 2) and (.versions | length > 0)' graph s
 json '.name == "main@t" and .id > 0' tag s t
 json '.count == 0 and .dry_run' prune s --keep-last 1 --dry-run
 json '.branches | length == 2' stat s
