@@ -168,8 +168,8 @@ void rmt_command_list(FILE *file)
     fprintf(file, "%susage:%s ramet COMMAND STORE [OPERAND]... [OPTION]...\n\n%scommands:%s\n",
             bold, plain, bold, plain);
     for (size_t i = 0; i < NR_COMMANDS; i++)
-        fprintf(file, "  %-11s %s\n", commands[i].name, commands[i].summary);
-    fprintf(file, "  %-11s %s\n", "help", "this list, or the help of one command");
+        fprintf(file, "  %-12s %s\n", commands[i].name, commands[i].summary);
+    fprintf(file, "  %-12s %s\n", "help", "this list, or the help of one command");
     fprintf(
         file,
         "\nramet COMMAND --help shows operands, options and examples; every command takes --json.\n"

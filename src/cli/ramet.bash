@@ -6,21 +6,25 @@
 # What there is to complete is what the program's own help says: commands, options, and what each
 # operand and value is called. Branches, snapshots and maps are those of the store on the line.
 
-# Prints what a value can be, one a line. $1: what help calls it. The caller has $ramet, $store and
-# $version.
+# Prints what a value can be, one a line. $1: what help calls it. The caller has $ramet, $store,
+# $version, $current and $word.
 _ramet_values()
 {
     case $1 in
-    MAP | BRANCH | REF | *@*) # opening what is no store would leave a lock file beside it
+    MAP | BRANCH | REF | FROM | *@*) # opening what is no store would leave a lock file beside it
         [ -f "$store" ] && head -c 5 -- "$store" | grep -q '^ramet' || return ;;
     esac 2>/dev/null
     case $1 in
-    COMMAND) "$ramet" help | sed -n '/^commands:/,/^$/s/^  \([a-z]*\) .*/\1/p' ;;
+    COMMAND) "$ramet" help | sed -n '/^commands:/,/^$/s/^  \([a-z-]*\) .*/\1/p' ;;
+    RULE) # behind the MAP or /PREFIX of it, if there is one
+        word=${current%"${current##*=}"}
+        printf "${word//%/%%}%s\n" fail ours theirs counter max min counter64 max64 min64 set text
+        ;;
     FORMAT) printf '%s\n' tsv jsonl mdb ;;
     MODE) printf '%s\n' full lazy none ;;
     MAP) "$ramet" maps "$store" ${version:+"--branch=$version"} ;;
     BRANCH) "$ramet" branches "$store" ;;
-    REF | *@*)
+    REF | FROM | *@*)
         "$ramet" branches "$store"
         "$ramet" snapshots "$store" | uniq # once for each name
         "$ramet" snapshots "$store" --json | grep -oE '"branch":"[^"\]*","name":"[^"\]*"' |
@@ -77,7 +81,7 @@ _ramet()
     local operands=()
     help=$("$ramet" "$command" --help 2>/dev/null) || return
     while IFS= read -r line; do
-        if [[ $line =~ ^'usage: ramet '[a-z]+(.*)' [OPTION]...'$ ]]; then
+        if [[ $line =~ ^'usage: ramet '[a-z-]+(.*)' [OPTION]...'$ ]]; then
             read -ra operands <<<"${BASH_REMATCH[1]//[\[\]]/}"
         elif [[ $line =~ ^'  '(-([A-Za-z])','|'   ')' '(--[a-z-]+)' '?([A-Z]*)' ' ]]; then
             takes[${BASH_REMATCH[3]}]=${BASH_REMATCH[4]}
@@ -98,6 +102,8 @@ _ramet()
             *) [ -z "${takes[$word]-}" ] || option=$word ;;
             esac
         else
+            # The maps of a diff are those of its versions.
+            [[ ${operands[nr_operands]-} != REF ]] || version=$word
             ((nr_operands++)) || store=$word
         fi
     done

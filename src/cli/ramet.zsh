@@ -11,18 +11,23 @@ _ramet_values()
 {
     local -a found
     local store=${(Q)line[1]/#\~\//$HOME/} version=${(Q)opt_args[-b]:-${(Q)opt_args[--branch]}}
+    [[ $words[1] != diff ]] || version=${(Q)line[3]} # its maps are those of its versions
     case $1 in
-    MAP | BRANCH | REF | *@*) # opening what is no store would leave a lock file beside it
+    MAP | BRANCH | REF | FROM | *@*) # opening what is no store would leave a lock file beside it
         [[ -f $store ]] && head -c 5 -- $store | grep -q '^ramet' || return ;;
     esac 2>/dev/null
     case $1 in
     S | FILE) _files; return ;;
-    COMMAND) found=(${${(M)${(f)"$($ramet help)"}:#  [a-z]*}/(#b)  ([a-z]##) */$match[1]}) ;;
+    COMMAND) found=(${${(M)${(f)"$($ramet help)"}:#  [a-z]*}/(#b)  ([a-z-]##) */$match[1]}) ;;
+    RULE) # behind the MAP or /PREFIX of it, if there is one
+        compset -P '*='
+        found=(fail ours theirs counter max min counter64 max64 min64 set text)
+        ;;
     FORMAT) found=(tsv jsonl mdb) ;;
     MODE) found=(full lazy none) ;;
     MAP) found=(${(f)"$($ramet maps $store ${version:+--branch=$version})"}) ;;
     BRANCH) found=(${(f)"$($ramet branches $store)"}) ;;
-    REF | *@*)
+    REF | FROM | *@*)
         found=(${(f)"$(
             $ramet branches $store
             $ramet snapshots $store
@@ -43,7 +48,7 @@ _ramet()
     local -A opt_args
     if ((CURRENT == 2)); then
         for text in ${(f)"$($ramet help 2>/dev/null)"}; do
-            [[ $text == (#b)'  '([a-z]##)' '##(*) ]] && commands+=("$match[1]:$match[2]")
+            [[ $text == (#b)'  '([a-z-]##)' '##(*) ]] && commands+=("$match[1]:$match[2]")
         done
         _describe command commands
         return
@@ -55,7 +60,7 @@ _ramet()
 
     # --name[=VALUE] and -n; VALUE may be the next word.
     for text in ${(f)"$($ramet $command --help 2>/dev/null)"}; do
-        if [[ $text == (#b)'usage: ramet '[a-z]##(*)' [OPTION]...' ]]; then
+        if [[ $text == (#b)'usage: ramet '[a-z-]##(*)' [OPTION]...' ]]; then
             for text in ${=match[1]}; do
                 local optional=${${(M)text#\[}:+:} kind=${text//[\[\]]/}
                 specs+=("$optional:$kind: _ramet_values ${(q)kind}")

@@ -132,7 +132,7 @@ prepare()
 
 if [ "$command" != - ]; then
     command=$(realpath "$command")
-    ramet help | sed -n '/^commands:/,/^$/s/^  \([a-z]*\) .*/\1/p' | grep -vx help |
+    ramet help | sed -n '/^commands:/,/^$/s/^  \([a-z-]*\) .*/\1/p' | grep -vx help |
         sort >"$work/commands"
     [ -s "$work/commands" ] || wrong 'help lists no command'
     for page in "$root"/man/ramet-*.1; do

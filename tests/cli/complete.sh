@@ -48,7 +48,7 @@ good ramet put s only k v -b test
 good ramet snapshot s --name before
 good ramet snapshot s --name after
 id=$(ramet snapshots s | head -n 1)
-commands=$(ramet help | sed -n '/^commands:/,/^$/s/^  \([a-z]*\) .*/\1/p' | sort)
+commands=$(ramet help | sed -n '/^commands:/,/^$/s/^  \([a-z-]*\) .*/\1/p' | sort)
 
 claim 'commands are those of help'
 offers 'ramet '
@@ -56,7 +56,7 @@ out_is "$commands"
 offers 'ramet help '
 out_is "$commands"
 offers_just 'ramet snap' 'snapshot snapshots'
-offers_just 'ramet help res' 'reset'
+offers_just 'ramet help res' 'reset resolve'
 
 claim 'options are those of the help of each command'
 for command in $commands; do
@@ -94,6 +94,26 @@ offers_just 'ramet get --branch=test s o' 'only'
 offers_just 'ramet get -btest s o' 'only'
 offers_just 'ramet get s -b test -- o' 'only'
 offers_just 'ramet maps s --branch=te' 'test'
+
+claim 'the maps of a diff are those of its versions'
+offers_just 'ramet diff s main test o' 'only'
+offers_just 'ramet diff s test main o' ''
+offers_just 'ramet diff s main t' 'test'
+offers_just 'ramet merge s te' 'test'
+offers_just 'ramet merge s test --into ' 'main test'
+offers_just 'ramet cherry-pick s main@b' '@before'
+
+claim 'a policy is one that is taken, and stands behind the map it is for'
+offers 'ramet merge s test --policy '
+[ "$(wc -l <out)" = 11 ] || fail 'eleven policies' out
+for policy in $(cat out); do
+    good ramet merge s test --dry-run --policy "$policy" --policy "users=$policy"
+    ramet merge --help | grep -q "\b$policy\b" || fail "help does not name $policy"
+done
+offers_just 'ramet merge s test --policy counter' 'counter counter64'
+offers_just 'ramet merge s test --policy users=th' 'theirs'
+offers_just 'ramet merge s test --policy=th' 'theirs'
+offers_just 'ramet merge s test --policy=users=th' 'theirs'
 
 claim 'a ref is a branch, a name or an id; what stands before @ stays where it is'
 offers_just 'ramet get s users k -b main' 'main main@after main@before'
@@ -164,6 +184,8 @@ lines=('ramet recl => ramet reclaim' 'ramet help bra => ramet help branch'
     'ramet get s -b test on => ramet get s -b test only'
     'ramet dump s users --format=js => ramet dump s users --format=jsonl'
     'ramet put s users k v --sync n => ramet put s users k v --sync none'
+    'ramet merge s test --policy users=th => ramet merge s test --policy users=theirs'
+    'ramet diff s main test on => ramet diff s main test only'
     'ramet reset s main main@be => ramet reset s main main@before'
     'ramet delete s main@a => ramet delete s main@after'
     'ramet get s users k --branch=main@a => ramet get s users k --branch=main@after'

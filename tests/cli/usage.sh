@@ -5,7 +5,8 @@
 . "$(dirname "$0")/lib.sh"
 
 commands='create put get del scan count load dump maps drop branch branches snapshot snapshots log
-show graph tag prune reset delete reclaim stat check version'
+show graph tag prune reset delete diff merge conflicts resolve cherry-pick revert reclaim stat check
+version'
 
 claim 'without a command: the list on standard error, status 2'
 run ramet
