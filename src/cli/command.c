@@ -115,8 +115,8 @@ static const struct rmt_command commands[] = {
      "ramet cherry-pick app.ramet main@before --into test --policy theirs\n"},
     {"revert", "S REF", 2, 2, RMT_OPT_BRANCH | MERGE_OPTIONS, rmt_merge_revert,
      "undo on a branch what one version changed; status 1 on conflicts",
-     "ramet revert app.ramet main@before\n"
-     "ramet revert app.ramet main@before -b test --dry-run\n"},
+     "ramet revert app.ramet main@import --dry-run\n"
+     "ramet revert app.ramet main@import\n"},
     {"reclaim", "S", 1, 1, RMT_OPT_SYNC, rmt_versions_reclaim,
      "go on with reclaiming what was dropped, to the end", "ramet reclaim app.ramet\n"},
     {"copy", "S COPY", 2, 2, 0, rmt_space_copy,
@@ -173,7 +173,7 @@ void rmt_command_list(FILE *file)
     fprintf(
         file,
         "\nramet COMMAND --help shows operands, options and examples; every command takes --json.\n"
-        "Status: 0 done, 1 no such key, or conflicts, 2 wrong usage, 3 failed. More in ramet(1).\n");
+        "Status: 0 done, 1 no such key, conflicts, 2 wrong usage, 3 failed. More in ramet(1).\n");
 }
 
 void rmt_command_help(const struct rmt_command *command)
