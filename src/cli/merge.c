@@ -316,6 +316,8 @@ static int say_conflicts(struct merging *m)
     struct rmt_buf number = {0};
     if (m->s->args.json)
         print_json(m, false);
+    else if (m->s->args.dry_run)
+        print_text(m);
     rmt_conflicts_number(&number, m->result.conflicts);
     rmt_output_error("%s, and nothing was changed; --policy [MAP[/PREFIX]=]POLICY decides them "
                      "(ours, theirs, counter, max, min, set, text), or --keep-conflicts records "

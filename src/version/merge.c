@@ -300,6 +300,12 @@ static int decide(struct maps *maps, const struct ramet_merge_rule *rule,
         rc = slice_of(m, ours, &both->ours);
     if (rc == 0)
         rc = slice_of(m, theirs, &both->theirs);
+    if (rc == -EFBIG)
+        return rmt_fail(rc,
+                        "both changed the key '%.*s' of map '%s', and of values above %zu MiB "
+                        "only the policies ours and theirs can decide",
+                        (int)both->key.size, (const char *)both->key.data, maps->name,
+                        RAMET_SLICE_MAX >> 20);
     if (rc < 0)
         return rc;
     struct ramet_slice merged = {NULL, 0};
