@@ -388,7 +388,7 @@ static int run(struct merging *m, const char *branch)
 
     int status = check_rules(&args->policies);
     if (!status)
-        status = rmt_session_open(s, RAMET_MUST_EXIST);
+        status = rmt_session_open(s, RAMET_MUST_EXIST | (args->dry_run ? RAMET_READONLY : 0));
     if (status)
         return status;
     s->branch = branch ? branch : "main";

@@ -123,6 +123,24 @@ is_status 1
 [ "$(tail -n 1 out | jq -c '[.into, .from, .done, .conflicts, .fast_forward, .up_to_date]')" = \
     '["main","test",false,3,false,false]' ] || fail 'the result' out
 
+claim 'a dry run, conflicts and a diff take no right to write'
+mkdir locked
+cp s locked/s
+chmod 444 locked/s
+chmod 555 locked
+if as_nobody "$ramet" version >/dev/null 2>&1; then
+    good as_nobody "$ramet" merge locked/s test --dry-run --policy ours
+    out_is 'would merge test into main: 1 entry changed'
+    good as_nobody "$ramet" conflicts locked/s
+    run as_nobody "$ramet" diff locked/s main test --quiet
+    is_status 1
+    fails 3 'permission' as_nobody "$ramet" merge locked/s test --policy ours
+    same s locked/s
+else
+    skip_claim 'another user cannot run ramet here'
+fi
+chmod 755 locked
+
 claim 'policies decide: of all, of a map, of keys with a prefix; the first that fits'
 run ramet merge s test --policy users=theirs
 is_status 1
