@@ -818,6 +818,37 @@ static void misuse(void **state)
     assert_int_equal(head("main"), before);
 }
 
+/* A diff that looked at a transaction leaves its savepoints as good as they were. */
+static void diff_then_rollback(void **state)
+{
+    (void)state;
+    struct ramet_txn *old, *txn;
+    struct ramet_map *map;
+    struct ramet_diff *diff;
+    struct ramet_slice value;
+    struct ramet_change change = {.size = sizeof(change)};
+    uint32_t savepoint;
+    put("main", "m", "a", "1");
+    assert_int_equal(ramet_begin(store, "main", RAMET_READ, &old), 0);
+    assert_int_equal(ramet_begin(store, "main", RAMET_WRITE, &txn), 0);
+    assert_int_equal(ramet_map_open(txn, "m", 0, &map), 0);
+    assert_int_equal(ramet_put(map, text("b"), text("2"), 0), 0);
+    assert_int_equal(ramet_diff_open(old, txn, NULL, &diff), 0);
+    assert_int_equal(ramet_diff_next(diff, &change), 0);
+    assert_int_equal(change.kind, RAMET_ADDED);
+    assert_string_equal(shown(change.key), "b");
+    assert_int_equal(ramet_diff_next(diff, &change), RAMET_ENOTFOUND);
+    ramet_diff_close(diff);
+    assert_int_equal(ramet_savepoint(txn, &savepoint), 0);
+    assert_int_equal(ramet_put(map, text("c"), text("3"), 0), 0);
+    assert_int_equal(ramet_rollback(txn, savepoint), 0);
+    assert_int_equal(ramet_get(map, text("b"), &value), 0);
+    assert_int_equal(ramet_get(map, text("c"), &value), RAMET_ENOTFOUND);
+    assert_int_equal(ramet_commit(txn, NULL, NULL), 0);
+    ramet_abort(old);
+    assert_string_equal(get("main", "m", "b"), "2");
+}
+
 int main(void)
 {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -840,6 +871,7 @@ int main(void)
         CASE(pick_and_revert),
         CASE(history),
         CASE(prune),
+        CASE(diff_then_rollback),
         CASE(misuse),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

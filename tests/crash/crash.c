@@ -66,6 +66,7 @@ static bool go_on(struct aftermath *a, struct rmt_sim *sim, struct ramet_store *
         rmt_assert(rmt_vec_push(&run.history, older));
     }
     run.store = store;
+    run.adopt = true; /* a merge may have died */
     run.max_id = a->max_id;
     /* A store that had to be made anew is not yet durable where commits do not wait. */
     struct op sync = {.kind = OP_SYNC}, lists = {.kind = OP_LISTS};

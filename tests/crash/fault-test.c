@@ -10,6 +10,7 @@
  *   --seed=N --programs=N --steps=N --seconds=N --only=I,J.. --no-fork --long   as in model-test
  *   --kind=N      only faults of reads (0), writes (1), flushes (2) or growths (3)
  *   --at=N        only the fault of operation N of its kind
+ *   --merges      programs of merges
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -31,7 +32,7 @@ struct options {
     uint64_t seed, programs, seconds, kind, at;
     size_t steps;
     const char *only;
-    bool no_fork;
+    bool no_fork, merges;
 };
 
 struct program {
@@ -252,6 +253,8 @@ static bool try_seed(const struct options *o, uint64_t seed, time_t end)
     struct program p = {.ops = ops, .kept = kept, .kind = o->kind, .at = o->at, .end = end};
     char message[4096] = "";
     crash_choose(&p.config, seed);
+    if (o->merges)
+        config_merges(&p.config);
     program_make(&p.config, ops, o->steps);
     p.count = program_choose(o->steps, o->only, kept);
     bool good = o->no_fork ? run_one(&p, message, sizeof(message))
@@ -290,6 +293,8 @@ static bool parse(int argc, char **argv, struct options *o)
             o->only = value + 1;
         else if (strcmp(a, "--no-fork") == 0)
             o->no_fork = true;
+        else if (strcmp(a, "--merges") == 0)
+            o->merges = true;
         else if (strcmp(a, "--long") == 0)
             o->programs = UINT64_MAX, o->seconds = LONG_S;
         else
@@ -305,7 +310,7 @@ int main(int argc, char **argv)
     if (!parse(argc, argv, &o)) {
         (void)fprintf(stderr,
                       "usage: %s [--seed=N] [--programs=N] [--steps=N] [--seconds=N] "
-                      "[--kind=N] [--at=N] [--only=I,J] [--no-fork] [--long]\n",
+                      "[--kind=N] [--at=N] [--only=I,J] [--no-fork] [--long] [--merges]\n",
                       argv[0]);
         return 2;
     }

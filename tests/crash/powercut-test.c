@@ -11,6 +11,7 @@
  *   --seed=N --programs=N --steps=N --seconds=N --only=I,J.. --no-fork --long   as in model-test
  *   --cut=N       only the cut before operation N of the disk
  *   --fate=N      only that fate
+ *   --merges      programs of merges
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -31,7 +32,7 @@ struct options {
     uint64_t seed, programs, seconds, cut, fate;
     size_t steps;
     const char *only;
-    bool no_fork;
+    bool no_fork, merges;
 };
 
 struct program {
@@ -329,6 +330,8 @@ static bool try_seed(const struct options *o, uint64_t seed)
     struct program p = {.ops = ops, .kept = kept, .cut = o->cut, .fate = o->fate};
     char message[4096] = "";
     crash_choose(&p.config, seed);
+    if (o->merges)
+        config_merges(&p.config);
     program_make(&p.config, ops, o->steps);
     p.count = program_choose(o->steps, o->only, kept);
     bool good = o->no_fork ? run_one(&p, message, sizeof(message))
@@ -366,6 +369,8 @@ static bool parse(int argc, char **argv, struct options *o)
             o->only = value + 1;
         else if (strcmp(a, "--no-fork") == 0)
             o->no_fork = true;
+        else if (strcmp(a, "--merges") == 0)
+            o->merges = true;
         else if (strcmp(a, "--long") == 0)
             o->programs = UINT64_MAX, o->seconds = LONG_S;
         else
@@ -381,7 +386,7 @@ int main(int argc, char **argv)
     if (!parse(argc, argv, &o)) {
         (void)fprintf(stderr,
                       "usage: %s [--seed=N] [--programs=N] [--steps=N] [--seconds=N] "
-                      "[--cut=N] [--fate=N] [--only=I,J] [--no-fork] [--long]\n",
+                      "[--cut=N] [--fate=N] [--only=I,J] [--no-fork] [--long] [--merges]\n",
                       argv[0]);
         return 2;
     }
