@@ -74,22 +74,24 @@ static bool has_user(const struct users *users, int v)
     return memchr(user(users, v, 0), true, users->count) != NULL;
 }
 
-/* Newest first: who merged a version, or stands on it, is newer. */
-void graph_alive(const struct model_store *s, struct graph_set *out)
+/* Newest first: who merged a version, or stands on it, is newer. snapshots: those alone that are
+ * there if heads that stand where they are do not count. */
+static void find_alive(const struct model_store *s, bool snapshots, struct graph_set *out)
 {
     size_t n = s->nodes.count;
-    rmt_auto(free) void *head_mem = zeros(n, sizeof(bool));
+    rmt_auto(free) void *heads_mem = zeros(n, sizeof(int));
     rmt_auto(free) void *label_mem = zeros(n, sizeof(bool));
     rmt_auto(free) void *standing_mem = zeros(n, sizeof(int));
     rmt_auto(free) void *holder_mem = zeros(n, sizeof(int));
     rmt_auto(free) void *noted = zeros(n * n, sizeof(bool));
-    bool *head = head_mem, *label = label_mem;
+    bool *label = label_mem;
+    int *heads = heads_mem;
     int *standing = standing_mem; /* on it: what is there, or leads there */
     int *holder = holder_mem;     /* who has merged what it has: itself, or what it went into */
     struct users users = {s, noted, n};
     set_init(s, out);
     for (size_t i = 0; i < s->branches.count; i++)
-        head[s->branches.items[i].node] = true;
+        heads[s->branches.items[i].node]++;
     for (size_t i = 0; i < s->keeps.count; i++)
         label[s->keeps.items[i].node] = true;
     for (size_t i = 0; i < s->pins.count; i++) {
@@ -101,8 +103,10 @@ void graph_alive(const struct model_store *s, struct graph_set *out)
     }
     for (int v = (int)n - 1; v >= 0; v--) {
         const struct model_node *node = &s->nodes.items[v];
-        bool alive = label[v] || head[v] || standing[v] > 1 ||
+        bool alive = label[v] || heads[v] || standing[v] > 1 ||
                      (standing[v] && has_user(&users, v));
+        bool snapshot = label[v] || heads[v] + standing[v] > 1 ||
+                        (heads[v] + standing[v] && has_user(&users, v));
         if (alive)
             holder[v] = v; /* else that of the one which stands on it */
         if (!alive && !standing[v])
@@ -113,8 +117,21 @@ void graph_alive(const struct model_store *s, struct graph_set *out)
             standing[node->prev]++;
             holder[node->prev] = holder[v];
         }
-        out->has[v] = alive;
+        out->has[v] = snapshots ? snapshot : alive;
     }
+}
+
+void graph_alive(const struct model_store *s, struct graph_set *out)
+{
+    find_alive(s, false, out);
+}
+
+/* A head that moved since it was last a snapshot is none. */
+static bool is_snapshot(const struct model_store *s, int v)
+{
+    rmt_auto(graph_set_fini) struct graph_set snapshots = {0};
+    find_alive(s, true, &snapshots);
+    return snapshots.has[v];
 }
 
 void graph_has(const struct model_store *s, int v, struct graph_set *out)
@@ -618,6 +635,8 @@ int graph_merge(struct model_store *s, const char *into, const char *from,
     if (s->nodes.items[source].version->conflicts.count)
         return RAMET_ECONFLICT;
 
+    out->unpins = !strchr(from, '@') && !(options->flags & RAMET_MERGE_DRY_RUN) &&
+                  !is_snapshot(s, source);
     rmt_auto(graph_set_fini) struct graph_set alive = {0};
     rmt_auto(free) void *mem = zeros(s->nodes.count, sizeof(int));
     int *bases = mem;

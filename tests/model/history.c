@@ -152,6 +152,11 @@ static bool merge(struct run *run, const char *into, const char *from, merge_fn 
                       result.conflicts, result.fast_forward ? ", forward" : "",
                       result.up_to_date ? ", up to date" : "");
     step_settle(run, rc == 0 && code == 0 && !want.made ? STEP_SAME : step_how_of(rc, code));
+    if (rc == code && rc != -EDEADLK && want.unpins) {
+        (void)pthread_mutex_lock(&run->lock);
+        model_unpin_next(&run->model, from, into);
+        (void)pthread_mutex_unlock(&run->lock);
+    }
     TRY(rc, code);
     if ((rc == 0 || rc == RAMET_ECONFLICT) && !judge(run, &how, rc, &result, &want))
         return false;
@@ -651,13 +656,6 @@ int step_see_pins(struct ramet_store *store, struct seen_pins *out)
     return rc;
 }
 
-static bool same_pin(const struct seen_pin *seen, const struct model_store *s,
-                     const struct model_pin *pin)
-{
-    uint64_t id = pin && pin->base >= 0 ? s->nodes.items[pin->base].id : 0;
-    return pin ? id == seen->base : !seen->base;
-}
-
 /* A version that a merge was about to merge. */
 static int node_of(const struct model_store *s, uint64_t id)
 {
@@ -668,23 +666,17 @@ static int node_of(const struct model_store *s, uint64_t id)
     return -1;
 }
 
-bool step_compare_pins(const struct seen_pins *seen, struct model_store *model, bool adopt,
-                       char *why, size_t size)
+/* What merges that died have left becomes a part of the model. */
+static void adopt_pins(const struct seen_pins *seen, struct model_store *model)
 {
-    size_t matched = 0;
+    for (size_t i = model->pins.count; i-- > 0;) {
+        const struct model_pin pin = model->pins.items[i];
+        model_unpin_next(model, pin.source, pin.target);
+    }
     for (size_t i = 0; i < seen->pins.count; i++) {
         const struct seen_pin *p = &seen->pins.items[i];
-        struct model_pin *pin = model_pin_find(model, p->source, p->target);
-        matched += pin && pin->base >= 0;
-        if (!same_pin(p, model, pin)) {
-            (void)snprintf(why, size, "%" PRIu64 " is pinned for merges of %s into %s", p->base,
-                           p->source, p->target);
-            return false;
-        }
-        if (!adopt || (!pin && !p->next))
-            continue;
+        struct model_pin *pin = model_pin_find(model, p->source, p->target), made = {.base = -1};
         if (!pin) {
-            struct model_pin made = {.base = -1};
             memcpy(made.source, p->source, sizeof(made.source));
             memcpy(made.target, p->target, sizeof(made.target));
             rmt_assert(rmt_vec_push(&model->pins, made));
@@ -692,11 +684,39 @@ bool step_compare_pins(const struct seen_pins *seen, struct model_store *model, 
         }
         pin->next = node_of(model, p->next);
     }
-    size_t there = 0;
+}
+
+static uint64_t id_of_node(const struct model_store *s, int node)
+{
+    return node >= 0 ? s->nodes.items[node].id : 0;
+}
+
+bool step_compare_pins(const struct seen_pins *seen, struct model_store *model,
+                       enum step_pins how, char *why, size_t size)
+{
+    size_t matched = 0, there = 0;
+    for (size_t i = 0; i < seen->pins.count; i++) {
+        const struct seen_pin *p = &seen->pins.items[i];
+        const struct model_pin *pin = model_pin_find(model, p->source, p->target);
+        uint64_t base = pin ? id_of_node(model, pin->base) : 0;
+        uint64_t next = pin ? id_of_node(model, pin->next) : 0;
+        matched += base != 0;
+        if (base == p->base && (how != STEP_PINS_ALL || next == p->next))
+            continue;
+        (void)snprintf(why, size,
+                       "merges of %s into %s have pinned %" PRIu64 ", %" PRIu64
+                       " instead of %" PRIu64 ", %" PRIu64,
+                       p->source, p->target, p->base, p->next, base, next);
+        return false;
+    }
     for (size_t i = 0; i < model->pins.count; i++)
         there += model->pins.items[i].base >= 0;
-    if (matched == there)
-        return true;
-    (void)snprintf(why, size, "%zu pairs of branches have a base pinned, not %zu", matched, there);
-    return false;
+    if (matched != there) {
+        (void)snprintf(why, size, "%zu pairs of branches have a base pinned, not %zu", matched,
+                       there);
+        return false;
+    }
+    if (how == STEP_PINS_ADOPT)
+        adopt_pins(seen, model);
+    return true;
 }

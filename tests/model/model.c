@@ -501,6 +501,16 @@ struct model_pin *model_pin_find(struct model_store *s, const char *source, cons
     return NULL;
 }
 
+void model_unpin_next(struct model_store *s, const char *source, const char *target)
+{
+    struct model_pin *p = model_pin_find(s, source, target);
+    if (!p)
+        return;
+    p->next = -1;
+    if (p->base < 0)
+        *p = s->pins.items[--s->pins.count];
+}
+
 /* A branch is dropped, or reset. */
 static void unpin(struct model_store *s, const char *branch)
 {

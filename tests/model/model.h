@@ -185,6 +185,8 @@ void model_branch_move(struct model_store *s, struct model_branch *branch, int n
 int model_keep_add(struct model_store *s, const char *branch, int node, const char *name);
 /* The branch keeps it no more. */
 void model_keep_remove(struct model_store *s, size_t i);
+/* What a merge that died had pinned is pinned no more. */
+void model_unpin_next(struct model_store *s, const char *source, const char *target);
 /* What was merged of source into target, to be changed; NULL: nothing. */
 struct model_pin *model_pin_find(struct model_store *s, const char *source, const char *target);
 

@@ -1497,8 +1497,8 @@ static size_t find_seen(const struct seen_version *seen, size_t count, const cha
     return count;
 }
 
-static bool compare(const struct seen *seen, struct model_store *model, bool fill, bool adopt,
-                    char *why, size_t size)
+static bool compare(const struct seen *seen, struct model_store *model, bool fill,
+                    enum step_pins pins, char *why, size_t size)
 {
     if (seen->branches.count != model->branches.count || seen->keeps.count != model->keeps.count) {
         (void)snprintf(why, size, "%zu branches and %zu snapshots instead of %zu and %zu",
@@ -1553,7 +1553,7 @@ static bool compare(const struct seen *seen, struct model_store *model, bool fil
             left[at].branch[0] = '\0';
         }
     }
-    return step_compare_pins(&seen->pins, model, adopt, why, size);
+    return step_compare_pins(&seen->pins, model, pins, why, size);
 }
 
 int run_matches_any(struct ramet_store *store, struct model_store *const *models, size_t count,
@@ -1562,7 +1562,7 @@ int run_matches_any(struct ramet_store *store, struct model_store *const *models
     struct seen seen;
     int rc = see(store, true, &seen);
     size_t i = 0;
-    while (rc == 0 && i < count && !compare(&seen, models[i], false, false, why, size))
+    while (rc == 0 && i < count && !compare(&seen, models[i], false, STEP_PINS_BASES, why, size))
         i++;
     if (rc == 0)
         *out_index = i;
@@ -1578,7 +1578,10 @@ static int matches(struct run *run, struct ramet_store *store, bool contents, bo
     int rc = see(store, contents, &seen);
     (void)pthread_mutex_lock(&run->lock);
     if (rc == 0)
-        rc = compare(&seen, &run->model, fill, fill && run->adopt, why, size) ? 1 : 0;
+        rc = compare(&seen, &run->model, fill,
+                     fill && run->adopt ? STEP_PINS_ADOPT : STEP_PINS_ALL, why, size)
+                 ? 1
+                 : 0;
     if (fill && rc > 0)
         run->adopt = false;
     (void)pthread_mutex_unlock(&run->lock);

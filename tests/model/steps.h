@@ -74,8 +74,12 @@ struct seen_pins {
     RMT_VEC(struct seen_pin) pins;
 };
 int step_see_pins(struct ramet_store *store, struct seen_pins *out);
-/* adopt: what merges that died have left becomes a part of the model, that knows no better. */
-bool step_compare_pins(const struct seen_pins *seen, struct model_store *model, bool adopt,
-                       char *why, size_t size);
+enum step_pins {
+    STEP_PINS_BASES, /* those that merges left which succeeded */
+    STEP_PINS_ALL,
+    STEP_PINS_ADOPT /* what merges that died have left becomes a part of the model */
+};
+bool step_compare_pins(const struct seen_pins *seen, struct model_store *model,
+                       enum step_pins how, char *why, size_t size);
 
 #endif
