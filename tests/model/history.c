@@ -11,8 +11,11 @@
 /* A branch that is there, mostly. */
 static const char *branch_of(const struct run *run, uint32_t x)
 {
-    return x % 16 ? run->model.branches.items[x / 16 % run->model.branches.count].name
-                  : branch_names[x / 16 % BRANCHES];
+    const char *name = run->model.branches.items[x / 16 % run->model.branches.count].name;
+    size_t i = 0;
+    while (x % 16 && strcmp(branch_names[i], name) != 0)
+        i++;
+    return x % 16 ? branch_names[i] : branch_names[x / 16 % BRANCHES];
 }
 
 /* A ref of something that is there, mostly. */
@@ -158,6 +161,10 @@ static bool merge(struct run *run, const char *into, const char *from, merge_fn 
         (void)pthread_mutex_unlock(&run->lock);
     }
     TRY(rc, code);
+    if (step_is_cut(run)) /* when all was done but for a pin that is left */
+        return false;
+    if (run->sim && rmt_sim_faults_fired(run->sim)) /* the same */
+        run->adopt = true;
     if ((rc == 0 || rc == RAMET_ECONFLICT) && !judge(run, &how, rc, &result, &want))
         return false;
     if (rc == 0)

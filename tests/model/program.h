@@ -51,6 +51,7 @@ struct config {
     uint64_t usual_size;  /* that nearly all values have; 0: they have any */
     unsigned many_max;    /* of PUT_MANY and APPEND_MANY */
     size_t spill_bytes;   /* memory of a write transaction before it spills */
+    bool stays_open;      /* REOPEN does nothing: the test has its own ways */
     unsigned check_every; /* steps; 0: only where the program says so */
 };
 

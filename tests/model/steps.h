@@ -12,6 +12,8 @@ extern const char *const branch_names[BRANCHES];
 extern const char *const snapshot_names[SNAPSHOTS];
 extern const char *const map_names[MAPS];
 
+/* True, with that outcome: the machine has no power. */
+bool step_is_cut(struct run *run);
 /* The call gave what it should; or the machine is out of power, or a fault was met. */
 bool step_expect(struct run *run, int64_t rc, int64_t want, const char *call);
 
