@@ -24,6 +24,7 @@ void crash_choose(struct config *config, uint64_t seed)
         .keys = model_random(&r, 2) ? 40 : 400,
         .value_max = model_random(&r, 4) ? 6000 : 300000,
         .many_max = model_random(&r, 2) ? 20 : 200,
+        .stays_open = true,
     };
     config->usual_size = config_usual_size(config->key_style, &r);
     config->spill_bytes = (size_t)(model_random(&r, 3) ? 64 << 20 : 128 << 10);
@@ -66,6 +67,7 @@ static bool go_on(struct aftermath *a, struct rmt_sim *sim, struct ramet_store *
         rmt_assert(rmt_vec_push(&run.history, older));
     }
     run.store = store;
+    run.verbose = getenv("V");
     run.adopt = true; /* a merge may have died */
     run.max_id = a->max_id;
     /* A store that had to be made anew is not yet durable where commits do not wait. */
