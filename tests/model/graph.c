@@ -642,6 +642,7 @@ int graph_merge(struct model_store *s, const char *into, const char *from,
     int *bases = mem;
     graph_alive(s, &alive);
     size_t n = bases_of(s, &alive, b->node, source, bases);
+    out->bases = n;
     out->base = n == 1 ? s->nodes.items[bases[0]].id : 0;
     if (n == 1 && bases[0] == source) {
         out->up_to_date = true;

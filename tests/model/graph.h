@@ -37,6 +37,7 @@ struct graph_merge {
     uint64_t base;      /* the same */
     uint64_t changes;   /* the same; of a fast-forward too */
     uint64_t conflicts; /* the same */
+    size_t bases;       /* how many are equally good */
     bool fast_forward, up_to_date;
     bool refused;              /* the source was, before anything else */
     bool unpins;               /* the source was pinned: what one that died had pinned is not */

@@ -147,12 +147,12 @@ static bool merge(struct run *run, const char *into, const char *from, merge_fn 
     if (run->verbose)
         (void)fprintf(stderr,
                       "      %s of %s into %s, flags %u: %d, version %" PRIu64 ", base %" PRIu64
-                      ", %" PRIu64 " changes, %" PRIu64 " conflicts%s%s\n",
+                      " of %zu, %" PRIu64 " changes, %" PRIu64 " conflicts%s%s\n",
                       fn == ramet_merge    ? "merge"
                       : fn == ramet_revert ? "revert"
                                            : "pick",
-                      from, into, how.options.flags, rc, result.id, result.base, result.changes,
-                      result.conflicts, result.fast_forward ? ", forward" : "",
+                      from, into, how.options.flags, rc, result.id, result.base, want.bases,
+                      result.changes, result.conflicts, result.fast_forward ? ", forward" : "",
                       result.up_to_date ? ", up to date" : "");
     step_settle(run, rc == 0 && code == 0 && !want.made ? STEP_SAME : step_how_of(rc, code));
     if (rc == code && rc != -EDEADLK && want.unpins) {

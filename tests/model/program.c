@@ -198,6 +198,22 @@ static const uint8_t weights[PROFILES][OP_KINDS] = {
                 [OP_REOPEN] = 2,
                 [OP_COPY] = 2,
                 [OP_COMPACT] = 2},
+    [CRISS_CROSS] = {[OP_EDIT] = 40,
+                     [OP_MERGE] = 100,
+                     [OP_BRANCH_CREATE] = 8,
+                     [OP_BRANCH_DELETE] = 1,
+                     [OP_BRANCH_RESET] = 3,
+                     [OP_SNAPSHOT_CREATE] = 4,
+                     [OP_SNAPSHOT_DELETE] = 3,
+                     [OP_RESOLVE] = 12,
+                     [OP_PICK] = 4,
+                     [OP_PRUNE] = 1,
+                     [OP_HISTORY] = 3,
+                     [OP_BASE] = 6,
+                     [OP_VERIFY] = 2,
+                     [OP_REOPEN] = 1,
+                     [OP_COPY] = 1,
+                     [OP_COMPACT] = 1},
 };
 
 /* Keys of one size, in which leaves can be fixed or dense if the values have one size, too. */
@@ -241,8 +257,8 @@ void config_merges(struct config *config)
 {
     static const unsigned keys[] = {8, 30, 300};
     uint64_t r = model_mix(~config->seed);
-    config->profile = MERGES;
-    config->keys = keys[model_random(&r, 3)];
+    config->profile = model_random(&r, 3) ? MERGES : CRISS_CROSS;
+    config->keys = config->profile == MERGES ? keys[model_random(&r, 3)] : 4;
     config->many_max = 20;
     config->value_max = model_random(&r, 4) ? 3000 : 100000;
 }
@@ -263,7 +279,7 @@ void program_make(const struct config *config, struct op *ops, size_t count)
             (struct op){(enum op_kind)kind, (uint32_t)model_random(&r, 1 << 30),
                         (uint32_t)model_random(&r, 1 << 30), (uint32_t)model_random(&r, 1 << 30),
                         (uint32_t)model_random(&r, 1 << 30)};
-        bool one_writer = config->profile == SMALL_COMMITS || config->profile == MERGES;
+        bool one_writer = config->profile >= SMALL_COMMITS;
         if (one_writer && ops[i].kind < OP_GET && model_random(&r, 8))
             ops[i].a = 0; /* one writer most of the time, or few of its steps would mean anything */
     }
@@ -303,7 +319,7 @@ void program_describe(const struct config *config, const struct op *ops, const s
         "again: --seed=%" PRIu64 " --programs=1 --steps=%zu --no-fork%s --only=",
         backends[config->backend], config->profile, config->page_size, config->durability,
         config->key_style, config->keys, config->usual_size, config->seed, steps,
-        config->profile == MERGES ? " --merges" : "");
+        config->profile >= MERGES ? " --merges" : "");
     for (size_t i = 0; i < count; i++)
         (void)fprintf(stderr, "%s%zu", i ? "," : "", kept[i]);
     (void)fprintf(stderr, "\n");
@@ -835,7 +851,7 @@ static bool do_put(struct run *run, const struct op *op)
     key_choose(run, m, op->c, &key);
     unsigned flags = op->d % 8 == 0 ? RAMET_NOOVERWRITE : op->d % 16 == 1 ? RAMET_APPEND : 0;
     uint64_t size;
-    if (run->config.profile == MERGES && op->d % 3) { /* for counters to count */
+    if (run->config.profile >= MERGES && op->d % 3) { /* for counters to count */
         uint64_t seed = model_number((int64_t)(op->d / 16 % 100) - 20, &size);
         return put(run, map, m, &key, seed, size, flags);
     }

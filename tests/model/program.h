@@ -37,7 +37,7 @@ struct op {
 };
 
 enum backend { ON_MEMORY, ON_SIM, ON_FILE, BACKENDS };
-enum profile { BALANCED, BIG_TREES, MANY_VERSIONS, MOVING, SMALL_COMMITS, MERGES, PROFILES };
+enum profile { BALANCED, BIG_TREES, MANY_VERSIONS, MOVING, SMALL_COMMITS, MERGES, CRISS_CROSS, PROFILES };
 
 struct config {
     uint64_t seed;
@@ -116,7 +116,7 @@ struct run {
 };
 
 void config_choose(struct config *config, uint64_t seed);
-/* Makes it one of a program of merges: MERGES, of few keys. */
+/* Makes it one of a program of merges: MERGES or CRISS_CROSS, of few keys. */
 void config_merges(struct config *config);
 /* A size for config->usual_size that goes with a key style. */
 uint64_t config_usual_size(unsigned key_style, uint64_t *random);
