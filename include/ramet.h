@@ -1297,7 +1297,7 @@ RAMET_API int ramet_snapshot_create(struct ramet_store *store, const char *branc
  *
  * Returns 0, or
  *   RAMET_ENOTFOUND  @ref names nothing
- *   -EINVAL          @ref names a branch
+ *   -EINVAL          @ref names a branch, or goes on with ~N
  *   RAMET_EPOISONED  an earlier flush failed
  *   -EROFS           the store was opened read-only
  *   RAMET_ECORRUPT, -ENOMEM, -ENOSPC, -EIO and kin
@@ -1600,7 +1600,8 @@ enum {
  *   RAMET_ECONFLICT  entries are in conflict, all of which options->conflict was told of, and
  *                    RAMET_MERGE_KEEP_CONFLICTS is not set; or one of the two has conflicts of an
  *                    earlier merge to be resolved
- *   RAMET_ENOTFOUND  @into or @from names nothing
+ *   RAMET_ENOTFOUND  @into or @from names nothing; or all that kept the version which @from
+ *                    names was deleted or pruned while it was merged
  *   -EINVAL          options->size or out->size is not set, an unknown flag or policy, or @into is
  *                    no branch
  *   -EDEADLK         this thread has a write transaction on @into

@@ -10,6 +10,8 @@ static int skip_of(struct rmt_pages *pages, const struct rmt_tree *catalog,
     int rc = rmt_catalog_find_version(pages, catalog, v->skip, out);
     if (rc == RAMET_ENOTFOUND)
         return 0;
+    if (rc == 0)
+        rc = rmt_version_older(pages, out, v);
     return rc < 0 ? rc : 1;
 }
 
@@ -19,7 +21,7 @@ int rmt_ancestor_settle(struct rmt_pages *pages, const struct rmt_tree *catalog,
     struct rmt_version prev;
     if (!(v->flags & RMT_VERSION_HEAD) || !v->prev)
         return 0;
-    int rc = rmt_catalog_version(pages, catalog, v->prev, &prev);
+    int rc = rmt_catalog_below(pages, catalog, v, &prev);
     if (rc == 0 && prev.id == v->id)
         *v = prev;
     return rc;
@@ -36,7 +38,7 @@ int rmt_ancestor_climb(struct rmt_pages *pages, const struct rmt_tree *catalog,
         if (rc == 0 || next.id < id) {
             if (!at.prev)
                 return 0;
-            rc = rmt_catalog_version(pages, catalog, at.prev, &next);
+            rc = rmt_catalog_below(pages, catalog, &at, &next);
             if (rc < 0)
                 return rc;
         }
@@ -94,7 +96,8 @@ int rmt_ancestor_common(struct rmt_pages *pages, const struct rmt_tree *catalog,
             return rc;
         if (!x.prev)
             return 0;
-        rc = rmt_catalog_version(pages, catalog, x.prev, &x);
+        to = x;
+        rc = rmt_catalog_below(pages, catalog, &to, &x);
     }
     if (rc < 0)
         return rc;

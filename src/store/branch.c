@@ -185,6 +185,8 @@ static int forget(struct rmt_commit *c, void *ctx)
         return rc;
     if (found.branch)
         return rmt_fail(-EINVAL, "'%s' is a branch, not a snapshot", ref);
+    if (found.below)
+        return rmt_fail(-EINVAL, "'%s': a snapshot is named by BRANCH@NAME or @ID here", ref);
     if (ref[0] == '@')
         return rmt_version_forget_all(c, found.version.number);
     char name[RAMET_NAME_MAX + 1];
@@ -275,7 +277,7 @@ static int snapshot_pages(struct view *view, const struct rmt_version *head,
     if (!seen)
         return rmt_fail(-ENOMEM, "listing branches");
     while (left && v.prev) {
-        int rc = rmt_catalog_version(pages, &view->catalog, v.prev, &prev);
+        int rc = rmt_catalog_below(pages, &view->catalog, &v, &prev);
         if (rc < 0)
             return rc;
         dead += prev.total_pages + v.owned_pages - v.total_pages;

@@ -175,6 +175,25 @@ int rmt_catalog_version(struct rmt_pages *pages, const struct rmt_tree *tree, ui
     return rc;
 }
 
+int rmt_version_older(const struct rmt_pages *pages, const struct rmt_version *other,
+                      const struct rmt_version *than)
+{
+    /* A head that did not move has the id of its snapshot. */
+    if (other->id < than->id || (other->id == than->id && than->flags & RMT_VERSION_HEAD &&
+                                 !(other->flags & RMT_VERSION_HEAD)))
+        return 0;
+    return rmt_fail(RAMET_ECORRUPT,
+                    "store '%s': version %" PRIu64 " cannot come after version %" PRIu64,
+                    pages->io->path, than->id, other->id);
+}
+
+int rmt_catalog_below(struct rmt_pages *pages, const struct rmt_tree *tree,
+                      const struct rmt_version *v, struct rmt_version *out)
+{
+    int rc = rmt_catalog_version(pages, tree, v->prev, out);
+    return rc < 0 ? rc : rmt_version_older(pages, out, v);
+}
+
 int rmt_catalog_number(struct rmt_pages *pages, const struct rmt_tree *tree,
                        const struct rmt_key *key, uint64_t *out)
 {
@@ -452,10 +471,12 @@ static int find_plain(struct rmt_pages *pages, const struct rmt_tree *catalog, c
     if (!branch_number && !out->version.kept)
         return no_such(ref, "snapshot");
     out->branch = branch_number;
+    out->name_size = branch_number ? strlen(ref) : 0;
+    out->below = 0;
     return 0;
 }
 
-/* Goes from a version to the nth that somebody keeps below it. */
+/* Goes from a version to the nth that somebody keeps below it; n is not 0. */
 static int go_below(struct rmt_pages *pages, const struct rmt_tree *catalog, const char *ref,
                     uint64_t n, struct rmt_version *v)
 {
@@ -467,10 +488,11 @@ static int go_below(struct rmt_pages *pages, const struct rmt_tree *catalog, con
             *v = prev;
     }
     for (uint64_t i = 0; rc == 0 && i < n;) {
+        prev = *v;
         if (!v->prev)
             return rmt_fail(RAMET_ENOTFOUND, "'%s': there are only %" PRIu64 " versions below", ref,
                             i);
-        rc = rmt_catalog_version(pages, catalog, v->prev, v);
+        rc = rmt_catalog_below(pages, catalog, &prev, v);
         i += v->kept != 0;
     }
     return rc;
@@ -495,9 +517,8 @@ int rmt_ref_find(struct rmt_pages *pages, const struct rmt_tree *catalog, const 
     memcpy(plain, ref, (size_t)(tilde - ref));
     plain[tilde - ref] = 0;
     rc = find_plain(pages, catalog, plain, out);
-    if (rc == 0)
-        rc = go_below(pages, catalog, ref, n, &out->version);
-    if (rc == 0 && n)
-        out->branch = 0;
-    return rc;
+    if (rc < 0 || n == 0)
+        return rc;
+    *out = (struct rmt_found){.version = out->version, .below = n};
+    return go_below(pages, catalog, ref, n, &out->version);
 }

@@ -53,7 +53,15 @@ int rmt_catalog_branch(struct rmt_pages *pages, const struct rmt_tree *tree, con
                        struct rmt_branch *out);
 int rmt_catalog_version(struct rmt_pages *pages, const struct rmt_tree *tree, uint64_t number,
                         struct rmt_version *out);
-/* The same, of one that may be gone: RAMET_ENOTFOUND without a message. */
+/* What v, which is not out, stands on; v->prev is not 0. Ids descend, or it is RAMET_ECORRUPT: so
+ * the way up ends. */
+int rmt_catalog_below(struct rmt_pages *pages, const struct rmt_tree *tree,
+                      const struct rmt_version *v, struct rmt_version *out);
+/* RAMET_ECORRUPT: a version of this id cannot have another one, which it stands on or has merged.
+ */
+int rmt_version_older(const struct rmt_pages *pages, const struct rmt_version *other,
+                      const struct rmt_version *than);
+/* rmt_catalog_version() of one that may be gone: RAMET_ENOTFOUND without a message. */
 int rmt_catalog_find_version(struct rmt_pages *pages, const struct rmt_tree *tree, uint64_t number,
                              struct rmt_version *out);
 /* The number in a record i or n. */
@@ -115,11 +123,13 @@ int rmt_name_check(const char *what, const char *name, bool at);
 
 struct rmt_found {
     struct rmt_version version;
-    uint64_t branch; /* number; 0: the ref names a snapshot */
+    uint64_t branch;  /* number; 0: the ref names a snapshot */
+    size_t name_size; /* bytes of the ref that are the branch's name: `main~0` is `main` */
+    uint64_t below;   /* the N of ~N */
 };
 
-/* What a ref (`main`, `main@NAME`, `@ID`; NULL: main) names. RAMET_ENOTFOUND, -EINVAL with a
- * message. */
+/* What a ref (`main`, `main@NAME`, `@ID`, and ~N of each; NULL: main) names. RAMET_ENOTFOUND,
+ * -EINVAL with a message. */
 int rmt_ref_find(struct rmt_pages *pages, const struct rmt_tree *catalog, const char *ref,
                  struct rmt_found *out);
 

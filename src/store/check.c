@@ -56,7 +56,7 @@ struct check {
     uint32_t version;
     uint64_t counted;
     const struct rmt_walk *walk;
-    struct rmt_numbers branches; /* ascending */
+    struct rmt_numbers branches; /* ascending, once all are known */
 };
 
 __attribute__((format(printf, 2, 3))) static void problem(struct check *k, const char *fmt, ...)
@@ -664,6 +664,10 @@ static int check_edges(struct check *k)
     }
     for (size_t i = 0; i < k->versions.count; i++) {
         const struct checked_version *c = &k->versions.items[i];
+        const struct checked_version *skip = c->v.skip ? find_version(k, c->v.skip) : NULL;
+        if (skip && (skip->v.id >= c->v.id || !below(skip, c)))
+            problem(k, "version %" PRIu64 " jumps to %" PRIu64 ", which is not above it", c->v.id,
+                    skip->v.id);
         if (!c->sources != !(c->v.flags & RMT_VERSION_MERGED))
             problem(k, "version %" PRIu64 " has merged %" PRIu64 " others, and says otherwise",
                     c->v.id, c->sources);
@@ -671,13 +675,16 @@ static int check_edges(struct check *k)
     return failed(k, rc);
 }
 
-static bool is_branch(struct check *k, uint64_t number)
+static int by_number(const void *a, const void *b)
 {
-    for (size_t i = 0; i < k->branches.count; i++) {
-        if (k->branches.items[i] == number)
-            return true;
-    }
-    return false;
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+static bool is_branch(const struct check *k, uint64_t number)
+{
+    return k->branches.count && bsearch(&number, k->branches.items, k->branches.count,
+                                        sizeof(number), by_number) != NULL;
 }
 
 static int check_pins(struct check *k)
@@ -747,6 +754,8 @@ static int check_cursors(struct check *k)
 
 static int check_merged(struct check *k)
 {
+    if (k->branches.count)
+        qsort(k->branches.items, k->branches.count, sizeof(*k->branches.items), by_number);
     int rc = check_fellows(k, 'g', 'G');
     if (rc == 0)
         rc = check_fellows(k, 'G', 'g');

@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -252,6 +253,13 @@ static int tell(void *ctx, const struct ramet_snapshot_info *info)
     return 0;
 }
 
+static int tell_branch(void *ctx, const struct ramet_branch_info *info)
+{
+    (void)ctx;
+    (void)info;
+    return 0;
+}
+
 static void sees_a_snapshot_whose_record_cannot_be_read(void **state)
 {
     (void)state;
@@ -298,9 +306,136 @@ static void sees_a_cursor_that_cannot_be(void **state)
     rmt_sim_free(sim);
 }
 
+static int tell_change(void *ctx, const struct ramet_snapshot_info *info,
+                       const struct ramet_change *change)
+{
+    (void)ctx;
+    (void)info;
+    (void)change;
+    return 0;
+}
+
+static void keep_head(struct ramet_store *store, const char *branch)
+{
+    struct ramet_keep keep = {.size = sizeof(keep)};
+    assert_int_equal(ramet_snapshot_create(store, branch, &keep, NULL), 0);
+}
+
+/* Two branches of several snapshots that have merged each other. */
+static struct ramet_store *make_merged(struct rmt_sim *sim)
+{
+    struct ramet_store *store = open_sim(sim);
+    keep_head(store, "main");
+    assert_int_equal(ramet_branch_create(store, "b", "main"), 0);
+    for (uint32_t i = 0; i < 6; i++) {
+        put_keys(store, "main", 3000 + 10 * i, 3001 + 10 * i);
+        keep_head(store, "main");
+        put_keys(store, "b", 3005 + 10 * i, 3006 + 10 * i);
+        if (i == 2)
+            assert_int_equal(ramet_merge(store, "main", "b", NULL, NULL), 0);
+        if (i == 4)
+            assert_int_equal(ramet_merge(store, "b", "main~2", NULL, NULL), 0);
+        keep_head(store, "b");
+    }
+    return store;
+}
+
+/* All that goes up from version to version. Nothing of it may hang. */
+static void go_up(struct ramet_store *store)
+{
+    const struct ramet_slice key = rmt_slice("key000001", 9);
+    const char *const branches[] = {"main", "b"};
+    struct ramet_prune_options options = {.size = sizeof(options), .keep_last = 1};
+    uint64_t ids[4];
+    size_t count = 4;
+    for (size_t i = 0; i < 2; i++) {
+        struct ramet_txn *txn;
+        (void)ramet_history(store, branches[i], 0, tell, NULL);
+        (void)ramet_history(store, branches[i], RAMET_HISTORY_ALL | RAMET_HISTORY_HIDDEN, tell,
+                            NULL);
+        (void)ramet_key_history(store, branches[i], "m", key, tell_change, NULL);
+        assert_true(ramet_begin(store, i ? "b~18446744073709551615" : "main~18446744073709551615",
+                                RAMET_READ, &txn) < 0);
+    }
+    (void)ramet_branch_list(store, tell_branch, NULL);
+    (void)ramet_merge_base(store, "main", "b", ids, &count);
+    (void)ramet_merge(store, "main", "b", NULL, NULL);
+    (void)ramet_merge(store, "b", "main", NULL, NULL);
+    (void)ramet_prune(store, "main", &options, NULL);
+    (void)ramet_branch_delete(store, "b");
+}
+
+/* The versions' records, ascending by number. */
+static size_t find_versions(struct ramet_store *store, struct rmt_disk_version **records,
+                            uint64_t *numbers, size_t most)
+{
+    struct rmt_disk_slot slot;
+    struct rmt_key prefix = {.bytes = {'v'}, .size = 1};
+    size_t n = 0;
+    rmt_auto(rmt_scan_fini) struct rmt_scan scan;
+    (void)rmt_shared_newest(&store->shared, &slot);
+    struct rmt_tree catalog = {.root = rmt_ref_load(&slot.catalog)};
+    rmt_scan_init(&scan, &store->pages, &catalog, &prefix);
+    for (; n < most && rmt_scan_next(&scan) == 1; n++) {
+        assert_int_equal(scan.value.size, sizeof(**records));
+        records[n] = (void *)(uintptr_t)scan.value.data;
+        numbers[n] = rmt_get_be64(scan.key.data);
+    }
+    return n;
+}
+
+/* What stands on itself, or on what stands on it; what jumps so; and what is older than what it has
+ * merged. */
+static void goes_up_to_an_end_whatever_versions_say(void **state)
+{
+    enum { PREV, SKIP, ID, WAYS, MOST = 32 };
+    (void)state;
+    size_t n = MOST;
+    (void)alarm(120);
+    for (size_t i = 0; i < n * n * WAYS; i++) {
+        size_t from = i / WAYS / n, to = i / WAYS % n;
+        if (to < from && i % WAYS != ID)
+            continue;
+        struct rmt_sim *sim = make_store();
+        struct ramet_store *store = make_merged(sim);
+        struct rmt_disk_version *records[MOST];
+        uint64_t numbers[MOST];
+        n = find_versions(store, records, numbers, MOST);
+        if (i % WAYS == PREV)
+            records[from]->prev = rmt_put64(numbers[to]);
+        else if (i % WAYS == SKIP)
+            records[from]->skip = rmt_put64(numbers[to]);
+        else
+            records[from]->id = records[to]->id;
+        go_up(store);
+        ramet_close(store);
+        rmt_sim_free(sim);
+    }
+    (void)alarm(0);
+}
+
+static void sees_a_jump_to_what_is_no_ancestor(void **state)
+{
+    (void)state;
+    struct rmt_sim *sim = make_store();
+    struct ramet_store *store = make_merged(sim);
+    struct rmt_disk_version *records[32];
+    uint64_t numbers[32];
+    size_t n = find_versions(store, records, numbers, 32);
+    assert_int_equal(ramet_check(store, 0, NULL, NULL, NULL), 0);
+    records[2]->skip = rmt_put64(numbers[n - 1]);
+    *first_problem = '\0';
+    assert_int_equal(ramet_check(store, 0, report, NULL, NULL), RAMET_ECORRUPT);
+    assert_non_null(strstr(first_problem, "jumps to"));
+    ramet_close(store);
+    rmt_sim_free(sim);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(goes_up_to_an_end_whatever_versions_say),
+        cmocka_unit_test(sees_a_jump_to_what_is_no_ancestor),
         cmocka_unit_test(refuses_a_head_of_fewer_pages_than_it_loses),
         cmocka_unit_test(refuses_to_drop_a_head_that_others_stand_on),
         cmocka_unit_test(sees_a_snapshot_whose_record_cannot_be_read),

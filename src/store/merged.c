@@ -218,13 +218,14 @@ int rmt_pin_begin(struct rmt_commit *c, uint64_t source, uint64_t target, uint64
     return rc < 0 ? rc : unpin(c, left);
 }
 
-int rmt_pin_end(struct rmt_commit *c, uint64_t source, uint64_t target, bool merged)
+int rmt_pin_end(struct rmt_commit *c, uint64_t source, uint64_t target, uint64_t number,
+                bool merged)
 {
     struct rmt_pin pin;
     int rc = rmt_pin_find(&c->store->pages, &c->catalog, source, target, &pin);
     if (rc == RAMET_ENOTFOUND) /* a branch of the two was dropped meanwhile */
         return 0;
-    if (rc < 0)
+    if (rc < 0 || pin.next != number)
         return rc;
     uint64_t left = pin.next;
     if (merged && source) {

@@ -55,8 +55,10 @@ int rmt_pin_find(struct rmt_pages *pages, const struct rmt_tree *catalog, uint64
                  uint64_t target, struct rmt_pin *out);
 /* A snapshot is being merged; one that was left by a merge that died goes. */
 int rmt_pin_begin(struct rmt_commit *c, uint64_t source, uint64_t target, uint64_t number);
-/* It was merged: the base of the next merge; or, if not, nothing. */
-int rmt_pin_end(struct rmt_commit *c, uint64_t source, uint64_t target, bool merged);
+/* It was merged: the base of the next merge; or, if not, nothing. If another one has taken its
+ * place meanwhile, that stays. */
+int rmt_pin_end(struct rmt_commit *c, uint64_t source, uint64_t target, uint64_t number,
+                bool merged);
 /* A branch is dropped, or reset: its pins go. */
 int rmt_pin_drop(struct rmt_commit *c, uint64_t branch);
 

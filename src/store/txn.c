@@ -202,6 +202,7 @@ static int begin_write(struct ramet_txn *txn, bool nowait)
     }
     if (rc < 0)
         return rc;
+    txn->ref[found.name_size] = '\0';
     txn->writing = true;
     rmt_edit_init(&txn->edit, &store->pages, reserve, txn);
     txn->edit.pool = &txn->pool;
@@ -246,44 +247,33 @@ int ramet_begin(struct ramet_store *store, const char *ref, unsigned flags, stru
     return 0;
 }
 
-/* A transaction on a version that is found by its number. */
-static int begin_at(struct ramet_store *store, uint64_t number, struct ramet_txn **out)
+/* A transaction on a version that is found by its number, in a catalog that the caller holds. */
+static int begin_at(struct ramet_store *store, const struct rmt_tree *catalog, uint64_t number,
+                    bool writing, struct ramet_txn **out)
 {
-    struct ramet_txn *txn = calloc(1, sizeof(*txn));
-    struct rmt_state state;
     struct rmt_found found = {.branch = 0};
+    int rc = rmt_catalog_find_version(&store->pages, catalog, number, &found.version);
+    if (rc == RAMET_ENOTFOUND)
+        return rmt_fail(rc, "the version that was to be read was deleted meanwhile");
+    if (rc < 0)
+        return rc;
+    struct ramet_txn *txn = calloc(1, sizeof(*txn));
     if (!txn)
         return rmt_fail(-ENOMEM, "a transaction");
-    int rc = rmt_reader_claim(&store->shared, &txn->slot);
-    if (rc < 0) {
-        free(txn);
-        return rc;
-    }
     txn->store = store;
     rmt_lock_init(&txn->arena_lock, RMT_RANK_ARENA);
-    rmt_state_published(store, &state);
-    rmt_reader_enter(txn->slot, state.id);
-    rmt_state_published(store, &state);
-    struct rmt_tree catalog = {.root = state.catalog, .fixed = true};
-    rc = rmt_catalog_find_version(&store->pages, &catalog, number, &found.version);
-    if (rc < 0) {
-        rmt_reader_release(txn->slot);
-        rmt_lock_fini(&txn->arena_lock);
-        free(txn);
-        return rc == RAMET_ENOTFOUND ? rmt_fail(rc, "a version that was to be read is gone") : rc;
-    }
-    rmt_reader_settle(txn->slot, found.version.id);
     begun(txn, &found);
+    if (writing)
+        make_draft(txn);
+    list_txn(txn);
     *out = txn;
     return 0;
 }
 
-int rmt_txn_view(struct ramet_store *store, uint64_t number, struct ramet_txn **out)
+int rmt_txn_view(struct ramet_store *store, const struct rmt_tree *catalog, uint64_t number,
+                 struct ramet_txn **out)
 {
-    int rc = begin_at(store, number, out);
-    if (rc == 0)
-        list_txn(*out);
-    return rc;
+    return begin_at(store, catalog, number, false, out);
 }
 
 int rmt_txn_hold(struct ramet_store *store, struct rmt_reader_slot *slot,
@@ -304,14 +294,10 @@ int rmt_txn_hold(struct ramet_store *store, struct rmt_reader_slot *slot,
     return 0;
 }
 
-int rmt_txn_draft(struct ramet_store *store, uint64_t number, struct ramet_txn **out)
+int rmt_txn_draft(struct ramet_store *store, const struct rmt_tree *catalog, uint64_t number,
+                  struct ramet_txn **out)
 {
-    int rc = begin_at(store, number, out);
-    if (rc < 0)
-        return rc;
-    make_draft(*out);
-    list_txn(*out);
-    return 0;
+    return begin_at(store, catalog, number, true, out);
 }
 
 int rmt_txn_replace(struct ramet_txn *draft, struct ramet_txn *txn)
@@ -412,7 +398,7 @@ int rmt_merging_pin(struct rmt_commit *c, struct rmt_merging *merging, uint64_t 
     int rc = rmt_catalog_find_version(pages, &c->catalog, merging->source, &source);
     if (rc == RAMET_ENOTFOUND) /* its branch was dropped, or the snapshot deleted */
         return rmt_fail(rc, "the version that was to be merged was deleted meanwhile");
-    if (rc < 0 || merging->pinned)
+    if (rc < 0)
         return rc;
     if (merging->branch) {
         rc = rmt_catalog_branch(pages, &c->catalog, merging->name, &branch);
@@ -421,6 +407,8 @@ int rmt_merging_pin(struct rmt_commit *c, struct rmt_merging *merging, uint64_t 
         else if (rc < 0)
             return rc;
     }
+    if (merging->pinned)
+        return 0;
     merging->pinned = true;
     return rmt_pin_begin(c, merging->branch, target, merging->source);
 }
@@ -479,7 +467,7 @@ static int publish(struct rmt_commit *c, void *ctx)
     if (rc == 0 && (p->keep || p->merging))
         rc = keep_head(c, p, &head);
     if (rc == 0 && p->merging)
-        rc = rmt_pin_end(c, p->merging->branch, txn->branch, true);
+        rc = rmt_pin_end(c, p->merging->branch, txn->branch, p->merging->source, true);
     if (rc == 0)
         rc = rmt_version_settle(c);
     if (rc == 0)

@@ -80,10 +80,14 @@ struct ramet_txn {
 /* Finds ref in the newest version, protected by the slot, which then says what is read. */
 int rmt_txn_find(struct ramet_store *store, struct rmt_reader_slot *slot, const char *ref,
                  struct rmt_found *out, uint64_t *out_publication);
-/* Begins to read a version by its number, whether somebody keeps it or not. */
-int rmt_txn_view(struct ramet_store *store, uint64_t number, struct ramet_txn **out);
+/* Begins to read a version by its number, whether somebody keeps it or not. The catalog is that of
+ * a moment which the caller holds (rmt_state_hold()) until the transaction has ended: it has no
+ * reader slot of its own. */
+int rmt_txn_view(struct ramet_store *store, const struct rmt_tree *catalog, uint64_t number,
+                 struct ramet_txn **out);
 /* The same, to be written to and never to be committed: a draft on top of the version. */
-int rmt_txn_draft(struct ramet_store *store, uint64_t number, struct ramet_txn **out);
+int rmt_txn_draft(struct ramet_store *store, const struct rmt_tree *catalog, uint64_t number,
+                  struct ramet_txn **out);
 /* Begins to read a version that a slot, which is taken, also on failure, holds already. */
 int rmt_txn_hold(struct ramet_store *store, struct rmt_reader_slot *slot,
                  const struct rmt_version *version, struct ramet_txn **out);

@@ -103,7 +103,7 @@ int rmt_version_snapshot(struct rmt_commit *c, struct rmt_version *head, struct 
     snapshot.kept = snapshot.pinned = 0;
     snapshot.generation = prev.generation + 1;
     snapshot.parents[0] = prev.id;
-    snapshot.parents[1] = 0; /* a fresh head on a merge has that one's */
+    snapshot.parents[1] = 0; /* a head has those of the snapshot that it started at */
     if (head->prev) {
         rc = find_skip(c, &prev, &snapshot.skip);
         prev.child ^= head->number ^ snapshot.number;
@@ -582,7 +582,7 @@ static int move_keeps(struct rmt_commit *c, struct rmt_branch *from, struct rmt_
 int rmt_version_forward(struct rmt_commit *c, const char *name, const char *from, uint64_t number)
 {
     struct rmt_branch branch, source;
-    struct rmt_version head, base, v;
+    struct rmt_version head, base, above, v;
     int rc = rmt_catalog_branch(&c->store->pages, &c->catalog, name, &branch);
     if (rc == 0)
         rc = get_version(c, branch.head, &head);
@@ -590,10 +590,15 @@ int rmt_version_forward(struct rmt_commit *c, const char *name, const char *from
         rc = get_version(c, head.prev, &base);
     if (rc == 0 && from)
         rc = rmt_catalog_branch(&c->store->pages, &c->catalog, from, &source);
-    for (v.prev = number; rc == 0 && from && v.prev && v.prev != base.number;) {
-        rc = get_version(c, v.prev, &v);
+    if (rc == 0)
+        rc = get_version(c, number, &v);
+    while (rc == 0 && from && v.number != base.number) {
+        rc = move_keeps(c, &source, &branch, v.number);
+        above = v;
+        if (rc == 0 && !v.prev)
+            break;
         if (rc == 0)
-            rc = move_keeps(c, &source, &branch, v.number);
+            rc = rmt_catalog_below(&c->store->pages, &c->catalog, &above, &v);
     }
     if (rc == 0 && from)
         rc = rmt_catalog_put_branch(c, from, &source);

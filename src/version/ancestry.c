@@ -94,8 +94,10 @@ static uint32_t pop(struct search *s)
     }
 }
 
-/* A version is met: it has a colour more. Whatever leads to it is newer and was met before. */
-static int meet(struct search *s, uint64_t number, const struct rmt_version *known, unsigned paint)
+/* A version is met: it has a colour more. Whatever leads to it is newer (of: NULL, or the one that
+ * does) and was met before. */
+static int meet(struct search *s, uint64_t number, const struct rmt_version *known,
+                const struct rmt_version *of, unsigned paint)
 {
     int rc = grow(s);
     if (rc < 0)
@@ -103,6 +105,9 @@ static int meet(struct search *s, uint64_t number, const struct rmt_version *kno
     size_t at = place_of(s, number);
     if (s->table[at]) {
         struct spot *spot = &s->spots.items[s->table[at] - 1];
+        rc = of ? rmt_version_older(s->pages, &spot->version, of) : 0;
+        if (rc < 0)
+            return rc;
         s->fresh -= !(spot->paint & OLD) && paint & OLD;
         spot->paint |= paint;
         return 0;
@@ -112,6 +117,8 @@ static int meet(struct search *s, uint64_t number, const struct rmt_version *kno
         spot.version = *known;
     else
         rc = rmt_catalog_version(s->pages, s->catalog, number, &spot.version);
+    if (rc == 0 && of)
+        rc = rmt_version_older(s->pages, &spot.version, of);
     if (rc < 0)
         return rc;
     if (!rmt_vec_push(&s->spots, spot))
@@ -124,22 +131,22 @@ static int meet(struct search *s, uint64_t number, const struct rmt_version *kno
 static int go_on(struct search *s, const struct spot *from)
 {
     const struct rmt_version *v = &from->version;
-    int rc = v->prev ? meet(s, v->prev, NULL, from->paint) : 0;
+    int rc = v->prev ? meet(s, v->prev, NULL, v, from->paint) : 0;
     if (rc < 0 || !(v->flags & RMT_VERSION_MERGED))
         return rc;
     rmt_auto(rmt_numbers_fini) struct rmt_numbers sources = {0};
     rc = rmt_merged_sources(s->pages, s->catalog, v->number, &sources);
     for (size_t i = 0; rc == 0 && i < sources.count; i++)
-        rc = meet(s, sources.items[i], NULL, from->paint);
+        rc = meet(s, sources.items[i], NULL, v, from->paint);
     return rc;
 }
 
 static int search(struct search *s, const struct rmt_version *a, const struct rmt_version *b,
                   struct rmt_numbers *out)
 {
-    int rc = meet(s, a->number, a, OF_A);
+    int rc = meet(s, a->number, a, NULL, OF_A);
     if (rc == 0)
-        rc = meet(s, b->number, b, OF_B);
+        rc = meet(s, b->number, b, NULL, OF_B);
     while (rc == 0 && s->fresh) {
         struct spot *spot = &s->spots.items[pop(s)];
         if (!(spot->paint & OLD)) {

@@ -148,7 +148,7 @@ static int tell_hidden(struct history *h, struct rmt_version v, ramet_snapshot_f
     struct ramet_snapshot_info info;
     if (v.flags & RMT_VERSION_HEAD) {
         struct rmt_version prev = {.number = 0};
-        int rc = v.prev ? rmt_catalog_version(&h->store->pages, &h->catalog, v.prev, &prev) : 0;
+        int rc = v.prev ? rmt_catalog_below(&h->store->pages, &h->catalog, &v, &prev) : 0;
         if (rc < 0)
             return rc;
         v.generation = prev.generation + 1;
@@ -176,11 +176,11 @@ static int tell(struct history *h, const struct rmt_version *v, ramet_snapshot_f
 
 static int list_line(struct history *h, struct rmt_version v, ramet_snapshot_fn fn, void *ctx)
 {
-    for (;;) {
+    for (struct rmt_version below;; v = below) {
         int rc = tell(h, &v, fn, ctx);
         if (rc != 0 || !v.prev)
             return rc;
-        rc = rmt_catalog_version(&h->store->pages, &h->catalog, v.prev, &v);
+        rc = rmt_catalog_below(&h->store->pages, &h->catalog, &v, &below);
         if (rc < 0)
             return rc;
     }
@@ -191,16 +191,20 @@ struct rest {
     RMT_VEC(struct rmt_version) items;
 };
 
-static int rest_add(struct history *h, struct rest *rest, uint64_t number)
+/* What a version stands on, or has merged. */
+static int rest_add(struct history *h, struct rest *rest, const struct rmt_version *of,
+                    uint64_t number)
 {
     struct rmt_version v;
     int rc = rmt_catalog_version(&h->store->pages, &h->catalog, number, &v);
+    if (rc == 0)
+        rc = rmt_version_older(&h->store->pages, &v, of);
     if (rc < 0)
         return rc;
     size_t at = rest->items.count;
     while (at && rest->items.items[at - 1].id > v.id)
         at--;
-    if (at && rest->items.items[at - 1].number == number)
+    if (at && rest->items.items[at - 1].id == v.id) /* no two have one id */
         return 0;
     if (!rmt_vec_push(&rest->items, v))
         return rmt_fail(-ENOMEM, "a history");
@@ -218,11 +222,11 @@ static int list_all(struct history *h, struct rmt_version first, struct rest *re
         rmt_auto(rmt_numbers_fini) struct rmt_numbers sources = {0};
         int rc = tell(h, &v, fn, ctx);
         if (rc == 0 && v.prev)
-            rc = rest_add(h, rest, v.prev);
+            rc = rest_add(h, rest, &v, v.prev);
         if (rc == 0 && v.flags & RMT_VERSION_MERGED)
             rc = rmt_merged_sources(&h->store->pages, &h->catalog, v.number, &sources);
         for (size_t i = 0; rc == 0 && i < sources.count; i++)
-            rc = rest_add(h, rest, sources.items[i]);
+            rc = rest_add(h, rest, &v, sources.items[i]);
         if (rc != 0 || !rest->items.count)
             return rc;
         v = rest->items.items[--rest->items.count];
@@ -321,7 +325,8 @@ static int kept_from(struct history *h, struct rmt_version *v)
     while (!v->kept) {
         if (!v->prev)
             return 0;
-        int rc = rmt_catalog_version(&h->store->pages, &h->catalog, v->prev, v);
+        struct rmt_version above = *v;
+        int rc = rmt_catalog_below(&h->store->pages, &h->catalog, &above, v);
         if (rc < 0)
             return rc;
     }
@@ -340,8 +345,7 @@ static int list_changes(struct history *h, struct rmt_version first, struct rame
         struct state before = {.version = after.version};
         bool there = false;
         if (before.version.prev) {
-            rc = rmt_catalog_version(&h->store->pages, &h->catalog, before.version.prev,
-                                     &before.version);
+            rc = rmt_catalog_below(&h->store->pages, &h->catalog, &after.version, &before.version);
             if (rc == 0)
                 rc = kept_from(h, &before.version);
             there = rc > 0;

@@ -302,9 +302,146 @@ static void changes_that_came_by_a_branch_that_went_are_known(void **state)
     close_store(store);
 }
 
+static int tell_parents(void *ctx, const struct ramet_snapshot_info *info)
+{
+    uint64_t *parents = ctx;
+    if (!parents[2]) {
+        parents[0] = info->parents[0];
+        parents[1] = info->parents[1];
+        parents[2] = info->id;
+    }
+    return 0;
+}
+
+/* A head that starts at a merge has not merged anything itself. */
+static void a_merge_is_the_parent_of_its_child_alone(void **state)
+{
+    (void)state;
+    struct ramet_store *store = open_store();
+    uint64_t parents[3] = {0};
+    write_one(store, "main", "a", "1");
+    MUST(ramet_branch_create(store, "dev", "main"));
+    write_one(store, "dev", "b", "1");
+    write_one(store, "main", "c", "1");
+    struct ramet_merge_result result = merge_by(store, "main", "dev", 0);
+    MUST(ramet_branch_create(store, "b", "main"));
+    write_one(store, "b", "d", "1");
+    MUST(ramet_tag(store, "b", "t", "b"));
+    MUST(ramet_history(store, "b", 0, tell_parents, parents));
+    assert_int_equal(parents[0], result.id);
+    assert_int_equal(parents[1], 0);
+    MUST(ramet_branch_reset(store, "dev", "b~1"));
+    write_one(store, "dev", "e", "1");
+    MUST(ramet_tag(store, "dev", "t", NULL));
+    parents[2] = 0;
+    MUST(ramet_history(store, "dev", 0, tell_parents, parents));
+    assert_int_equal(parents[0], result.id);
+    assert_int_equal(parents[1], 0);
+    close_store(store);
+}
+
+/* Of a head that has moved, and of one that has not. */
+static void nothing_below_a_branch_is_the_branch(void **state)
+{
+    (void)state;
+    for (unsigned moved = 0; moved < 2; moved++) {
+        struct ramet_store *store = open_store();
+        write_one(store, "main", "a", "1");
+        if (!moved)
+            MUST(ramet_tag(store, "main", "s", NULL));
+        MUST(ramet_tag(store, "main", "t", "main~0"));
+        MUST(ramet_check(store, 0, report, NULL, NULL));
+        MUST(ramet_branch_create(store, "b", "main~0"));
+        MUST(ramet_check(store, 0, report, NULL, NULL));
+        write_one(store, "b~0", "a", "2");
+        expect_one(store, "b", "a", "2");
+        expect_one(store, "b~0", "a", "2");
+        assert_true(merge_by(store, "main~0", "b~0", 0).fast_forward);
+        expect_one(store, "main", "a", "2");
+        write_one(store, "main", "b", "1");
+        write_one(store, "b", "c", "1");
+        assert_int_equal(merge_by(store, "main~0", "b~0", 0).changes, 1);
+        expect_one(store, "main", "c", "1");
+        assert_int_equal(ramet_branch_reset(store, "main", "b~0"), -EINVAL);
+        close_store(store);
+    }
+}
+
+static void snapshots_are_deleted_by_name_or_id(void **state)
+{
+    (void)state;
+    struct ramet_store *store = open_store();
+    char ref[40];
+    write_one(store, "main", "a", "1");
+    MUST(ramet_tag(store, "main", "s", NULL));
+    write_one(store, "main", "a", "2");
+    uint64_t id;
+    MUST(ramet_snapshot_create(store, "main", NULL, &id));
+    (void)snprintf(ref, sizeof(ref), "@%" PRIu64 "~1", id);
+    assert_int_equal(ramet_snapshot_delete(store, "main~1"), -EINVAL);
+    assert_int_equal(ramet_snapshot_delete(store, ref), -EINVAL);
+    assert_int_equal(ramet_snapshot_delete(store, "main~0"), -EINVAL);
+    expect_one(store, "main@s", "a", "1");
+    MUST(ramet_snapshot_delete(store, "main@s"));
+    close_store(store);
+}
+
+/* ---- meanwhile ------------------------------------------------------------------------------- */
+
+struct churning {
+    struct ramet_store *store;
+    _Atomic bool done;
+};
+
+/* Moves a branch, keeps its head, and prunes all but the newest that is kept. */
+static void *churn(void *ctx)
+{
+    struct churning *churning = ctx;
+    struct ramet_prune_options options = {.size = sizeof(options), .keep_last = 1};
+    char key[16];
+    for (unsigned i = 0; i < 15000; i++) {
+        (void)snprintf(key, sizeof(key), "k%u", i % 50);
+        write_one(churning->store, "dev", key, i % 3 ? "1" : "2");
+        MUST(ramet_snapshot_create(churning->store, "dev", NULL, NULL));
+        MUST(ramet_prune(churning->store, "dev", &options, NULL));
+    }
+    churning->done = true;
+    return NULL;
+}
+
+/* A version that goes while it is looked at is no damage; what was found at one moment is read. */
+static void a_source_may_move_and_be_pruned_meanwhile(void **state)
+{
+    (void)state;
+    struct ramet_store *store = open_store();
+    struct churning churning = {.store = store};
+    struct ramet_merge_options options = {.size = sizeof(options), .policy = RAMET_MERGE_THEIRS};
+    pthread_t thread;
+    write_one(store, "main", "a", "1");
+    MUST(ramet_branch_create(store, "dev", "main"));
+    assert_int_equal(pthread_create(&thread, NULL, churn, &churning), 0);
+    for (unsigned i = 0; !churning.done; i++) {
+        options.flags = i % 64 ? RAMET_MERGE_DRY_RUN : 0;
+        int rc = i % 4 == 1   ? ramet_cherry_pick(store, "main", "dev", &options, NULL)
+                 : i % 4 == 2 ? ramet_revert(store, "main", "dev", &options, NULL)
+                              : ramet_merge(store, "main", "dev", &options, NULL);
+        /* The snapshot that a head stood on may be pruned when there is a newer one. */
+        if (rc == RAMET_ENOTFOUND && i % 64 == 0)
+            assert_non_null(strstr(ramet_errmsg(), "deleted meanwhile"));
+        else if (rc < 0)
+            fail_msg("%u: %d: %s", i % 4, rc, ramet_errmsg());
+    }
+    (void)pthread_join(thread, NULL);
+    close_store(store);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_merge_is_the_parent_of_its_child_alone),
+        cmocka_unit_test(nothing_below_a_branch_is_the_branch),
+        cmocka_unit_test(snapshots_are_deleted_by_name_or_id),
+        cmocka_unit_test(a_source_may_move_and_be_pruned_meanwhile),
         cmocka_unit_test(what_is_up_to_date_is_not_forwarded),
         cmocka_unit_test(a_branch_may_be_named_with_a_tilde),
         cmocka_unit_test(merges_into_branches_alone),

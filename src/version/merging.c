@@ -18,10 +18,18 @@
 /* Bases of bases of ... that are put together; further on, one of several is as good. */
 #define DRAFT_DEPTH 16
 
+/* A catalog that stays as it is, with all its versions: what is found in it at one moment does not
+ * fail to be there at the next. */
+struct view {
+    struct rmt_reader_slot *slot; /* NULL: it is not open */
+    struct rmt_tree catalog;
+};
+
 struct merging {
     struct ramet_store *store;
     const char *into, *from;
     const struct ramet_merge_options *options;
+    struct view view; /* of theirs and base, and of ours if it is a draft */
     struct ramet_txn *ours, *theirs, *base;
     struct rmt_version target;       /* its head, settled */
     struct rmt_merging what;         /* the source */
@@ -31,11 +39,30 @@ struct merging {
     struct ramet_merge_result result;
 };
 
+static int view_open(struct ramet_store *store, struct view *view)
+{
+    struct rmt_state state;
+    int rc = view->slot ? 0 : rmt_reader_claim(&store->shared, &view->slot);
+    if (rc < 0)
+        return rc;
+    rmt_state_hold(store, view->slot, &state);
+    view->catalog = (struct rmt_tree){.root = state.catalog, .fixed = true};
+    return 0;
+}
+
+static void view_close(struct view *view)
+{
+    if (view->slot)
+        rmt_reader_release(view->slot);
+    view->slot = NULL;
+}
+
 static void merging_fini(struct merging *m)
 {
     ramet_abort(m->base);
     ramet_abort(m->theirs);
     ramet_abort(m->ours);
+    view_close(&m->view);
     rmt_numbers_fini(&m->bases);
 }
 RMT_AUTO_VALUE(merging_fini, struct merging)
@@ -43,29 +70,6 @@ RMT_AUTO_VALUE(merging_fini, struct merging)
 static int commit(struct ramet_store *store, rmt_apply_fn apply, void *ctx)
 {
     return rmt_commit(store, apply, NULL, ctx, rmt_store_flushes(store));
-}
-
-/* ---- a catalog that stays -------------------------------------------------------------------- */
-
-struct view {
-    struct rmt_reader_slot *slot;
-    struct rmt_tree catalog;
-};
-
-static int view_open(struct ramet_store *store, struct view *out)
-{
-    struct rmt_state state;
-    int rc = rmt_reader_claim(&store->shared, &out->slot);
-    if (rc < 0)
-        return rc;
-    rmt_state_hold(store, out->slot, &state);
-    out->catalog = (struct rmt_tree){.root = state.catalog, .fixed = true};
-    return 0;
-}
-
-static void view_close(struct view *view)
-{
-    rmt_reader_release(view->slot);
 }
 
 /* ---- options --------------------------------------------------------------------------------- */
@@ -112,27 +116,27 @@ static int setup(struct merging *m, const char *what, struct ramet_merge_result 
     return rc;
 }
 
-/* The target: its branch, locked; or, of a dry run, a draft that nobody will see. */
+/* The target: its branch, locked; or, of a dry run, a draft that nobody will see. Opens the view.
+ */
 static int begin_target(struct merging *m)
 {
-    struct ramet_txn *now;
-    if (!m->dry) {
-        int rc = ramet_begin(m->store, m->into, RAMET_WRITE, &m->ours);
-        /* Its head is to be looked up in the catalog. */
-        return rc == 0 && m->ours->queued ? rmt_store_turn(m->store) : rc;
-    }
-    int rc = ramet_begin(m->store, m->into, RAMET_READ, &now);
-    if (rc < 0)
+    struct rmt_found found;
+    int rc = m->dry ? 0 : ramet_begin(m->store, m->into, RAMET_WRITE, &m->ours);
+    if (rc == 0 && !m->dry && m->ours->queued)
+        rc = rmt_store_turn(m->store); /* its head is to be looked up in the catalog */
+    if (rc == 0)
+        rc = view_open(m->store, &m->view);
+    if (rc < 0 || !m->dry)
         return rc;
-    rc = now->follows ? rmt_txn_draft(m->store, now->version.number, &m->ours)
-                      : rmt_fail(-EINVAL, "'%s' is a snapshot, which never changes", m->into);
-    ramet_abort(now);
-    return rc;
+    rc = rmt_ref_find(&m->store->pages, &m->view.catalog, m->into, &found);
+    if (rc == 0 && !found.branch)
+        rc = rmt_fail(-EINVAL, "'%s' is a snapshot, which never changes", m->into);
+    return rc < 0 ? rc : rmt_txn_draft(m->store, &m->view.catalog, found.version.number, &m->ours);
 }
 
-static int check_conflicts(struct merging *m, const struct ramet_txn *txn, const char *name)
+static int check_conflicts(struct merging *m, struct rmt_ref root, const char *name)
 {
-    int rc = rmt_maps_conflicts(&m->store->pages, txn->version.root);
+    int rc = rmt_maps_conflicts(&m->store->pages, root);
     if (rc > 0)
         return rmt_fail(RAMET_ECONFLICT, "'%s' has conflicts of a merge to be resolved", name);
     return rc;
@@ -140,20 +144,14 @@ static int check_conflicts(struct merging *m, const struct ramet_txn *txn, const
 
 /* ---- the source ------------------------------------------------------------------------------ */
 
-/* The branch that a ref is the head of: it has that name, or the ref goes on with ~0. */
-static int find_branch(struct merging *m, const struct rmt_tree *catalog, struct rmt_branch *out)
+/* What from names, in a catalog. */
+static int find_source(struct merging *m, const struct rmt_tree *catalog, struct rmt_found *out)
 {
-    struct rmt_pages *pages = &m->store->pages;
-    const char *tilde = strrchr(m->from, '~');
-    size_t n = strlen(m->from);
-    int rc = RAMET_ENOTFOUND;
-    for (int i = 0; i < (tilde ? 2 : 1) && rc == RAMET_ENOTFOUND; i++) {
-        if (i)
-            n = (size_t)(tilde - m->from);
-        (void)snprintf(m->branch, sizeof(m->branch), "%.*s", (int)n, m->from);
-        rc = rmt_catalog_branch(pages, catalog, m->branch, out);
-    }
-    return rc == RAMET_ENOTFOUND ? rmt_fail(rc, "branch '%s' was dropped meanwhile", m->from) : rc;
+    int rc = rmt_ref_find(&m->store->pages, catalog, m->from, out);
+    if (rc < 0)
+        return rc;
+    (void)snprintf(m->branch, sizeof(m->branch), "%.*s", (int)out->name_size, m->from);
+    return check_conflicts(m, out->version.root, m->from);
 }
 
 /* Within a commit: the head of the source becomes a snapshot that stays until it is merged. */
@@ -162,7 +160,7 @@ static int pin_source(struct rmt_commit *c, void *ctx)
     struct merging *m = ctx;
     struct rmt_found found;
     struct rmt_version snapshot;
-    int rc = rmt_ref_find(&c->store->pages, &c->catalog, m->from, &found);
+    int rc = find_source(m, &c->catalog, &found);
     if (rc == 0 && !found.branch)
         return rmt_fail(-EBUSY, "'%s' was just made something else", m->from);
     if (rc == 0)
@@ -176,7 +174,7 @@ static int pin_source(struct rmt_commit *c, void *ctx)
 static int unpin_source(struct rmt_commit *c, void *ctx)
 {
     const struct merging *m = ctx;
-    return rmt_pin_end(c, m->what.branch, m->ours->branch, false);
+    return rmt_pin_end(c, m->what.branch, m->ours->branch, m->what.source, false);
 }
 
 /* Nothing comes of the merge: the message that says why stays. */
@@ -193,36 +191,20 @@ static void give_up(struct merging *m)
 
 static int begin_source(struct merging *m)
 {
-    struct ramet_txn *now;
-    int rc = ramet_begin(m->store, m->from, RAMET_READ, &now);
+    struct rmt_found found;
+    int rc = find_source(m, &m->view.catalog, &found);
+    if (rc == 0)
+        rc = rmt_ancestor_settle(&m->store->pages, &m->view.catalog, &found.version);
     if (rc < 0)
         return rc;
-    struct rmt_version v = now->version;
-    struct view view;
-    rc = check_conflicts(m, now, m->from);
-    if (rc == 0)
-        rc = view_open(m->store, &view);
-    if (rc < 0) {
-        ramet_abort(now);
-        return rc;
+    m->what = (struct rmt_merging){found.version.number, found.branch, m->branch, false};
+    if (found.version.flags & RMT_VERSION_HEAD && !m->dry) {
+        view_close(&m->view); /* nothing needs it while that commit waits */
+        rc = commit(m->store, pin_source, m);
+        if (rc == 0)
+            rc = view_open(m->store, &m->view);
     }
-    struct rmt_branch branch = {.number = 0};
-    bool moved = false;
-    rc = rmt_ancestor_settle(&m->store->pages, &view.catalog, &v);
-    if (rc == 0 && now->follows)
-        rc = find_branch(m, &view.catalog, &branch);
-    view_close(&view);
-    if (rc == 0) {
-        moved = v.flags & RMT_VERSION_HEAD;
-        m->what = (struct rmt_merging){v.number, branch.number, m->branch, false};
-        if (!moved || m->dry)
-            rc = rmt_txn_view(m->store, v.number, &m->theirs);
-    }
-    ramet_abort(now);
-    if (rc < 0 || !moved || m->dry)
-        return rc;
-    rc = commit(m->store, pin_source, m);
-    return rc < 0 ? rc : rmt_txn_view(m->store, m->what.source, &m->theirs);
+    return rc < 0 ? rc : rmt_txn_view(m->store, &m->view.catalog, m->what.source, &m->theirs);
 }
 
 /* ---- the base -------------------------------------------------------------------------------- */
@@ -231,47 +213,38 @@ static int find_bases(struct merging *m)
 {
     struct rmt_pages *pages = &m->store->pages;
     struct rmt_side target = {.branch = m->ours->branch}, source = {.branch = m->what.branch};
-    struct view view;
-    int rc = view_open(m->store, &view);
-    if (rc < 0)
-        return rc;
+    const struct rmt_tree *catalog = &m->view.catalog;
     /* As it is now: its own head may have been the source. */
-    rc = rmt_catalog_version(pages, &view.catalog, m->ours->version.number, &target.version);
+    int rc = rmt_catalog_version(pages, catalog, m->ours->version.number, &target.version);
     if (rc == 0)
-        rc = rmt_ancestor_settle(pages, &view.catalog, &target.version);
+        rc = rmt_ancestor_settle(pages, catalog, &target.version);
     if (rc == 0)
-        rc = rmt_catalog_version(pages, &view.catalog, m->what.source, &source.version);
+        rc = rmt_catalog_version(pages, catalog, m->what.source, &source.version);
     if (rc == 0)
-        rc = rmt_ancestry_best(pages, &view.catalog, &target, &source, &m->bases);
+        rc = rmt_ancestry_best(pages, catalog, &target, &source, &m->bases);
     m->target = target.version;
     bool one = m->bases.count == 1;
     if (rc == 0 && one && m->bases.items[0] == m->what.source)
         m->result.up_to_date = 1;
     else if (rc == 0 && one && m->bases.items[0] == m->target.number &&
              !(m->options->flags & RAMET_MERGE_NO_FF)) {
-        rc = rmt_ancestor_is(pages, &view.catalog, &source.version, m->target.number, m->target.id);
+        rc = rmt_ancestor_is(pages, catalog, &source.version, m->target.number, m->target.id);
         m->result.fast_forward = rc > 0;
         rc = rc < 0 ? rc : 0;
     }
-    view_close(&view);
     return rc;
 }
 
 /* The best common ancestors of two that are. */
-static int bases_of(struct ramet_store *store, uint64_t a, uint64_t b, struct rmt_numbers *out)
+static int bases_of(struct merging *m, uint64_t a, uint64_t b, struct rmt_numbers *out)
 {
-    struct view view;
+    struct rmt_pages *pages = &m->store->pages;
+    const struct rmt_tree *catalog = &m->view.catalog;
     struct rmt_side x = {.branch = 0}, y = {.branch = 0};
-    int rc = view_open(store, &view);
-    if (rc < 0)
-        return rc;
-    rc = rmt_catalog_version(&store->pages, &view.catalog, a, &x.version);
+    int rc = rmt_catalog_version(pages, catalog, a, &x.version);
     if (rc == 0)
-        rc = rmt_catalog_version(&store->pages, &view.catalog, b, &y.version);
-    if (rc == 0)
-        rc = rmt_ancestry_best(&store->pages, &view.catalog, &x, &y, out);
-    view_close(&view);
-    return rc;
+        rc = rmt_catalog_version(pages, catalog, b, &y.version);
+    return rc < 0 ? rc : rmt_ancestry_best(pages, catalog, &x, &y, out);
 }
 
 /* A transaction to read the base: nothing, a version, or a draft of several that are merged, each
@@ -283,16 +256,16 @@ static int open_base(struct merging *m, const struct rmt_numbers *bases, int dep
     if (!bases->count)
         return 0;
     if (bases->count == 1 || depth == DRAFT_DEPTH)
-        return rmt_txn_view(m->store, bases->items[0], out);
+        return rmt_txn_view(m->store, &m->view.catalog, bases->items[0], out);
     struct rmt_merge merge = {.options = m->options, .drafting = true, .quiet = true};
-    int rc = rmt_txn_draft(m->store, bases->items[0], &merge.ours);
+    int rc = rmt_txn_draft(m->store, &m->view.catalog, bases->items[0], &merge.ours);
     for (size_t i = 1; rc == 0 && i < bases->count; i++) {
         rmt_auto(rmt_numbers_fini) struct rmt_numbers below = {0};
-        rc = bases_of(m->store, bases->items[0], bases->items[i], &below);
+        rc = bases_of(m, bases->items[0], bases->items[i], &below);
         if (rc == 0)
             rc = open_base(m, &below, depth + 1, &merge.base);
         if (rc == 0)
-            rc = rmt_txn_view(m->store, bases->items[i], &merge.theirs);
+            rc = rmt_txn_view(m->store, &m->view.catalog, bases->items[i], &merge.theirs);
         if (rc == 0)
             rc = rmt_merge_run(&merge);
         ramet_abort(merge.base);
@@ -320,19 +293,19 @@ static int forward(struct rmt_commit *c, void *ctx)
     struct rmt_merging what = m->what;
     int rc = rmt_merging_pin(c, &what, m->ours->branch);
     if (rc == 0)
-        rc = rmt_version_forward(c, m->into, what.branch ? m->branch : NULL, what.source);
+        rc = rmt_version_forward(c, m->ours->ref, what.branch ? m->branch : NULL, what.source);
     if (rc == 0)
-        rc = rmt_catalog_branch(pages, &c->catalog, m->into, &branch);
+        rc = rmt_catalog_branch(pages, &c->catalog, m->ours->ref, &branch);
     if (rc == 0)
         rc = rmt_catalog_version(pages, &c->catalog, m->what.source, &snapshot);
     /* Without a name it would replace what its author said of it. */
     const struct ramet_keep *keep = m->options->keep;
     if (rc == 0 && keep && keep->name && *keep->name)
-        rc = rmt_version_keep(c, m->into, &branch, &snapshot, keep);
+        rc = rmt_version_keep(c, m->ours->ref, &branch, &snapshot, keep);
     if (rc < 0)
         return rc;
     m->result.id = snapshot.id;
-    return rmt_pin_end(c, what.branch, m->ours->branch, true);
+    return rmt_pin_end(c, what.branch, m->ours->branch, what.source, true);
 }
 
 /* Runs the three-way merge of base and theirs into ours. */
@@ -406,7 +379,7 @@ int ramet_merge(struct ramet_store *store, const char *into, const char *from,
     if (rc == 0)
         rc = begin_target(&m);
     if (rc == 0)
-        rc = check_conflicts(&m, m.ours, m.into);
+        rc = check_conflicts(&m, m.ours->version.root, m.into);
     if (rc == 0)
         rc = merge(&m);
     if (rc != 0)
@@ -420,30 +393,21 @@ int ramet_merge(struct ramet_store *store, const char *into, const char *from,
 /* What a version changed, done (or, reverse, undone) to a branch. */
 static int pick(struct merging *m, bool reverse)
 {
-    struct ramet_txn *after, *before = NULL;
-    int rc = ramet_begin(m->store, m->from, RAMET_READ, &after);
-    if (rc == 0 && after->version.prev) {
-        struct view view;
-        struct rmt_version v = after->version;
-        rc = view_open(m->store, &view);
-        if (rc == 0) {
-            rc = rmt_ancestor_settle(&m->store->pages, &view.catalog, &v);
-            view_close(&view);
-        }
-        if (rc == 0 && v.prev)
-            rc = rmt_txn_view(m->store, v.prev, &before);
-        if (rc < 0)
-            ramet_abort(after);
-    }
-    if (rc < 0)
-        return rc;
-    m->base = reverse ? after : before;
-    m->theirs = reverse ? before : after;
-    rc = check_conflicts(m, after, m->from);
+    struct rmt_found found;
+    const struct rmt_tree *catalog = &m->view.catalog;
+    struct ramet_txn **before = reverse ? &m->theirs : &m->base;
+    struct ramet_txn **after = reverse ? &m->base : &m->theirs;
+    int rc = begin_target(m);
     if (rc == 0)
-        rc = begin_target(m);
+        rc = check_conflicts(m, m->ours->version.root, m->into);
     if (rc == 0)
-        rc = check_conflicts(m, m->ours, m->into);
+        rc = find_source(m, catalog, &found);
+    if (rc == 0)
+        rc = rmt_ancestor_settle(&m->store->pages, catalog, &found.version);
+    if (rc == 0)
+        rc = rmt_txn_view(m->store, catalog, found.version.number, after);
+    if (rc == 0 && found.version.prev)
+        rc = rmt_txn_view(m->store, catalog, found.version.prev, before);
     if (rc == 0)
         rc = run(m);
     if (rc != 0)
@@ -493,7 +457,7 @@ int ramet_merge_base(struct ramet_store *store, const char *a, const char *b, ui
     if (!store || !count || (*count && !ids))
         return rmt_fail(-EINVAL, "ramet_merge_base: store, ids or count");
     int rc = rmt_store_usable(store);
-    struct view view;
+    struct view view = {.slot = NULL};
     if (rc == 0)
         rc = view_open(store, &view);
     if (rc < 0)
