@@ -17,19 +17,28 @@ static int name_of(const struct ramet_txn *txn, struct ramet_slice key,
     return 1;
 }
 
-static int load(struct ramet_map *map, struct rmt_cursor *cursor, struct rmt_arena *arena,
+/* A copy of a record, to be freed, judged and decoded: both points into it. */
+static int load(struct rmt_pages *pages, const struct rmt_value *value, void **out,
                 struct ramet_conflict *both)
 {
-    struct rmt_pages *pages = &map->txn->store->pages;
-    struct rmt_value value;
-    struct ramet_slice record;
-    int rc = rmt_cursor_get(cursor, &both->key, &value);
-    if (rc == 0) {
-        record = rmt_slice(value.data, value.size);
-        if (value.extents)
-            rc = rmt_value_slice(pages, &value, arena, &record);
+    uint64_t size = value->extents ? rmt_value_size(value) : value->size, at = 0;
+    if (size > sizeof(struct rmt_disk_conflict) + 3 * RAMET_SLICE_MAX)
+        return rmt_conflict_load(pages, rmt_slice(NULL, 0), both);
+    rmt_auto(free) uint8_t *copy = malloc(size + 1);
+    if (!copy)
+        return rmt_fail(-ENOMEM, "a conflict");
+    if (!value->extents)
+        memcpy(copy, value->data, size);
+    while (value->extents && at < size) {
+        int64_t n = rmt_value_read(pages, value, at, copy + at, size - at);
+        if (n < 0)
+            return (int)n;
+        at += (uint64_t)n;
     }
-    return rc < 0 ? rc : rmt_conflict_load(pages, record, both);
+    int rc = rmt_conflict_load(pages, rmt_slice(copy, size), both);
+    if (rc == 0)
+        *out = rmt_take(copy);
+    return rc;
 }
 
 static int list_of(struct ramet_txn *txn, const char *name, ramet_conflict_fn fn, void *ctx)
@@ -42,12 +51,14 @@ static int list_of(struct ramet_txn *txn, const char *name, ramet_conflict_fn fn
     rmt_cursor_init(&cursor, &txn->store->pages, &map->tree);
     rc = rmt_cursor_first(&cursor);
     while (rc == 0) {
-        struct rmt_arena arena = {0};
+        rmt_auto(free) void *copy = NULL;
         struct ramet_conflict both = {.size = sizeof(both), .map = name};
-        rc = load(map, &cursor, &arena, &both);
+        struct rmt_value value;
+        rc = rmt_cursor_get(&cursor, &both.key, &value);
+        if (rc == 0)
+            rc = load(&txn->store->pages, &value, &copy, &both);
         if (rc == 0)
             rc = fn(ctx, &both);
-        rmt_arena_fini(&arena);
         if (rc == 0)
             rc = rmt_cursor_next(&cursor);
     }
@@ -104,22 +115,12 @@ static int resolve(struct ramet_txn *txn, struct ramet_map *conflicts, const cha
         return rmt_fail(rc, "map '%s': there is no conflict of that key", name);
     if (rc < 0)
         return rc;
-    struct rmt_arena arena = {0};
-    struct ramet_slice record = rmt_slice(value.data, value.size);
     rmt_auto(free) void *copy = NULL; /* the page it is in may be written anew */
-    if (value.extents)
-        rc = rmt_value_slice(pages, &value, &arena, &record);
-    if (rc == 0) {
-        copy = malloc(record.size + 1);
-        rc = copy ? 0 : rmt_fail(-ENOMEM, "a conflict");
+    if (choice != RAMET_RESOLVE_AS_IS) {
+        rc = load(pages, &value, &copy, &both);
+        if (rc == 0)
+            rc = choose(txn, name, &both, choice);
     }
-    if (rc == 0) {
-        memcpy(copy, record.data, record.size);
-        rc = rmt_conflict_load(pages, rmt_slice(copy, record.size), &both);
-    }
-    rmt_arena_fini(&arena);
-    if (rc == 0 && choice != RAMET_RESOLVE_AS_IS)
-        rc = choose(txn, name, &both, choice);
     if (rc == 0)
         rc = ramet_del(conflicts, key);
     if (rc == 0 && conflicts->tree.count == 0)

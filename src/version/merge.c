@@ -83,14 +83,14 @@ static int put_huge(struct maps *maps, struct ramet_slice key, const struct rmt_
     uint64_t size = rmt_value_size(value), at = 0;
     void *bytes;
     int rc = rmt_spill_new(pages, size, &bytes);
+    if (rc < 0)
+        return rc;
     while (rc == 0 && at < size) {
         size_t some = (size_t)rmt_min(size - at, RAMET_SLICE_MAX);
         int64_t n = rmt_value_read(pages, value, at, (uint8_t *)bytes + at, some);
         rc = n < 0 ? (int)n : 0;
         at += n < 0 ? 0 : (uint64_t)n;
     }
-    if (at == 0)
-        return rc;
     if (rc == 0)
         rc = ramet_put(maps->ours, key, rmt_slice(bytes, size), 0);
     rmt_spill_free(bytes, size);

@@ -630,6 +630,58 @@ static void huge_difference(void **state)
     free(bytes);
 }
 
+static void put_zeros(const char *branch, size_t size)
+{
+    struct ramet_txn *txn;
+    struct ramet_map *map;
+    char *bytes = calloc(1, size);
+    struct ramet_slice value = {bytes, size};
+    assert_non_null(bytes);
+    assert_int_equal(ramet_begin(store, branch, RAMET_WRITE, &txn), 0);
+    assert_int_equal(ramet_map_open(txn, "m", RAMET_CREATE, &map), 0);
+    assert_int_equal(ramet_put(map, text("a"), value, 0), 0);
+    assert_int_equal(ramet_commit(txn, NULL, NULL), 0);
+    free(bytes);
+}
+
+static int tell_sizes(void *ctx, const struct ramet_conflict *conflict)
+{
+    size_t *sizes = ctx;
+    sizes[0] = conflict->base.size;
+    sizes[1] = conflict->ours.size;
+    sizes[2] = conflict->theirs.size;
+    return 0;
+}
+
+/* Three values that are not too large, each. */
+static void large_conflict(void **state)
+{
+    (void)state;
+    const size_t size = RAMET_SLICE_MAX / 2;
+    size_t sizes[3];
+    struct ramet_txn *txn;
+    put_zeros("main", size);
+    assert_int_equal(ramet_branch_create(store, "other", "main"), 0);
+    put_zeros("main", size - 1);
+    put_zeros("other", size - 2);
+    struct ramet_merge_options options = {.size = sizeof(options),
+                                          .flags = RAMET_MERGE_KEEP_CONFLICTS};
+    assert_int_equal(ramet_merge(store, "main", "other", &options, NULL), 0);
+    assert_int_equal(ramet_begin(store, "main", RAMET_WRITE, &txn), 0);
+    assert_int_equal(ramet_conflict_list(txn, tell_sizes, sizes), 0);
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(sizes[i], size - i);
+    assert_int_equal(ramet_conflict_resolve(txn, "m", text("a"), RAMET_RESOLVE_THEIRS), 0);
+    assert_int_equal(ramet_commit(txn, NULL, NULL), 0);
+    assert_int_equal(ramet_begin(store, "main", RAMET_READ, &txn), 0);
+    struct ramet_map *map;
+    struct ramet_slice value;
+    assert_int_equal(ramet_map_open(txn, "m", 0, &map), 0);
+    assert_int_equal(ramet_get(map, text("a"), &value), 0);
+    assert_int_equal(value.size, size - 2);
+    ramet_abort(txn);
+}
+
 /* ---- one change alone ------------------------------------------------------------------------ */
 
 static void pick_and_revert(void **state)
@@ -868,6 +920,7 @@ int main(void)
         CASE(huge),
         CASE(progress),
         CASE(huge_difference),
+        CASE(large_conflict),
         CASE(pick_and_revert),
         CASE(history),
         CASE(prune),
