@@ -435,9 +435,57 @@ static void a_source_may_move_and_be_pruned_meanwhile(void **state)
     close_store(store);
 }
 
+static void *drop_source(void *ctx)
+{
+    struct ramet_store *store = ctx;
+    MUST(ramet_branch_create(store, "other", "dev"));
+    MUST(ramet_tag(store, "other", "t", "dev"));
+    MUST(ramet_branch_delete(store, "dev"));
+    return NULL;
+}
+
+/* As another user would: the first time that it is told of a change. */
+static int drop_source_meanwhile(void *ctx, const struct ramet_change *change)
+{
+    struct ramet_store **store = ctx;
+    pthread_t thread;
+    (void)change;
+    if (!*store)
+        return 0;
+    assert_int_equal(pthread_create(&thread, NULL, drop_source, *store), 0);
+    (void)pthread_join(thread, NULL);
+    *store = NULL;
+    return 0;
+}
+
+/* The version that is merged is still there, for another branch keeps it. */
+static void a_source_may_be_dropped_meanwhile(void **state)
+{
+    (void)state;
+    for (unsigned forward = 0; forward < 2; forward++) {
+        struct ramet_store *store = open_store(), *meanwhile = store;
+        struct ramet_merge_options options = {
+            .size = sizeof(options), .change = drop_source_meanwhile, .change_ctx = &meanwhile};
+        struct ramet_merge_result result = {.size = sizeof(result)};
+        write_one(store, "main", "a", "1");
+        MUST(ramet_branch_create(store, "dev", "main"));
+        write_one(store, "dev", "b", "1");
+        MUST(ramet_tag(store, "dev", "t", NULL));
+        write_one(store, "dev", "b", "2");
+        if (!forward)
+            write_one(store, "main", "c", "1");
+        MUST(ramet_merge(store, "main", "dev", &options, &result));
+        assert_int_equal(result.fast_forward, forward);
+        expect_one(store, "main", "b", "2");
+        assert_true(merge_by(store, "main", "other", 0).up_to_date);
+        close_store(store);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_source_may_be_dropped_meanwhile),
         cmocka_unit_test(a_merge_is_the_parent_of_its_child_alone),
         cmocka_unit_test(nothing_below_a_branch_is_the_branch),
         cmocka_unit_test(snapshots_are_deleted_by_name_or_id),
