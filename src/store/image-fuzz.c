@@ -22,7 +22,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define NR_BASES 5 /* the first is none */
+#define NR_BASES 6 /* the first is none */
 #define DISK_BYTES ((uint64_t)32 << 20)
 #define BLOCKS_MAX 2048
 #define NAMES_MAX 12
@@ -106,6 +106,35 @@ static void make_versions(struct ramet_store *store)
     fill(store, "d", "m", 0, 60, 7, NULL);
 }
 
+static void merge(struct ramet_store *store, const char *into, const char *from, unsigned flags)
+{
+    struct ramet_merge_options options = {.size = sizeof(options), .flags = flags};
+    must(ramet_merge(store, into, from, &options, NULL));
+}
+
+/* Who has merged whom, to and fro; pins; and conflicts that were noted. */
+static void make_merges(struct ramet_store *store)
+{
+    must(ramet_branch_create(store, "e", "main"));
+    must(ramet_branch_create(store, "f", "main"));
+    fill(store, "e", "m", 400, 410, 0, NULL);
+    fill(store, "f", "m", 420, 424, 2, "five");
+    fill(store, "main", "m", 430, 440, 0, NULL);
+    merge(store, "main", "e", 0);
+    merge(store, "e", "f", 0);
+    fill(store, "main", "m", 440, 445, 0, "six");
+    merge(store, "f", "main@six", 0);
+    merge(store, "f", "e", 0);
+    must(ramet_branch_create(store, "g", "f"));
+    merge(store, "main", "f", 0);
+    /* The same keys, with values of other sizes. */
+    fill(store, "g", "m", 450, 456, 3, NULL);
+    fill(store, "g", "o", 0, 3, 0, NULL);
+    fill(store, "main", "m", 450, 456, 4, NULL);
+    fill(store, "e", "m", 460, 465, 0, NULL);
+    merge(store, "g", "main", RAMET_MERGE_KEEP_CONFLICTS);
+}
+
 /* A commit with values of two levels of runs. */
 static void fill_large(struct ramet_store *store, const char *branch, uint32_t from, uint32_t to)
 {
@@ -154,7 +183,9 @@ static void make_base(uint32_t which)
     rmt_assert(sim != NULL);
     must(open_sim(sim, 0, page_size, which == 3 ? RAMET_NONE : RAMET_FULL, &store));
     make_versions(store);
-    if (which == 4) {
+    if (which == 5) {
+        make_merges(store);
+    } else if (which == 4) {
         make_large(store);
         must(ramet_compact(store, NULL, NULL));
     } else if (which == 3) { /* the newest commits are not flushed, and nobody closes */
@@ -271,6 +302,61 @@ static void read_version(struct use *use, const char *ref)
     ramet_abort(txn);
 }
 
+static int see_conflict(void *ctx, const struct ramet_conflict *conflict)
+{
+    struct use *use = ctx;
+    uint8_t sum = 0;
+    const struct ramet_slice slices[] = {conflict->key, conflict->base, conflict->ours,
+                                         conflict->theirs};
+    for (size_t i = 0; i < 4; i++) {
+        for (size_t at = 0; at < slices[i].size; at++)
+            sum += ((const uint8_t *)slices[i].data)[at];
+    }
+    use->budget -= use->budget > 0;
+    return use->budget == 0 || sum == 1 ? 1 : 0;
+}
+
+static int see_snapshot(void *ctx, const struct ramet_snapshot_info *info)
+{
+    (void)info;
+    struct use *use = ctx;
+    return use->budget ? (int)(--use->budget == 0) : 1;
+}
+
+static int see_change(void *ctx, const struct ramet_snapshot_info *info,
+                      const struct ramet_change *change)
+{
+    (void)change;
+    return see_snapshot(ctx, info);
+}
+
+/* What goes up from one version to those that led to it. What was noted of conflicts is data to
+ * ramet_check(). */
+static void read_history(struct use *use, const char *ref, const char *other)
+{
+    uint64_t ids[4];
+    size_t count = 4;
+    char key[32];
+    struct ramet_txn *txn;
+    size_t size = make_key(key, sizeof(key), 430);
+    use->budget = STEPS_MAX;
+    (void)judge(use, ramet_history(use->store, ref, 0, see_snapshot, use), "a line");
+    use->budget = STEPS_MAX;
+    (void)judge(
+        use,
+        ramet_history(use->store, ref, RAMET_HISTORY_ALL | RAMET_HISTORY_HIDDEN, see_snapshot, use),
+        "the history");
+    use->budget = STEPS_MAX;
+    (void)judge(use, ramet_key_history(use->store, ref, "m", rmt_slice(key, size), see_change, use),
+                "the history of a key");
+    (void)judge(use, ramet_merge_base(use->store, ref, other, ids, &count), "a merge base");
+    if (judge(use, ramet_begin(use->store, ref, RAMET_READ, &txn), ref) == 0) {
+        use->budget = STEPS_MAX;
+        (void)ramet_conflict_list(txn, see_conflict, use);
+        ramet_abort(txn);
+    }
+}
+
 static void read_all(struct use *use)
 {
     struct ramet_stat stat = {.size = sizeof(stat)};
@@ -281,6 +367,8 @@ static void read_all(struct use *use)
                 "the list of snapshots");
     for (unsigned i = 0; i < use->nr_refs; i++)
         read_version(use, use->refs[i]);
+    for (unsigned i = 0; i + 1 < use->nr_refs; i++)
+        read_history(use, use->refs[i], use->refs[i + 1]);
 }
 
 static void report(void *ctx, const char *problem)
@@ -327,6 +415,35 @@ static void write_branch(struct use *use, const char *branch, unsigned options)
     (void)judge(use, ramet_commit(txn, &keep, NULL), "committing");
 }
 
+/* Merges whatever there is, and resolves what was noted. */
+static void merge_all(struct use *use)
+{
+    static const struct ramet_merge_rule rules[] = {
+        {.prefix = {"user", 4}, .policy = RAMET_MERGE_SET},
+        {.prefix = {"k1", 2}, .policy = RAMET_MERGE_COUNTER},
+        {.prefix = {"k", 1}, .policy = RAMET_MERGE_THEIRS},
+    };
+    struct ramet_merge_options options = {.size = sizeof(options), .rules = rules, .nr_rules = 3};
+    struct ramet_txn *txn;
+    char key[32];
+    if (judge(use, ramet_begin(use->store, "g", RAMET_WRITE, &txn), "g") == 0) {
+        for (uint32_t i = 450; i < 456; i++) {
+            size_t size = make_key(key, sizeof(key), i);
+            (void)ramet_conflict_resolve(txn, "m", rmt_slice(key, size), (int)i % 4);
+        }
+        (void)judge(use, ramet_commit(txn, NULL, NULL), "committing");
+    }
+    for (unsigned i = 0; i + 1 < use->nr_refs; i++) {
+        options.flags = i % 3 == 0   ? RAMET_MERGE_KEEP_CONFLICTS
+                        : i % 3 == 1 ? RAMET_MERGE_DRY_RUN
+                                     : RAMET_MERGE_NO_FF;
+        const char *a = use->refs[i], *b = use->refs[i + 1];
+        (void)judge(use, ramet_merge(use->store, a, b, &options, NULL), "a merge");
+        (void)judge(use, ramet_merge(use->store, b, a, &options, NULL), "a merge");
+        (void)judge(use, ramet_revert(use->store, a, b, &options, NULL), "a revert");
+    }
+}
+
 static void write_all(struct use *use, unsigned options)
 {
     const char *branch = use->nr_refs && use->refs[0][0] != '@' ? use->refs[0] : "main";
@@ -336,6 +453,8 @@ static void write_all(struct use *use, unsigned options)
         (void)judge(use, ramet_branch_reset(use->store, "fuzz", "b@two"), "a reset");
         (void)judge(use, ramet_snapshot_delete(use->store, "b@two"), "a snapshot");
     }
+    if (options & OPT_BRANCHES)
+        merge_all(use);
     for (unsigned i = 1; options & OPT_DROP && i < use->nr_refs; i++) {
         if (use->refs[i][0] != '@')
             (void)judge(use, ramet_branch_delete(use->store, use->refs[i]), "dropping a branch");
