@@ -678,6 +678,19 @@ static int load(struct rmt_space *space, struct rmt_ref log)
     return rc;
 }
 
+/* No page behind the end of the file is taken: else the accounts would not add up. */
+static int check_end(const struct rmt_space *space)
+{
+    uint64_t end = space->regions.count * space->region_pages;
+    uint64_t at = find(space, space->nr_pages, end, true);
+    if (at >= end)
+        return 0;
+    return rmt_fail(RAMET_ECORRUPT,
+                    "store '%s': the space map says that page %" PRIu64
+                    " is taken, which is behind the end of the file",
+                    space->pages->io->path, at);
+}
+
 int rmt_space_load(struct rmt_space *space, struct rmt_ref log)
 {
     clear(space);
@@ -692,6 +705,8 @@ int rmt_space_load(struct rmt_space *space, struct rmt_ref log)
     rc = cover(space, 0);
     if (rc == 0 && !rmt_ref_none(log))
         rc = load(space, log);
+    if (rc == 0)
+        rc = check_end(space);
     if (rc < 0) {
         clear(space);
         return rc;
