@@ -33,24 +33,32 @@ enum rmt_args_option {
     RMT_OPT_LONG = 1 << 16,
     RMT_OPT_LIMIT = 1 << 17,
     RMT_OPT_PAGE_SIZE = 1 << 18,
-    RMT_OPT_DIFF = 1ll << 26, /* what a diff shows, and its status */
-    RMT_OPT_INTO = 1ll << 27,
-    RMT_OPT_POLICY = 1ll << 28, /* what becomes of conflicts */
-    RMT_OPT_NO_FF = 1ll << 29,
-    RMT_OPT_RESOLVE = 1ll << 30, /* what an entry in conflict gets */
-    RMT_OPT_MERGED = 1ll << 32, /* --all of a list of versions */
-    RMT_OPT_HIDDEN = 1ll << 33,
-    RMT_OPT_ONELINE = 1ll << 34,
-    RMT_OPT_VERSIONS = 1ll << 35, /* --limit, of versions */
-    RMT_OPT_PATCH = 1ll << 36,
-    RMT_OPT_KEEPER = 1ll << 37, /* a branch that keeps a version; the letter of --branch */
-    RMT_OPT_OLDER_THAN = 1ll << 38,
-    RMT_OPT_KEEP_LAST = 1ll << 39,
-    RMT_OPT_NAMED = 1ll << 40,
-    RMT_OPT_DRY_RUN = 1ll << 41,
-    RMT_OPT_EVERY = 1ll << 42, /* --all of a picture */
-    RMT_OPT_SVG = 1ll << 43,
-    RMT_OPT_DOT = 1ll << 44,
+    RMT_OPT_DIFF = 1 << 19, /* what a diff shows, and its status */
+    RMT_OPT_INTO = 1 << 20,
+    RMT_OPT_POLICY = 1 << 21, /* what becomes of conflicts */
+    RMT_OPT_NO_FF = 1 << 22,
+    RMT_OPT_RESOLVE = 1 << 23, /* what an entry in conflict gets */
+    RMT_OPT_MERGED = 1 << 24,  /* --all of a list of versions */
+    RMT_OPT_HIDDEN = 1 << 25,
+    RMT_OPT_ONELINE = 1 << 26,
+    RMT_OPT_VERSIONS = 1 << 27, /* --limit, of versions */
+    RMT_OPT_PATCH = 1 << 28,
+    RMT_OPT_KEEPER = 1 << 29, /* a branch that keeps a version; the letter of --branch */
+    RMT_OPT_OLDER_THAN = 1 << 30,
+    RMT_OPT_KEEP_LAST = 1ll << 31,
+    RMT_OPT_NAMED = 1ll << 32,
+    RMT_OPT_DRY_RUN = 1ll << 33,
+    RMT_OPT_WHOLE = 1ll << 34, /* --all of a picture */
+    RMT_OPT_SVG = 1ll << 35,
+    RMT_OPT_DOT = 1ll << 36,
+    RMT_OPT_WATCHED = 1ll << 37, /* a branch to watch; the letter of RMT_OPT_BRANCH */
+    RMT_OPT_SINCE = 1ll << 38,
+    RMT_OPT_CURSOR = 1ll << 39,
+    RMT_OPT_EVERY = 1ll << 40,
+    RMT_OPT_KEYS = 1ll << 41,
+    RMT_OPT_ONCE = 1ll << 42,
+    RMT_OPT_TIMEOUT = 1ll << 43,
+    RMT_OPT_DELETE = 1ll << 44,
 };
 
 /* An option that may be given several times. */
@@ -103,6 +111,13 @@ struct rmt_args {
     uint64_t batch;
     uint64_t limit;
     uint64_t page_size;
+    bool every;
+    bool keys;
+    bool once;
+    const char *since;
+    const char *cursor;
+    const char *delete_name;
+    uint64_t timeout;
     int durability; /* RAMET_FULL unless --sync says otherwise */
 };
 

@@ -69,7 +69,7 @@ static const struct rmt_command commands[] = {
      "show one version, and what it changed",
      "ramet show app.ramet main@before\n"
      "ramet show app.ramet main~1 --diff\n"},
-    {"graph", "S [FILE]", 1, 2, RMT_OPT_EVERY | RMT_OPT_SVG | RMT_OPT_DOT, rmt_graph_run,
+    {"graph", "S [FILE]", 1, 2, RMT_OPT_WHOLE | RMT_OPT_SVG | RMT_OPT_DOT, rmt_graph_run,
      "draw the branches, where they parted and merged, and what each shares and owns",
      "ramet graph app.ramet\n"
      "ramet graph app.ramet graph.svg --svg\n"},
@@ -119,6 +119,17 @@ static const struct rmt_command commands[] = {
      "ramet revert app.ramet main@import\n"},
     {"reclaim", "S", 1, 1, RMT_OPT_SYNC, rmt_versions_reclaim,
      "go on with reclaiming what was dropped, to the end", "ramet reclaim app.ramet\n"},
+    {"watch", "S [MAP [PREFIX]]", 1, 3,
+     RMT_OPT_WATCHED | RMT_OPT_SINCE | RMT_OPT_CURSOR | RMT_OPT_EVERY | RMT_OPT_KEYS |
+         RMT_OPT_ONCE | RMT_OPT_TIMEOUT | RMT_OPT_SYNC,
+     rmt_watch_watch, "print what changes in a branch, as JSON lines, until it is interrupted",
+     "ramet watch app.ramet\n"
+     "ramet watch app.ramet users a -b test | jq 'select(.op == \"put\") | .key'\n"
+     "ramet watch app.ramet users --cursor index | ./update-index\n"},
+    {"cursors", "S", 1, 1, RMT_OPT_LONG | RMT_OPT_DELETE | RMT_OPT_SYNC, rmt_watch_cursors,
+     "list the cursors of 'watch', and what they pin; or delete one",
+     "ramet cursors app.ramet --long\n"
+     "ramet cursors app.ramet --delete index\n"},
     {"copy", "S COPY", 2, 2, 0, rmt_space_copy,
      "make a compacted copy with all branches and snapshots, while the store is in use",
      "ramet copy app.ramet monday.ramet\n"

@@ -72,6 +72,10 @@ int rmt_conflicts_resolve(struct rmt_session *s);
 int rmt_space_copy(struct rmt_session *s);
 int rmt_space_compact(struct rmt_session *s);
 
+/* watch.c: what changes, and who was told */
+int rmt_watch_watch(struct rmt_session *s);
+int rmt_watch_cursors(struct rmt_session *s);
+
 /* report.c: the state of a store */
 int rmt_report_stat(struct rmt_session *s);
 int rmt_report_check(struct rmt_session *s);

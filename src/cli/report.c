@@ -11,6 +11,7 @@
 #include "interrupt.h"
 #include "progress.h"
 #include "table.h"
+#include "watch.h"
 
 enum { BAR_WIDTH = 50 };
 
@@ -25,6 +26,7 @@ struct stat_view {
     struct ramet_stat stat;
     struct rmt_buf branch_bytes; /* of struct branch */
     struct rmt_buf reader_bytes; /* of struct ramet_reader_info */
+    json_t *cursors;
 };
 
 static struct branch *branches_of(const struct stat_view *view, size_t *out_nr)
@@ -239,6 +241,17 @@ static void print_readers(const struct stat_view *view)
     rmt_table_free(&table);
 }
 
+static void add_cursor_size(struct rmt_table *table, void *ctx, uint64_t bytes)
+{
+    add_size_cell(ctx, table, bytes);
+}
+
+static int print_cursors(struct stat_view *view)
+{
+    (void)putchar('\n');
+    return rmt_watch_print_cursors(view->s->store, add_cursor_size, view);
+}
+
 static json_t *json_branches(const struct stat_view *view)
 {
     size_t nr;
@@ -304,6 +317,8 @@ static void print_json(const struct stat_view *view)
     json_object_set_new(object, "branches", json_branches(view));
     rmt_output_json_int(object, "snapshots", stat->snapshots);
     json_object_set_new(object, "readers", json_readers(view));
+    json_object_set(object, "cursors", view->cursors);
+    rmt_output_json_int(object, "cursor_bytes", stat->cursor_bytes);
     rmt_output_json(object);
 }
 
@@ -318,6 +333,9 @@ int rmt_report_stat(struct rmt_session *s)
         rc = ramet_branch_list(s->store, collect_branch, &view);
     if (rc >= 0)
         rc = ramet_reader_list(s->store, collect_reader, &view);
+    view.cursors = json_array();
+    if (rc >= 0)
+        rc = rmt_watch_json_cursors(s->store, view.cursors);
     if (rc < 0) {
         status = rmt_session_fail(rc, "cannot read the figures of '%s'", s->path);
     } else if (s->args.json) {
@@ -329,8 +347,11 @@ int rmt_report_stat(struct rmt_session *s)
         print_store(&view);
         (void)putchar('\n');
         print_branches(&view);
+        if (view.stat.cursors)
+            rc = print_cursors(&view);
         print_readers(&view);
     }
+    json_decref(view.cursors);
     free_view(&view);
     return status;
 }

@@ -103,8 +103,8 @@ static void find_alive(const struct model_store *s, bool snapshots, struct graph
     }
     for (int v = (int)n - 1; v >= 0; v--) {
         const struct model_node *node = &s->nodes.items[v];
-        bool alive = label[v] || heads[v] || standing[v] > 1 ||
-                     (standing[v] && has_user(&users, v));
+        bool alive =
+            label[v] || heads[v] || standing[v] > 1 || (standing[v] && has_user(&users, v));
         bool snapshot = label[v] || heads[v] + standing[v] > 1 ||
                         (heads[v] + standing[v] && has_user(&users, v));
         if (alive)
@@ -250,9 +250,7 @@ static bool next_pair(struct pair *p, const struct model_entry **a, const struct
 {
     *a = p->a && p->at_a < p->a->entries.count ? &p->a->entries.items[p->at_a] : NULL;
     *b = p->b && p->at_b < p->b->entries.count ? &p->b->entries.items[p->at_b] : NULL;
-    int order = !*a   ? 1
-                : !*b ? -1
-                      : rmt_slice_cmp(slice_of((*a)->key), slice_of((*b)->key));
+    int order = !*a ? 1 : !*b ? -1 : rmt_slice_cmp(slice_of((*a)->key), slice_of((*b)->key));
     if (order > 0)
         *a = NULL;
     if (order < 0)
@@ -308,8 +306,8 @@ static uint64_t diff_map(uint64_t digest, const char *name, const struct model_m
         int kind = !a ? RAMET_ADDED : !b ? RAMET_REMOVED : RAMET_CHANGED;
         if (same(&old, &new) || !within(options, key))
             continue;
-        digest = digest_change(digest, name, key, kind, keys ? &nothing : &old,
-                               keys ? &nothing : &new);
+        digest =
+            digest_change(digest, name, key, kind, keys ? &nothing : &old, keys ? &nothing : &new);
         ++*count;
     }
     if (!to) {
@@ -496,8 +494,7 @@ static void merge_entry(struct merge *m, const char *map, struct ramet_slice key
     struct model_content ours = content_of(e), merged;
     struct ramet_merge_rule rule = rule_of(m, map, key);
     bool counts = rule.policy == RAMET_MERGE_COUNTER || rule.policy == RAMET_MERGE_FUNCTION;
-    if ((!open && same(&base, &theirs)) || (e && e->unknown) ||
-        (same(&ours, &theirs) && !counts))
+    if ((!open && same(&base, &theirs)) || (e && e->unknown) || (same(&ours, &theirs) && !counts))
         return;
     if (!open && same(&ours, &base))
         set_entry(m, map, key, &ours, &theirs);
@@ -635,8 +632,8 @@ int graph_merge(struct model_store *s, const char *into, const char *from,
     if (s->nodes.items[source].version->conflicts.count)
         return RAMET_ECONFLICT;
 
-    out->unpins = !strchr(from, '@') && !(options->flags & RAMET_MERGE_DRY_RUN) &&
-                  !is_snapshot(s, source);
+    out->unpins =
+        !strchr(from, '@') && !(options->flags & RAMET_MERGE_DRY_RUN) && !is_snapshot(s, source);
     rmt_auto(graph_set_fini) struct graph_set alive = {0};
     rmt_auto(free) void *mem = zeros(s->nodes.count, sizeof(int));
     int *bases = mem;

@@ -50,8 +50,8 @@ struct graph_merge {
  * absent, that one or neither. ctx is not used. */
 int graph_merge_function(void *ctx, const struct ramet_conflict *both, struct ramet_slice *out);
 
-/* Each does what ramet does, or returns its code; out is filled if that is 0 or RAMET_ECONFLICT. The
- * branch has no writer. RAMET_MERGE_FAIL, OURS, THEIRS, COUNTER, MAX and FUNCTION. */
+/* Each does what ramet does, or returns its code; out is filled if that is 0 or RAMET_ECONFLICT.
+ * The branch has no writer. RAMET_MERGE_FAIL, OURS, THEIRS, COUNTER, MAX and FUNCTION. */
 int graph_merge(struct model_store *s, const char *into, const char *from,
                 const struct ramet_merge_options *options, struct graph_merge *out);
 int graph_pick(struct model_store *s, const char *into, const char *ref, bool reverse,

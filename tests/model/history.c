@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* history.c - the steps of a program that merge, pick, tag, prune, and ask what led to a version. */
+/* history.c - the steps of a program that merge, pick, tag, prune, and ask what led to a version.
+ */
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -27,7 +28,8 @@ static void ref_of(const struct run *run, uint32_t x, char out[MODEL_NAME * 2])
     else if (x % 16 > 6 || !s->keeps.count)
         (void)snprintf(out, MODEL_NAME * 2, "%s", branch_of(run, x / 16 * 16 + 1));
     else
-        (void)snprintf(out, MODEL_NAME * 2, "@%" PRIu64, s->keeps.items[x / 16 % s->keeps.count].id);
+        (void)snprintf(out, MODEL_NAME * 2, "@%" PRIu64,
+                       s->keeps.items[x / 16 % s->keeps.count].id);
 }
 
 /* ---- merging --------------------------------------------------------------------------------- */
@@ -221,8 +223,7 @@ static bool resolve(struct run *run, struct ramet_txn *txn, struct model_version
     return true;
 }
 
-static bool resolve_all(struct run *run, struct ramet_txn *txn, struct model_version *v,
-                        uint32_t x)
+static bool resolve_all(struct run *run, struct ramet_txn *txn, struct model_version *v, uint32_t x)
 {
     for (uint32_t i = 0; v->conflicts.count; i++) {
         if (!resolve(run, txn, v, x / 4 % v->conflicts.count, (int)((x + i) % 4)))
@@ -541,9 +542,8 @@ static bool same_base(struct run *run, struct ramet_store *store, const char *a,
     bool same = n == count;
     for (size_t i = 0; same && i < n; i++)
         same = ids[i] == s->nodes.items[bases[i]].id;
-    DEMAND(same,
-           "%s and %s have %zu bases, %" PRIu64 " first, not %zu, %" PRIu64 " first", a, b, count,
-           count ? ids[0] : 0, n, n ? s->nodes.items[bases[0]].id : 0);
+    DEMAND(same, "%s and %s have %zu bases, %" PRIu64 " first, not %zu, %" PRIu64 " first", a, b,
+           count, count ? ids[0] : 0, n, n ? s->nodes.items[bases[0]].id : 0);
     return true;
 }
 
@@ -636,7 +636,8 @@ static int see_pins(struct ramet_store *store, const struct rmt_tree *catalog,
             rc = id_of(store, catalog, pin.base, &seen.base);
         if (rc == 0)
             rc = id_of(store, catalog, pin.next, &seen.next);
-        if (rc == 0 && !(name_of(names, source, seen.source) && name_of(names, target, seen.target)))
+        if (rc == 0 &&
+            !(name_of(names, source, seen.source) && name_of(names, target, seen.target)))
             rc = rmt_fail(RAMET_ECORRUPT, "a pin names a branch that is not there");
         if (rc < 0)
             return rc;
@@ -698,8 +699,8 @@ static uint64_t id_of_node(const struct model_store *s, int node)
     return node >= 0 ? s->nodes.items[node].id : 0;
 }
 
-bool step_compare_pins(const struct seen_pins *seen, struct model_store *model,
-                       enum step_pins how, char *why, size_t size)
+bool step_compare_pins(const struct seen_pins *seen, struct model_store *model, enum step_pins how,
+                       char *why, size_t size)
 {
     size_t matched = 0, there = 0;
     for (size_t i = 0; i < seen->pins.count; i++) {

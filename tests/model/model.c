@@ -641,7 +641,8 @@ static void forget_twins(struct model_store *s)
         bool again = false;
         for (size_t j = 0; j < i && !*k->name; j++) {
             const struct model_keep *other = &s->keeps.items[j];
-            again |= !*other->name && k->node == other->node && strcmp(k->branch, other->branch) == 0;
+            again |=
+                !*other->name && k->node == other->node && strcmp(k->branch, other->branch) == 0;
         }
         if (again)
             model_keep_remove(s, i);

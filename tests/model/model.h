@@ -62,8 +62,8 @@ struct model_map {
 };
 
 struct model_version {
-    unsigned refs;                    /* atomic */
-    RMT_VEC(struct model_map *) maps; /* by name */
+    unsigned refs;                            /* atomic */
+    RMT_VEC(struct model_map *) maps;         /* by name */
     RMT_VEC(struct model_conflict) conflicts; /* by map and key */
     uint64_t digest;                          /* atomic; 0: not known */
 };
@@ -167,7 +167,8 @@ int model_branch_delete(struct model_store *s, const char *name);
 int model_branch_reset(struct model_store *s, const char *name, const char *ref);
 int model_snapshot_create(struct model_store *s, const char *branch, const char *name);
 int model_snapshot_delete(struct model_store *s, const char *ref);
-/* The head of the branch moves to v, and is kept as name (NULL: not kept). model_learn() follows. */
+/* The head of the branch moves to v, and is kept as name (NULL: not kept). model_learn() follows.
+ */
 int model_commit(struct model_store *s, const char *branch, struct model_version *v,
                  const char *name);
 /* The id of what a branch moved to is known. One that its version had before: it did not move. */

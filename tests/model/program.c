@@ -1142,13 +1142,13 @@ static bool scan(struct run *run, struct ramet_map *map, const struct model_map 
     bool same = true;
     size_t n = m->entries.count;
     for (size_t i = 0; i < n && same; i++) {
-        same =
-            step_expect(run, back ? ramet_cursor_prev(c) : ramet_cursor_next(c), 0, "moving a cursor") &&
-            same_entry(run, c, &m->entries.items[back ? n - 1 - i : i]);
+        same = step_expect(run, back ? ramet_cursor_prev(c) : ramet_cursor_next(c), 0,
+                           "moving a cursor") &&
+               same_entry(run, c, &m->entries.items[back ? n - 1 - i : i]);
     }
     if (same)
         same = step_expect(run, back ? ramet_cursor_prev(c) : ramet_cursor_next(c), RAMET_ENOTFOUND,
-                      "moving a cursor past the end");
+                           "moving a cursor past the end");
     ramet_cursor_close(c);
     return same;
 }
@@ -1303,7 +1303,8 @@ static bool do_branch_create(struct run *run, const struct op *op)
     step_ref(run, op->b, false, ref);
     if (model_store_branch(&run->model, name)) { /* which of two faults is told does not matter */
         int rc = ramet_branch_create(run->store, name, ref);
-        return step_expect(run, rc, rc == -EEXIST ? -EEXIST : RAMET_ENOTFOUND, "making a branch twice");
+        return step_expect(run, rc, rc == -EEXIST ? -EEXIST : RAMET_ENOTFOUND,
+                           "making a branch twice");
     }
     int want = step_expected(run, model_branch_create(step_predict(run), name, ref));
     int rc = ramet_branch_create(run->store, name, ref);
@@ -1317,8 +1318,9 @@ static bool do_branch_delete(struct run *run, const struct op *op)
     const char *name = branch_names[op->a % BRANCHES];
     if (run->model.branches.count == 1)
         return true; /* a store without any is of no use to the rest of the program */
-    int want =
-        step_has_writer(run, name) ? -EBUSY : step_expected(run, model_branch_delete(step_predict(run), name));
+    int want = step_has_writer(run, name)
+                   ? -EBUSY
+                   : step_expected(run, model_branch_delete(step_predict(run), name));
     int rc = ramet_branch_delete(run->store, name);
     step_settle(run, step_how_of(rc, want));
     TRY(rc, want);
@@ -1337,7 +1339,7 @@ static bool do_branch_reset(struct run *run, const struct op *op)
     if (step_has_writer(run, name)) {
         int rc = ramet_branch_reset(run->store, name, ref);
         return step_expect(run, rc, rc == -EBUSY ? -EBUSY : RAMET_ENOTFOUND,
-                      "resetting a branch with a writer");
+                           "resetting a branch with a writer");
     }
     int want = step_expected(run, model_branch_reset(step_predict(run), name, ref));
     int rc = ramet_branch_reset(run->store, name, ref);
@@ -1593,8 +1595,8 @@ static int matches(struct run *run, struct ramet_store *store, bool contents, bo
     int rc = see(store, contents, &seen);
     (void)pthread_mutex_lock(&run->lock);
     if (rc == 0)
-        rc = compare(&seen, &run->model, fill,
-                     fill && run->adopt ? STEP_PINS_ADOPT : STEP_PINS_ALL, why, size)
+        rc = compare(&seen, &run->model, fill, fill && run->adopt ? STEP_PINS_ADOPT : STEP_PINS_ALL,
+                     why, size)
                  ? 1
                  : 0;
     if (fill && rc > 0)
@@ -1954,8 +1956,7 @@ bool run_empties(struct run *run)
     for (int i = 0; i < SLOTS; i++)
         slot_abort(&run->slots[i]);
     struct op resolve = {.kind = OP_RESOLVE}; /* of main, for it is the only branch */
-    if (!do_lists(run) || !drop_branches(run) || !drop_pins(run) ||
-        !step_resolve(run, &resolve))
+    if (!do_lists(run) || !drop_branches(run) || !drop_pins(run) || !step_resolve(run, &resolve))
         return false;
     for (int i = 0; i < 6; i++) { /* what is freed needs some commits to be free */
         TRY(ramet_begin(run->store, "main", RAMET_WRITE, &txn), 0);

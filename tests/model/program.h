@@ -37,7 +37,16 @@ struct op {
 };
 
 enum backend { ON_MEMORY, ON_SIM, ON_FILE, BACKENDS };
-enum profile { BALANCED, BIG_TREES, MANY_VERSIONS, MOVING, SMALL_COMMITS, MERGES, CRISS_CROSS, PROFILES };
+enum profile {
+    BALANCED,
+    BIG_TREES,
+    MANY_VERSIONS,
+    MOVING,
+    SMALL_COMMITS,
+    MERGES,
+    CRISS_CROSS,
+    PROFILES
+};
 
 struct config {
     uint64_t seed;

@@ -81,7 +81,7 @@ enum step_pins {
     STEP_PINS_ALL,
     STEP_PINS_ADOPT /* what merges that died have left becomes a part of the model */
 };
-bool step_compare_pins(const struct seen_pins *seen, struct model_store *model,
-                       enum step_pins how, char *why, size_t size);
+bool step_compare_pins(const struct seen_pins *seen, struct model_store *model, enum step_pins how,
+                       char *why, size_t size);
 
 #endif
