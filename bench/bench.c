@@ -2,7 +2,7 @@
 /*
  * bench.c - the program: its options, and group after group.
  *
- *   --only=GROUP[,GROUP]  load get readers commit open space branches merges large
+ *   --only=GROUP[,GROUP]  load get readers commit open space branches merges watch large
  *   --peers=NAME[,NAME]   ramet takes part always
  *   --entries=N           1000000
  *   --rounds=N            3
@@ -84,7 +84,7 @@ int main(int argc, char **argv)
         (void)fprintf(stderr,
                       "usage: %s [--only=GROUP[,GROUP]] [--peers=NAME[,NAME]] [--entries=N]\n"
                       "       [--rounds=N] [--large] [--gb=N] [--dir=PATH] [--json]\n"
-                      "groups: load get readers commit open space branches merges large\n",
+                      "groups: load get readers commit open space branches merges watch large\n",
                       argv[0]);
         return 2;
     }

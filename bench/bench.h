@@ -233,6 +233,14 @@ void merges_bases(const void *branching, struct result *out); /* BASES */
 /* So many branches are made, listed, deleted. */
 void merges_many(const void *branching, struct result *out); /* 3 */
 
+/* ---- watching: watches.c --------------------------------------------------------------------- */
+
+/* Unflushed commits of one entry, with none and with a thousand who watch: in another process, in
+ * another thread. Of a struct sharing. */
+void watches_cost(const void *sharing, struct result *out); /* 2 and 2 */
+/* From the beginning of a commit until a process that waits for it has read what was written. */
+void watches_latency(const void *sharing, struct result *out); /* 1 */
+
 /* ---- samples and rows: rows.c ------------------------------------------------------------------
  */
 
@@ -275,7 +283,9 @@ enum sample {
     BASE,                    /* and BASES - 1 more */
     MANY_FEW = BASE + BASES, /* made, listed, deleted */
     MANY_LOTS = MANY_FEW + 3,
-    SAMPLES = MANY_LOTS + 3
+    WATCH_NONE = MANY_LOTS + 3, /* and with a process, none, and with a thread */
+    WATCH_LATENCY = WATCH_NONE + 4,
+    SAMPLES = WATCH_LATENCY + 1
 };
 
 enum group {
@@ -287,6 +297,7 @@ enum group {
     GROUP_SPACE,
     GROUP_BRANCH,
     GROUP_MERGE,
+    GROUP_WATCH,
     GROUP_LARGE,
     GROUPS
 };

@@ -331,6 +331,23 @@ static void run_merge(const struct options *o)
     entries_fini(&entries);
 }
 
+static void run_watch(const struct options *o)
+{
+    char path[4200];
+    struct entries entries;
+    struct result results[4] = {0};
+    (void)snprintf(path, sizeof(path), "%s/watching", o->folder);
+    entries_init(&entries, o->entries < 100000 ? o->entries : 100000, KEYS_INTEGERS);
+    struct sharing sharing = {path, &entries, 0};
+    for (uint32_t round = 0; round < o->rounds; round++) {
+        worker_once(watches_cost, &sharing, 4, results);
+        note(WATCH_NONE, 4, results, round);
+        worker_once(watches_latency, &sharing, 1, results);
+        note(WATCH_LATENCY, 1, results, round);
+    }
+    entries_fini(&entries);
+}
+
 /* ramet and LMDB alone: the others would take an hour. */
 static void run_large(const struct options *o)
 {
@@ -367,6 +384,7 @@ void group_run(enum group group, const struct options *o)
     case GROUP_SPACE: run_space(o); return;
     case GROUP_BRANCH: run_branch(o); return;
     case GROUP_MERGE: run_merge(o); return;
+    case GROUP_WATCH: run_watch(o); return;
     case GROUP_LARGE: run_large(o); return;
     case GROUPS: return;
     }

@@ -22,7 +22,8 @@ struct taken samples[SAMPLES];
 const char *const group_names[GROUPS] = {
     [GROUP_LOAD] = "load",       [GROUP_GET] = "get",      [GROUP_READERS] = "readers",
     [GROUP_COMMIT] = "commit",   [GROUP_OPEN] = "open",    [GROUP_SPACE] = "space",
-    [GROUP_BRANCH] = "branches", [GROUP_MERGE] = "merges", [GROUP_LARGE] = "large",
+    [GROUP_BRANCH] = "branches", [GROUP_MERGE] = "merges", [GROUP_WATCH] = "watch",
+    [GROUP_LARGE] = "large",
 };
 
 const char *const group_texts[GROUPS] = {
@@ -35,6 +36,7 @@ const char *const group_texts[GROUPS] = {
     [GROUP_BRANCH] = "branches",
     [GROUP_MERGE] =
         "merges of 100 and 100 changes, bases in 100,000 versions, many branches; wall time",
+    [GROUP_WATCH] = "commits of one entry, not flushed, that 1,000 watch; wall time",
     [GROUP_LARGE] = "ten million entries",
 };
 
@@ -181,6 +183,27 @@ const struct row rows[] = {
      "branch deleted, of 10,000",
      MANY_FEW + 2,
      {AT_MOST(AGAINST_BASE, 2)}},
+
+    {GROUP_WATCH, WATCH_NONE, WALL, "commit, nobody watches", 0, {NO_AIM}},
+    {GROUP_WATCH,
+     WATCH_NONE + 1,
+     WALL,
+     "1,000 watch, of a process",
+     WATCH_NONE,
+     {AT_MOST(AGAINST_BASE, 1.05)}},
+    {GROUP_WATCH, WATCH_NONE + 2, WALL, "commit, nobody watches", 0, {NO_AIM}},
+    {GROUP_WATCH,
+     WATCH_NONE + 3,
+     WALL,
+     "1,000 watch, of a thread",
+     WATCH_NONE + 2,
+     {AT_MOST(AGAINST_BASE, 1.05)}},
+    {GROUP_WATCH,
+     WATCH_LATENCY,
+     WALL,
+     "seen by a process, median",
+     0,
+     {AT_MOST(AGAINST_NOTHING, 1e6)}},
 
     {GROUP_LARGE, GET_LARGE, CPU, "get, 16 random bytes", 0, {AT_MOST(LMDB, 0.7)}},
     {GROUP_LARGE, OPEN_LARGE, WALL, "open and first get", 0, {AT_MOST(AGAINST_NOTHING, 1e6)}},
