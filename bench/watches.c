@@ -125,35 +125,38 @@ static void crowd_tell(const struct crowd *c, uint32_t go)
 
 /* ---- what they cost -------------------------------------------------------------------------- */
 
-/* Commits for a turn: what one takes. */
-static double write_for_a_turn(struct ramet_store *store, const struct entries *e)
+/* Commits for a turn: what one takes, by the clock and of the processor. */
+static double write_for_a_turn(struct ramet_store *store, const struct entries *e, double *cpu)
 {
     static uint64_t n;
     uint64_t count = 0;
     struct stopwatch begin = stopwatch_now();
-    double took;
+    double took, began_cpu = thread_cpu_ns();
     do {
         uint32_t i = (uint32_t)(n++ % e->count);
         write_one(store, i, entry_value(e, i, (uint32_t)(n / e->count)), VALUE_SIZE);
         count++;
         took = stopwatch_since(begin).wall_ns;
     } while (took < TURN_NS);
+    *cpu = (thread_cpu_ns() - began_cpu) / (double)count;
     return took / (double)count;
 }
 
 static void take_turns(const struct crowd *c, struct ramet_store *store, const struct entries *e,
                        struct result out[2])
 {
-    double wall[2][TURNS];
+    double wall[2][TURNS], cpu[2][TURNS];
     for (size_t i = 0; i < TURNS; i++) {
         for (uint32_t there = 0; there < 2; there++) {
             crowd_tell(c, there);
-            wall[there][i] = write_for_a_turn(store, e);
+            wall[there][i] = write_for_a_turn(store, e, &cpu[there][i]);
         }
     }
     crowd_tell(c, 0);
-    for (size_t i = 0; i < 2; i++)
+    for (size_t i = 0; i < 2; i++) {
         out[i].wall_ns = out[i].median_ns = median(wall[i], TURNS);
+        out[i].cpu_ns = median(cpu[i], TURNS);
+    }
 }
 
 static struct crowd crowd_of(size_t count)
