@@ -84,7 +84,8 @@ int main(int argc, char **argv)
         (void)fprintf(stderr,
                       "usage: %s [--only=GROUP[,GROUP]] [--peers=NAME[,NAME]] [--entries=N]\n"
                       "       [--rounds=N] [--large] [--gb=N] [--dir=PATH] [--json]\n"
-                      "groups: load get readers commit open space branches merges watch large\n",
+                      "groups: load get readers commit open space branches merges versions watch\n"
+                      "        large\n",
                       argv[0]);
         return 2;
     }

@@ -162,7 +162,7 @@ struct result {
     uint64_t check;         /* what was read, the same for all peers */
     uint64_t bytes;         /* TASK_SIZE: apparent; TASK_LOAD_AT_ONCE: memory */
     uint64_t disk_bytes;    /* TASK_SIZE: blocks */
-    uint64_t pages;         /* branches: pages of data copied, or given back */
+    uint64_t pages; /* branches: pages of data copied, or given back; of a diff, looked at */
 };
 
 struct plan {
@@ -226,12 +226,21 @@ void merges_measure(const void *sharing, struct result *out); /* 1 */
 /* The same, by git. */
 bool merges_git_there(void);
 void merges_git(const void *sharing, struct result *out); /* 1 */
+
+/* ---- versions: of ramet alone: versions.c ------------------------------------------------------
+ */
+
+/* Differences of two versions, of a struct sharing, in so many scattered entries: time and pages.
+ */
+#define DIFFS 6
+static const size_t diff_changes[DIFFS] = {1, 10, 100, 1000, 10000, 100000};
+void versions_diff(const void *sharing, struct result *out); /* DIFFS */
 /* Bases in histories of so many versions (branching->bytes): two arms, tasks, to and fro, the
- * worst. */
-#define BASES 4
-void merges_bases(const void *branching, struct result *out); /* BASES */
+ * worst, crosses. */
+#define BASES 5
+void versions_bases(const void *branching, struct result *out); /* BASES */
 /* So many branches are made, listed, deleted. */
-void merges_many(const void *branching, struct result *out); /* 3 */
+void versions_many(const void *branching, struct result *out); /* 3 */
 
 /* ---- watching: watches.c --------------------------------------------------------------------- */
 
@@ -280,7 +289,8 @@ enum sample {
     OVERWRITE_SHARED,
     MERGE,
     MERGE_GIT,
-    BASE,                    /* and BASES - 1 more */
+    DIFF,                    /* and DIFFS - 1 more */
+    BASE = DIFF + DIFFS,     /* and BASES - 1 more */
     MANY_FEW = BASE + BASES, /* made, listed, deleted */
     MANY_LOTS = MANY_FEW + 3,
     WATCH_NONE = MANY_LOTS + 3, /* and with a process, none, and with a thread */
@@ -297,6 +307,7 @@ enum group {
     GROUP_SPACE,
     GROUP_BRANCH,
     GROUP_MERGE,
+    GROUP_VERSIONS,
     GROUP_WATCH,
     GROUP_LARGE,
     GROUPS

@@ -299,34 +299,54 @@ static void note(enum sample first, size_t count, const struct result *results, 
     }
 }
 
-/* git, which is slow to fill, and histories once; the rest in each round. */
+/* git, which is slow to fill, once; the rest in each round. */
 static void run_merge(const struct options *o)
 {
     char path[4200], git[4200];
     struct entries entries;
-    bool small = o->entries < 20000;
-    struct result results[BASES] = {0};
+    struct result result = {0};
     (void)snprintf(path, sizeof(path), "%s/merging", o->folder);
     (void)snprintf(git, sizeof(git), "%s/merging.git", o->folder);
     entries_init(&entries, o->entries, KEYS_RANDOM);
     struct sharing sharing = {path, &entries, 0}, by_git = {git, &entries, 0};
-    struct branching bases = {path, small ? 400 : 100000};
-    struct branching few = {path, 100}, lots = {path, small ? 200 : 10000};
     for (uint32_t round = 0; round < o->rounds; round++) {
-        worker_once(merges_measure, &sharing, 1, results);
-        note(MERGE, 1, results, round);
-        worker_once(merges_many, &few, 3, results);
-        note(MANY_FEW, 3, results, round);
-        worker_once(merges_many, &lots, 3, results);
-        note(MANY_LOTS, 3, results, round);
+        worker_once(merges_measure, &sharing, 1, &result);
+        note(MERGE, 1, &result, round);
         if (round == 0 && merges_git_there())
-            worker_once(merges_git, &by_git, 1, results);
+            worker_once(merges_git, &by_git, 1, &result);
         else if (round == 0)
             continue;
         if (samples[MERGE_GIT].rounds || round == 0)
-            note(MERGE_GIT, 1, round ? &samples[MERGE_GIT].results[RAMET][0] : results, round);
+            note(MERGE_GIT, 1, round ? &samples[MERGE_GIT].results[RAMET][0] : &result, round);
     }
-    worker_once(merges_bases, &bases, BASES, results);
+    entries_fini(&entries);
+}
+
+/* Histories, which take a while to make, once; the rest in each round. */
+static void run_versions(const struct options *o)
+{
+    char path[4200];
+    struct entries entries;
+    bool small = o->entries < 20000;
+    size_t diffs = 0;
+    (void)snprintf(path, sizeof(path), "%s/versions", o->folder);
+    entries_init(&entries, o->entries, KEYS_RANDOM);
+    struct branching bases = {path, small ? 400 : 100000};
+    struct branching few = {path, 100}, lots = {path, small ? 200 : 10000};
+    while (diffs < DIFFS && diff_changes[diffs] <= o->entries)
+        diffs++;
+    for (uint32_t round = 0; round < o->rounds; round++) {
+        struct sharing sharing = {path, &entries, round};
+        struct result results[DIFFS] = {0};
+        worker_once(versions_diff, &sharing, DIFFS, results);
+        note(DIFF, diffs, results, round);
+        worker_once(versions_many, &few, 3, results);
+        note(MANY_FEW, 3, results, round);
+        worker_once(versions_many, &lots, 3, results);
+        note(MANY_LOTS, 3, results, round);
+    }
+    struct result results[BASES] = {0};
+    worker_once(versions_bases, &bases, BASES, results);
     note(BASE, BASES, results, 0);
     entries_fini(&entries);
 }
@@ -384,6 +404,7 @@ void group_run(enum group group, const struct options *o)
     case GROUP_SPACE: run_space(o); return;
     case GROUP_BRANCH: run_branch(o); return;
     case GROUP_MERGE: run_merge(o); return;
+    case GROUP_VERSIONS: run_versions(o); return;
     case GROUP_WATCH: run_watch(o); return;
     case GROUP_LARGE: run_large(o); return;
     case GROUPS: return;

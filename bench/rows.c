@@ -22,8 +22,8 @@ struct taken samples[SAMPLES];
 const char *const group_names[GROUPS] = {
     [GROUP_LOAD] = "load",       [GROUP_GET] = "get",      [GROUP_READERS] = "readers",
     [GROUP_COMMIT] = "commit",   [GROUP_OPEN] = "open",    [GROUP_SPACE] = "space",
-    [GROUP_BRANCH] = "branches", [GROUP_MERGE] = "merges", [GROUP_WATCH] = "watch",
-    [GROUP_LARGE] = "large",
+    [GROUP_BRANCH] = "branches", [GROUP_MERGE] = "merges", [GROUP_VERSIONS] = "versions",
+    [GROUP_WATCH] = "watch",     [GROUP_LARGE] = "large",
 };
 
 const char *const group_texts[GROUPS] = {
@@ -34,8 +34,9 @@ const char *const group_texts[GROUPS] = {
     [GROUP_OPEN] = "a fresh process opens a store and gets one entry; wall time",
     [GROUP_SPACE] = "files and memory",
     [GROUP_BRANCH] = "branches",
-    [GROUP_MERGE] =
-        "merges of 100 and 100 changes, bases in 100,000 versions, many branches; wall time",
+    [GROUP_MERGE] = "merges of 100 and 100 changes; wall time",
+    [GROUP_VERSIONS] = "differences, for each entry that differs; bases in 100,000 versions; many "
+                       "branches; wall time",
     [GROUP_WATCH] = "commits of one entry, not flushed, that 1,000 watch; wall time",
     [GROUP_LARGE] = "ten million entries",
 };
@@ -58,6 +59,16 @@ const char *const group_texts[GROUPS] = {
         {                                      \
             AT_MOST(LMDB, n)                   \
         }                                      \
+    }
+
+/* 2 us for each entry, and 50 us for the rest: n is both, of one entry. */
+#define DIFF_ROWS(i, text, n)                                                                 \
+    {GROUP_VERSIONS, DIFF + (i), WALL, "differs in " text, 0, {AT_MOST(AGAINST_NOTHING, n)}}, \
+    {                                                                                         \
+        GROUP_VERSIONS, DIFF + (i), PAGES, "pages of all that", 0,                            \
+        {                                                                                     \
+            NO_AIM                                                                            \
+        }                                                                                     \
     }
 
 const struct row rows[] = {
@@ -163,21 +174,49 @@ const struct row rows[] = {
 
     {GROUP_MERGE, MERGE, WALL, "merge", 0, {AT_MOST(AGAINST_NOTHING, 1e6)}},
     {GROUP_MERGE, MERGE_GIT, WALL, "the same by git", MERGE, {AT_LEAST(AGAINST_BASE, 50)}},
-    {GROUP_MERGE, BASE, WALL, "base: two arms", 0, {AT_MOST(AGAINST_NOTHING, 100e3)}},
-    {GROUP_MERGE, BASE + 1, WALL, "base: tasks, old branch", 0, {AT_MOST(AGAINST_NOTHING, 100e3)}},
-    {GROUP_MERGE, BASE + 2, WALL, "base: to and fro", 0, {AT_MOST(AGAINST_NOTHING, 100e3)}},
-    {GROUP_MERGE, BASE + 3, WALL, "base: the worst we know", 0, {AT_MOST(AGAINST_NOTHING, 100e3)}},
-    {GROUP_MERGE, MANY_FEW, WALL, "branch made, of 100", 0, {NO_AIM}},
-    {GROUP_MERGE, MANY_LOTS, WALL, "branch made, of 10,000", MANY_FEW, {AT_MOST(AGAINST_BASE, 2)}},
-    {GROUP_MERGE, MANY_FEW + 1, WALL, "branch listed, of 100", 0, {NO_AIM}},
-    {GROUP_MERGE,
+
+    DIFF_ROWS(0, "1", 52e3),
+    DIFF_ROWS(1, "10", 7e3),
+    DIFF_ROWS(2, "100", 2.5e3),
+    DIFF_ROWS(3, "1,000", 2.05e3),
+    DIFF_ROWS(4, "10,000", 2005),
+    DIFF_ROWS(5, "100,000", 2000.5),
+    {GROUP_VERSIONS, BASE, WALL, "base: two arms", 0, {AT_MOST(AGAINST_NOTHING, 100e3)}},
+    {GROUP_VERSIONS,
+     BASE + 1,
+     WALL,
+     "base: tasks, old branch",
+     0,
+     {AT_MOST(AGAINST_NOTHING, 100e3)}},
+    {GROUP_VERSIONS, BASE + 2, WALL, "base: to and fro", 0, {AT_MOST(AGAINST_NOTHING, 100e3)}},
+    {GROUP_VERSIONS,
+     BASE + 4,
+     WALL,
+     "base: crosses, of 20,000",
+     0,
+     {AT_MOST(AGAINST_NOTHING, 100e3)}},
+    {GROUP_VERSIONS,
+     BASE + 3,
+     WALL,
+     "base: the worst we know",
+     0,
+     {AT_MOST(AGAINST_NOTHING, 100e3)}},
+    {GROUP_VERSIONS, MANY_FEW, WALL, "branch made, of 100", 0, {NO_AIM}},
+    {GROUP_VERSIONS,
+     MANY_LOTS,
+     WALL,
+     "branch made, of 10,000",
+     MANY_FEW,
+     {AT_MOST(AGAINST_BASE, 2)}},
+    {GROUP_VERSIONS, MANY_FEW + 1, WALL, "branch listed, of 100", 0, {NO_AIM}},
+    {GROUP_VERSIONS,
      MANY_LOTS + 1,
      WALL,
      "branch listed, of 10,000",
      MANY_FEW + 1,
      {AT_MOST(AGAINST_BASE, 2)}},
-    {GROUP_MERGE, MANY_FEW + 2, WALL, "branch deleted, of 100", 0, {NO_AIM}},
-    {GROUP_MERGE,
+    {GROUP_VERSIONS, MANY_FEW + 2, WALL, "branch deleted, of 100", 0, {NO_AIM}},
+    {GROUP_VERSIONS,
      MANY_LOTS + 2,
      WALL,
      "branch deleted, of 10,000",
