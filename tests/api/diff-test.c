@@ -353,6 +353,12 @@ static void write_transactions(void **state)
     write_text(other, "b.1=o e.1=e");
     assert_string_equal(txns_differ(txn, other, NULL),
                         "a.1+->x a.7-n>- b.1~x>o c.1-x>- -c -d +e e.1+->e");
+    write_text(other, "b.1=p");
+    assert_string_equal(txns_differ(other, old, NULL), "b.1~p>x e.1-e>- -e");
+    ramet_abort(other);
+    other = begin("other", RAMET_WRITE);
+    write_text(other, "b.1=o");
+    assert_string_equal(txns_differ(other, old, NULL), "b.1~o>x");
     ramet_abort(other);
     MUST(ramet_commit(txn, NULL, NULL)); /* what the diffs noted did no harm */
     struct ramet_txn *new = begin("main", RAMET_READ);
