@@ -321,17 +321,14 @@ static int decide(struct maps *maps, const struct ramet_merge_rule *rule,
     return conflict(maps, both);
 }
 
-/* 1: base has no value here, but a note that its parts had several. */
-static int is_unknown(struct maps *maps, struct ramet_slice key)
+/* 1: a base has no value here, but a note that its parts had several. */
+static int is_unknown(struct maps *maps, struct ramet_txn *base, struct ramet_slice key)
 {
-    struct rmt_merge *m = maps->m;
     struct ramet_map *map;
-    if (!m->base || !m->base->writing) /* none that was put together */
-        return 0;
-    int rc = rmt_map_open(m->base, RMT_MAP_UNKNOWN, maps->name, 0, &map);
     struct rmt_value value;
+    int rc = rmt_map_open(base, RMT_MAP_UNKNOWN, maps->name, 0, &map);
     if (rc == 0)
-        rc = rmt_tree_get(pages_of(m), &map->tree, key, &value);
+        rc = rmt_tree_get(pages_of(maps->m), &map->tree, key, &value);
     return rc == RAMET_ENOTFOUND ? 0 : rc < 0 ? rc : 1;
 }
 
@@ -342,9 +339,12 @@ static int merge_entry(struct maps *maps, struct ramet_slice key, const struct r
     struct rmt_value ours, base = *before;
     struct ramet_conflict both = {.size = sizeof(both), .map = maps->name, .key = key};
     rmt_arena_fini(&m->arena);
-    int rc = find(m, maps->ours, key, &ours);
-    if (rc == 0)
-        rc = is_unknown(maps, key);
+    int rc = m->drafting ? is_unknown(maps, m->ours, key) : 0;
+    if (rc != 0) /* one more part makes it no better known */
+        return rc < 0 ? rc : 0;
+    rc = find(m, maps->ours, key, &ours);
+    if (rc == 0 && m->base && m->base->writing) /* it was put together */
+        rc = is_unknown(maps, m->base, key);
     if (rc < 0)
         return rc;
     maps->open = rc > 0;

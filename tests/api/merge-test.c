@@ -500,6 +500,46 @@ static void criss_cross_counter(void **state)
     assert_string_equal(get("main", "m", "a"), "16"); /* each was counted once */
 }
 
+/* Decides nothing, and looks at what it is asked about: no value that nobody ever wrote. */
+static int is_digit(void *ctx, const struct ramet_conflict *both, struct ramet_slice *out)
+{
+    const struct ramet_slice values[] = {both->base, both->ours, both->theirs};
+    bool *strange = ctx;
+    (void)out;
+    for (size_t i = 0; i < 3; i++)
+        *strange |= values[i].data && values[i].size != 1;
+    return RAMET_MERGED_CONFLICT;
+}
+
+/* Of three bases the first two disagree: the third finds nothing there to be merged with. */
+static void three_bases(void **state)
+{
+    (void)state;
+    static const char *const sources[] = {"b", "c", "d"};
+    static const char *const values[] = {"1", "2", "3"};
+    bool strange = false;
+    struct ramet_merge_rule rules[] = {
+        {.prefix = text("a"), .policy = RAMET_MERGE_FUNCTION, .fn = is_digit, .ctx = &strange}};
+    struct ramet_merge_options options = {
+        .size = sizeof(options), .rules = rules, .nr_rules = 1, .conflict = tell_conflict};
+    put("main", "m", "x", "0");
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(ramet_branch_create(store, sources[i], NULL), 0);
+    assert_int_equal(ramet_branch_create(store, "other", NULL), 0);
+    for (size_t i = 0; i < 3; i++)
+        put(sources[i], "m", "a", values[i]);
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(merge("main", sources[i], RAMET_MERGE_NO_FF, RAMET_MERGE_OURS), 0);
+        assert_int_equal(merge("other", sources[2 - i], RAMET_MERGE_NO_FF, RAMET_MERGE_OURS), 0);
+    }
+    assert_string_equal(get("main", "m", "a"), "1");
+    assert_string_equal(get("other", "m", "a"), "3");
+    told[0] = '\0';
+    assert_int_equal(ramet_merge(store, "main", "other", &options, NULL), RAMET_ECONFLICT);
+    was_told("m.a - 1 3;");
+    assert_false(strange);
+}
+
 /* A change that came by a third branch counts once, too. */
 static void by_way_of_a_third(void **state)
 {
@@ -916,6 +956,7 @@ int main(void)
         CASE(criss_cross),
         CASE(criss_cross_unknown),
         CASE(criss_cross_counter),
+        CASE(three_bases),
         CASE(by_way_of_a_third),
         CASE(huge),
         CASE(progress),
