@@ -235,6 +235,19 @@ int rmt_map_drop(struct ramet_txn *txn, struct ramet_map *map)
     return rc;
 }
 
+/* Of an open map: its record may be a note (rmt_maps_note()), or not be written yet. */
+static int count_entries(struct ramet_txn *txn, const char *name, const struct rmt_value *record,
+                         uint64_t *out)
+{
+    struct rmt_tree tree;
+    const struct ramet_map *map = opened(txn, name);
+    bool open = map && map->exists;
+    int rc = open ? 0 : rmt_map_load(&txn->store->pages, record, RMT_ID_MAX, &tree);
+    if (rc == 0)
+        *out = open ? map->tree.count : tree.count;
+    return rc;
+}
+
 int ramet_map_list(struct ramet_txn *txn, ramet_map_fn fn, void *ctx)
 {
     if (!txn || !fn)
@@ -245,8 +258,8 @@ int ramet_map_list(struct ramet_txn *txn, ramet_map_fn fn, void *ctx)
     while (rc == 0) {
         struct ramet_slice key;
         struct rmt_value value;
-        struct rmt_tree tree = {.count = 0};
         char name[RAMET_NAME_MAX + 1];
+        uint64_t entries = 0;
         rc = rmt_cursor_get(&cursor, &key, &value);
         if (rc == 0 && *(const uint8_t *)key.data < 0x20) { /* none of the user's */
             rc = rmt_cursor_next(&cursor);
@@ -259,13 +272,10 @@ int ramet_map_list(struct ramet_txn *txn, ramet_map_fn fn, void *ctx)
             break;
         memcpy(name, key.data, key.size);
         name[key.size] = 0;
-        const struct ramet_map *map = opened(txn, name);
-        if (!map || !map->exists) /* else its record may be one of rmt_maps_note() */
-            rc = rmt_map_load(&txn->store->pages, &value, RMT_ID_MAX, &tree);
+        rc = count_entries(txn, name, &value, &entries);
         if (rc < 0)
             break;
-        struct ramet_map_info info = {sizeof(info), name,
-                                      map && map->exists ? map->tree.count : tree.count};
+        struct ramet_map_info info = {sizeof(info), name, entries};
         rc = fn(ctx, &info);
         if (rc == 0)
             rc = rmt_cursor_next(&cursor);

@@ -910,8 +910,15 @@ static void misuse(void **state)
     assert_int_equal(head("main"), before);
 }
 
-/* A diff that looked at a transaction leaves its savepoints as good as they were. */
-static void diff_then_rollback(void **state)
+static int count_map(void *ctx, const struct ramet_map_info *info)
+{
+    *(uint64_t *)ctx += info->entries;
+    return 0;
+}
+
+/* A diff that looked at a transaction leaves it as it was: its maps are listed, and its savepoints
+ * are as good. */
+static void diff_of_a_writer(void **state)
 {
     (void)state;
     struct ramet_txn *old, *txn;
@@ -931,6 +938,9 @@ static void diff_then_rollback(void **state)
     assert_string_equal(shown(change.key), "b");
     assert_int_equal(ramet_diff_next(diff, &change), RAMET_ENOTFOUND);
     ramet_diff_close(diff);
+    uint64_t entries = 0;
+    assert_int_equal(ramet_map_list(txn, count_map, &entries), 0);
+    assert_int_equal(entries, 2);
     assert_int_equal(ramet_savepoint(txn, &savepoint), 0);
     assert_int_equal(ramet_put(map, text("c"), text("3"), 0), 0);
     assert_int_equal(ramet_rollback(txn, savepoint), 0);
@@ -965,7 +975,7 @@ int main(void)
         CASE(pick_and_revert),
         CASE(history),
         CASE(prune),
-        CASE(diff_then_rollback),
+        CASE(diff_of_a_writer),
         CASE(misuse),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -239,6 +239,24 @@ uint64_t graph_digest_change(uint64_t digest, const struct ramet_change *change)
     return digest_change(digest, change->map, change->key, change->kind, &of[0], &of[1]);
 }
 
+static struct model_content look(const struct model_version *v, const char *map,
+                                 struct ramet_slice key)
+{
+    const struct model_map *m = v ? model_version_map(v, map) : NULL;
+    return content_of(m ? model_map_get(m, key) : NULL);
+}
+
+uint64_t graph_digest_entry(uint64_t digest, uint64_t id, const struct model_version *from,
+                            const struct model_version *to, const char *map, struct ramet_slice key)
+{
+    struct model_content old = look(from, map, key), new = look(to, map, key);
+    if (same(&old, &new))
+        return digest;
+    int kind = !old.there ? RAMET_ADDED : new.there ? RAMET_CHANGED : RAMET_REMOVED;
+    digest = rmt_hash(&id, sizeof(id), digest);
+    return digest_change(digest, map, key, kind, &old, &new);
+}
+
 /* The keys, or names, of two sorted lists, in order: each once. */
 struct pair {
     const struct model_map *a, *b; /* NULL: none */

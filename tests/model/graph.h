@@ -63,5 +63,9 @@ int graph_tag(struct model_store *s, const char *branch, const char *name, const
 uint64_t graph_diff(const struct model_version *from, const struct model_version *to,
                     const struct ramet_diff_options *options, uint64_t *out_count);
 uint64_t graph_digest_change(uint64_t digest, const struct ramet_change *change);
+/* The same, with the id of the version before it, of one key; if it changed. from may be NULL. */
+uint64_t graph_digest_entry(uint64_t digest, uint64_t id, const struct model_version *from,
+                            const struct model_version *to, const char *map,
+                            struct ramet_slice key);
 
 #endif

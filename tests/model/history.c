@@ -162,7 +162,8 @@ static bool merge(struct run *run, const char *into, const char *from, merge_fn 
         model_unpin_next(&run->model, from, into);
         (void)pthread_mutex_unlock(&run->lock);
     }
-    TRY(rc, code);
+    if (!step_expect(run, rc, code, fn == ramet_merge ? "ramet_merge()" : "a pick"))
+        return false;
     if (step_is_cut(run)) /* when all was done but for a pin that is left */
         return false;
     if (run->sim && rmt_sim_faults_fired(run->sim)) /* the same */
@@ -488,6 +489,65 @@ static int tell(void *ctx, const struct ramet_snapshot_info *info)
     return w->wrong = true;
 }
 
+static bool is_kept(const struct model_store *s, int v)
+{
+    for (size_t i = 0; i < s->keeps.count; i++) {
+        if (s->keeps.items[i].node == v)
+            return true;
+    }
+    return false;
+}
+
+static int tell_change(void *ctx, const struct ramet_snapshot_info *info,
+                       const struct ramet_change *change)
+{
+    uint64_t *digest = ctx;
+    *digest = graph_digest_change(rmt_hash(&info->id, sizeof(info->id), *digest), change);
+    return 0;
+}
+
+/* In which of the kept versions of a line an entry changed. */
+static uint64_t key_history(const struct model_store *s, int v, const char *map,
+                            struct ramet_slice key)
+{
+    uint64_t digest = MODEL_DIGEST_EMPTY;
+    while (v >= 0 && !is_kept(s, v))
+        v = s->nodes.items[v].prev;
+    while (v >= 0) {
+        const struct model_node *n = &s->nodes.items[v];
+        int before = n->prev;
+        while (before >= 0 && !is_kept(s, before))
+            before = s->nodes.items[before].prev;
+        digest = graph_digest_entry(digest, n->id,
+                                    before < 0 ? NULL : s->nodes.items[before].version, n->version,
+                                    map, key);
+        v = before;
+    }
+    return digest;
+}
+
+bool step_key_history(struct run *run, const struct op *op)
+{
+    char ref[MODEL_NAME * 2];
+    int of;
+    uint64_t digest = MODEL_DIGEST_EMPTY;
+    const char *map = map_names[op->b % MAPS];
+    ref_of(run, op->a, ref);
+    int want = model_store_find_node(&run->model, ref, &of);
+    struct ramet_slice key = rmt_slice("a", 1);
+    if (want == 0) {
+        const struct model_map *m = model_version_map(run->model.nodes.items[of].version, map);
+        if (m && m->entries.count) {
+            const struct model_key *k = m->entries.items[op->c % m->entries.count].key;
+            key = rmt_slice(k->bytes, k->size);
+        }
+    }
+    TRY(ramet_key_history(run->store, ref, map, key, tell_change, &digest), want);
+    DEMAND(want < 0 || digest == key_history(&run->model, of, map, key),
+           "the history of a key of %s in %s is another one", map, ref);
+    return true;
+}
+
 bool step_history(struct run *run, const struct op *op)
 {
     const struct model_store *s = &run->model;
@@ -506,10 +566,8 @@ bool step_history(struct run *run, const struct op *op)
     graph_alive(s, &alive);
     graph_has(s, of, &has);
     for (v = 0; v < (int)has.count; v++) {
-        bool kept = false;
-        for (size_t i = 0; i < s->keeps.count; i++)
-            kept |= s->keeps.items[i].node == v;
-        has.has[v] = has.has[v] && (flags & RAMET_HISTORY_HIDDEN ? alive.has[v] : kept) &&
+        bool told = flags & RAMET_HISTORY_HIDDEN ? alive.has[v] : is_kept(s, v);
+        has.has[v] = has.has[v] && told &&
                      (flags & RAMET_HISTORY_ALL || graph_stands_on(s, of, v));
     }
     w.wanted = has.has;

@@ -189,6 +189,10 @@ static const uint8_t weights[PROFILES][OP_KINDS] = {
                 [OP_PRUNE] = 4,
                 [OP_DIFF] = 8,
                 [OP_HISTORY] = 8,
+                [OP_KEY_HISTORY] = 4,
+                [OP_MAP_LIST] = 1,
+                [OP_CURSOR_OPEN] = 1,
+                [OP_CURSOR_MOVE] = 2,
                 [OP_BASE] = 8,
                 [OP_LISTS] = 1,
                 [OP_RECLAIM] = 2,
@@ -1853,6 +1857,7 @@ static bool dispatch(struct run *run, const struct op *op)
     case OP_DIFF: return step_diff(run, op);
     case OP_HISTORY: return step_history(run, op);
     case OP_BASE: return step_base(run, op);
+    case OP_KEY_HISTORY: return step_key_history(run, op);
     case OP_EDIT: return do_edit(run, op);
     case OP_KINDS: break;
     }

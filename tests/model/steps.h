@@ -62,6 +62,7 @@ bool step_tag(struct run *run, const struct op *op);
 bool step_prune(struct run *run, const struct op *op);
 bool step_diff(struct run *run, const struct op *op);
 bool step_history(struct run *run, const struct op *op);
+bool step_key_history(struct run *run, const struct op *op);
 bool step_base(struct run *run, const struct op *op);
 
 /* What a store has merged, beside the model: bases of some versions. By the ids that both have. */
