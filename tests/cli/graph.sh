@@ -98,7 +98,7 @@ for branch in deeper left idle; do
     good ramet delete copy $branch
     after=$(ramet stat copy --json | jq .data_bytes)
     own=$(jq ".branches[] | select(.name == \"$branch\") | .own_bytes" graph.json)
-    [ $((before - after)) = "$own" ] || fail "$branch: $own bytes, but $((before - after)) came back"
+    [ $((before - after)) = "$own" ] || fail "$branch has $own, and $((before - after)) came back"
 done
 own=$(jq '.branches[] | select(.name == "left") | .own_bytes' graph.json)
 [ "$own" -gt 0 ] || fail 'left has something'
