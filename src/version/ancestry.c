@@ -141,12 +141,10 @@ static int go_on(struct search *s, const struct spot *from)
     return rc;
 }
 
-static int search(struct search *s, const struct rmt_version *a, const struct rmt_version *b,
-                  struct rmt_numbers *out)
+/* Goes on from what was met. */
+static int search(struct search *s, struct rmt_numbers *out)
 {
-    int rc = meet(s, a->number, a, NULL, OF_A);
-    if (rc == 0)
-        rc = meet(s, b->number, b, NULL, OF_B);
+    int rc = 0;
     while (rc == 0 && s->fresh) {
         struct spot *spot = &s->spots.items[pop(s)];
         if (!(spot->paint & OLD)) {
@@ -256,5 +254,19 @@ int rmt_ancestry_best(struct rmt_pages *pages, const struct rmt_tree *catalog,
     if (rc > 0)
         return rmt_vec_push(out, common.number) ? 0 : rmt_fail(-ENOMEM, "a merge base");
     rmt_auto(search_fini) struct search s = {.pages = pages, .catalog = catalog};
-    return rc < 0 ? rc : search(&s, &x.version, &y.version, out);
+    if (rc == 0)
+        rc = meet(&s, x.version.number, &x.version, NULL, OF_A);
+    if (rc == 0)
+        rc = meet(&s, y.version.number, &y.version, NULL, OF_B);
+    return rc < 0 ? rc : search(&s, out);
+}
+
+int rmt_ancestry_best_of_all(struct rmt_pages *pages, const struct rmt_tree *catalog,
+                             const uint64_t *a, size_t nr_a, uint64_t b, struct rmt_numbers *out)
+{
+    rmt_auto(search_fini) struct search s = {.pages = pages, .catalog = catalog};
+    int rc = meet(&s, b, NULL, NULL, OF_B);
+    for (size_t i = 0; rc == 0 && i < nr_a; i++)
+        rc = meet(&s, a[i], NULL, NULL, OF_A);
+    return rc < 0 ? rc : search(&s, out);
 }

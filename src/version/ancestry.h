@@ -30,4 +30,9 @@ struct rmt_side {
 int rmt_ancestry_best(struct rmt_pages *pages, const struct rmt_tree *catalog,
                       const struct rmt_side *a, const struct rmt_side *b, struct rmt_numbers *out);
 
+/* The same of one that is put together of several snapshots, and so has what any of them has, and
+ * another snapshot. By the search, always. */
+int rmt_ancestry_best_of_all(struct rmt_pages *pages, const struct rmt_tree *catalog,
+                             const uint64_t *a, size_t nr_a, uint64_t b, struct rmt_numbers *out);
+
 #endif

@@ -235,20 +235,25 @@ static int find_bases(struct merging *m)
     return rc;
 }
 
-/* The best common ancestors of two that are. */
-static int bases_of(struct merging *m, uint64_t a, uint64_t b, struct rmt_numbers *out)
+/* The best common ancestors of the first n bases, put together, and of the next one. */
+static int bases_of(struct merging *m, const struct rmt_numbers *bases, size_t n,
+                    struct rmt_numbers *out)
 {
     struct rmt_pages *pages = &m->store->pages;
     const struct rmt_tree *catalog = &m->view.catalog;
     struct rmt_side x = {.branch = 0}, y = {.branch = 0};
-    int rc = rmt_catalog_version(pages, catalog, a, &x.version);
+    const uint64_t *numbers = bases->items;
+    if (n > 1)
+        return rmt_ancestry_best_of_all(pages, catalog, numbers, n, numbers[n], out);
+    int rc = rmt_catalog_version(pages, catalog, numbers[0], &x.version);
     if (rc == 0)
-        rc = rmt_catalog_version(pages, catalog, b, &y.version);
+        rc = rmt_catalog_version(pages, catalog, numbers[1], &y.version);
     return rc < 0 ? rc : rmt_ancestry_best(pages, catalog, &x, &y, out);
 }
 
-/* A transaction to read the base: nothing, a version, or a draft of several that are merged, each
- * two of them with their own base, as git does it (merge-recursive). */
+/* A transaction to read the base: nothing, a version, or a draft of several that are merged one by
+ * one, each with the base of its own that it has with those before, as git does it
+ * (merge-recursive). */
 static int open_base(struct merging *m, const struct rmt_numbers *bases, int depth,
                      struct ramet_txn **out)
 {
@@ -261,7 +266,7 @@ static int open_base(struct merging *m, const struct rmt_numbers *bases, int dep
     int rc = rmt_txn_draft(m->store, &m->view.catalog, bases->items[0], &merge.ours);
     for (size_t i = 1; rc == 0 && i < bases->count; i++) {
         rmt_auto(rmt_numbers_fini) struct rmt_numbers below = {0};
-        rc = bases_of(m, bases->items[0], bases->items[i], &below);
+        rc = bases_of(m, bases, i, &below);
         if (rc == 0)
             rc = open_base(m, &below, depth + 1, &merge.base);
         if (rc == 0)

@@ -540,6 +540,35 @@ static void three_bases(void **state)
     assert_false(strange);
 }
 
+/* Of three bases two have a change that the newest has not: it counts once. */
+static void three_bases_that_share(void **state)
+{
+    (void)state;
+    static const char *const sources[] = {"c", "d", "b"};
+    put("main", "m", "a", "10");
+    assert_int_equal(ramet_branch_create(store, "other", NULL), 0);
+    assert_int_equal(ramet_branch_create(store, "b", NULL), 0);
+    assert_int_equal(ramet_branch_create(store, "c", NULL), 0);
+    put("c", "m", "a", "11");
+    assert_int_equal(ramet_branch_create(store, "d", "c"), 0);
+    put("c", "m", "c", "1");
+    put("d", "m", "d", "1");
+    put("b", "m", "a", "11");
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(merge("main", sources[i], RAMET_MERGE_NO_FF, RAMET_MERGE_COUNTER), 0);
+        assert_int_equal(merge("other", sources[2 - i], RAMET_MERGE_NO_FF, RAMET_MERGE_COUNTER), 0);
+    }
+    assert_string_equal(get("main", "m", "a"), "12");
+    assert_string_equal(get("other", "m", "a"), "12");
+    put("main", "m", "a", "13");
+    put("other", "m", "a", "13");
+    size_t bases = 0;
+    assert_int_equal(ramet_merge_base(store, "main", "other", NULL, &bases), 0);
+    assert_int_equal(bases, 3);
+    assert_int_equal(merge("main", "other", 0, RAMET_MERGE_COUNTER), 0);
+    assert_string_equal(get("main", "m", "a"), "14");
+}
+
 /* A change that came by a third branch counts once, too. */
 static void by_way_of_a_third(void **state)
 {
@@ -967,6 +996,7 @@ int main(void)
         CASE(criss_cross_unknown),
         CASE(criss_cross_counter),
         CASE(three_bases),
+        CASE(three_bases_that_share),
         CASE(by_way_of_a_third),
         CASE(huge),
         CASE(progress),

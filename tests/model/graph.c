@@ -134,17 +134,23 @@ static bool is_snapshot(const struct model_store *s, int v)
     return snapshots.has[v];
 }
 
+/* To what they have. */
+static void spread(const struct model_store *s, struct graph_set *set)
+{
+    for (int i = (int)set->count - 1; i >= 0; i--) {
+        const struct model_node *n = &s->nodes.items[i];
+        if (set->has[i] && n->prev >= 0)
+            set->has[n->prev] = true;
+        if (set->has[i] && n->source >= 0)
+            set->has[n->source] = true;
+    }
+}
+
 void graph_has(const struct model_store *s, int v, struct graph_set *out)
 {
     set_init(s, out);
     out->has[v] = true;
-    for (int i = v; i >= 0; i--) {
-        const struct model_node *n = &s->nodes.items[i];
-        if (out->has[i] && n->prev >= 0)
-            out->has[n->prev] = true;
-        if (out->has[i] && n->source >= 0)
-            out->has[n->source] = true;
-    }
+    spread(s, out);
 }
 
 int graph_below(const struct model_store *s, int v)
@@ -157,14 +163,18 @@ int graph_below(const struct model_store *s, int v)
     return v;
 }
 
-static size_t bases_of(const struct model_store *s, const struct graph_set *alive, int a, int b,
-                       int *out)
+/* Of one that has what any of a has, and of b. */
+static size_t bases_of(const struct model_store *s, const struct graph_set *alive, const int *a,
+                       size_t nr_a, int b, int *out)
 {
     rmt_auto(graph_set_fini) struct graph_set of_a = {0};
     rmt_auto(graph_set_fini) struct graph_set of_b = {0};
     rmt_auto(graph_set_fini) struct graph_set older = {0}; /* that one of out has */
     size_t n = 0;
-    graph_has(s, a, &of_a);
+    set_init(s, &of_a);
+    for (size_t i = 0; i < nr_a; i++)
+        of_a.has[a[i]] = true;
+    spread(s, &of_a);
     graph_has(s, b, &of_b);
     set_init(s, &older);
     for (int v = (int)s->nodes.count - 1; v >= 0; v--) {
@@ -186,7 +196,7 @@ size_t graph_bases(const struct model_store *s, int a, int b, int *out)
 {
     rmt_auto(graph_set_fini) struct graph_set alive = {0};
     graph_alive(s, &alive);
-    return bases_of(s, &alive, a, b, out);
+    return bases_of(s, &alive, &a, 1, b, out);
 }
 
 /* ---- differences ----------------------------------------------------------------------------- */
@@ -556,7 +566,7 @@ static struct model_version *base_of(const struct model_store *s, const struct g
     int *below = mem;
     m.ours = model_version_copy(s->nodes.items[bases[0]].version);
     for (size_t i = 1; i < count; i++) {
-        size_t n = bases_of(s, alive, bases[0], bases[i], below);
+        size_t n = bases_of(s, alive, bases, i, bases[i], below);
         struct model_version *base = base_of(s, alive, below, n, depth + 1, options);
         m.base = base;
         m.theirs = s->nodes.items[bases[i]].version;
@@ -656,7 +666,7 @@ int graph_merge(struct model_store *s, const char *into, const char *from,
     rmt_auto(free) void *mem = zeros(s->nodes.count, sizeof(int));
     int *bases = mem;
     graph_alive(s, &alive);
-    size_t n = bases_of(s, &alive, b->node, source, bases);
+    size_t n = bases_of(s, &alive, &b->node, 1, source, bases);
     out->bases = n;
     out->base = n == 1 ? s->nodes.items[bases[0]].id : 0;
     if (n == 1 && bases[0] == source) {
