@@ -1526,8 +1526,9 @@ struct ramet_merge_rule {
     void *ctx;                 /* handed to fn */
 };
 
-/* A nonzero answer stops the merge, which changes nothing and returns it. */
+/* A nonzero answer of both stops the merge, which changes nothing and returns it. */
 typedef int (*ramet_conflict_fn)(void *ctx, const struct ramet_conflict *conflict);
+/* kind says which values there are: those above RAMET_SLICE_MAX are not handed over (data NULL). */
 typedef int (*ramet_change_fn)(void *ctx, const struct ramet_change *change);
 
 /* ramet_merge_options.flags */
@@ -1607,7 +1608,7 @@ enum {
  *   -EDEADLK         this thread has a write transaction on @into
  *   -ECANCELED       options->progress asked for it
  *   -EEXIST          the target keeps a snapshot of the name options->keep gives already
- *   -EFBIG           a policy or callback needs a value above RAMET_SLICE_MAX
+ *   -EFBIG           a policy, or options->conflict, needs a value above RAMET_SLICE_MAX
  *   -EOPNOTSUPP      RAMET_MERGE_TEXT, and libgit2 is not there
  *   RAMET_EPOISONED, -EROFS, RAMET_ECORRUPT, -ENOMEM, -ENOSPC, -EIO and kin
  *                    as ramet_commit()

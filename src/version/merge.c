@@ -49,7 +49,18 @@ static int find(struct rmt_merge *m, const struct ramet_map *map, struct ramet_s
 
 /* ---- changing ours --------------------------------------------------------------------------- */
 
-static int tell(struct maps *maps, struct ramet_slice key, const struct rmt_value *ours,
+/* The bytes of a value for who is told of changes: none of one too large for a slice. */
+static int bytes_of(struct rmt_merge *m, const struct rmt_value *value, struct ramet_slice *out)
+{
+    *out = rmt_slice(NULL, 0);
+    int rc = slice_of(m, value, out);
+    if (rc == -EFBIG)
+        *out = rmt_slice(NULL, 0);
+    return rc == -EFBIG ? 0 : rc;
+}
+
+/* there: ours has a value afterwards, and after is it. */
+static int tell(struct maps *maps, struct ramet_slice key, const struct rmt_value *ours, bool there,
                 struct ramet_slice after)
 {
     struct rmt_merge *m = maps->m;
@@ -61,11 +72,11 @@ static int tell(struct maps *maps, struct ramet_slice key, const struct rmt_valu
         .map = maps->name,
         .key = key,
         .new_value = after,
-        .kind = !ours->data  ? RAMET_ADDED
-                : after.data ? RAMET_CHANGED
-                             : RAMET_REMOVED,
+        .kind = !ours->data ? RAMET_ADDED
+                : there     ? RAMET_CHANGED
+                            : RAMET_REMOVED,
     };
-    int rc = slice_of(m, ours, &change.old_value);
+    int rc = bytes_of(m, ours, &change.old_value);
     return rc < 0 ? rc : m->options->change(m->options->change_ctx, &change);
 }
 
@@ -105,8 +116,8 @@ static int take(struct maps *maps, struct ramet_slice key, const struct rmt_valu
     bool huge = theirs->data && theirs->extents && rmt_value_size(theirs) > RAMET_SLICE_MAX;
     struct ramet_slice value = {NULL, 0};
     int rc = huge ? 0 : slice_of(m, theirs, &value);
-    if (rc == 0 && !huge)
-        rc = tell(maps, key, ours, value);
+    if (rc == 0)
+        rc = tell(maps, key, ours, theirs->data != NULL, value);
     if (rc != 0)
         return rc;
     if (!theirs->data)
@@ -116,7 +127,6 @@ static int take(struct maps *maps, struct ramet_slice key, const struct rmt_valu
         return rc;
     if (!huge)
         return ramet_put(maps->ours, key, value, 0);
-    m->changes++;
     return put_huge(maps, key, theirs);
 }
 
@@ -129,7 +139,7 @@ static int settle(struct maps *maps, struct ramet_slice key, const struct rmt_va
     if (rc == 0 && !was.data == !merged.data && rmt_slice_cmp(was, merged) == 0)
         return 0;
     if (rc == 0)
-        rc = tell(maps, key, ours, merged);
+        rc = tell(maps, key, ours, merged.data != NULL, merged);
     if (rc != 0)
         return rc;
     if (!merged.data)

@@ -594,6 +594,19 @@ static void by_way_of_a_third(void **state)
 
 /* ---- large values ---------------------------------------------------------------------------- */
 
+/* Kind, key and how many bytes the values have; 0: not handed over. */
+static int tell_kind(void *ctx, const struct ramet_change *c)
+{
+    char line[256];
+    (void)ctx;
+    assert_int_equal(c->old_value.data != NULL, c->old_value.size != 0);
+    assert_int_equal(c->new_value.data != NULL, c->new_value.size != 0);
+    (void)snprintf(line, sizeof(line), "%c%s %zu %zu;", " +-~"[c->kind], shown(c->key),
+                   c -> old_value.size, c->new_value.size);
+    say(line);
+    return 0;
+}
+
 static void huge(void **state)
 {
     (void)state;
@@ -612,8 +625,14 @@ static void huge(void **state)
     value.size = 100000;
     assert_int_equal(ramet_put(map, text("large"), value, 0), 0);
     assert_int_equal(ramet_commit(txn, NULL, NULL), 0);
-    struct ramet_merge_options options = {.size = sizeof(options)};
+    assert_int_equal(ramet_branch_create(store, "old", "other"), 0);
+    put("old", "m", "y", "1");
+    struct ramet_merge_options options = {.size = sizeof(options), .change = tell_kind};
     assert_int_equal(ramet_merge(store, "main", "other", &options, NULL), 0);
+    was_told("+huge 0 0;+large 0 100000;");
+    put("other", "m", "huge", "small");
+    assert_int_equal(ramet_merge(store, "old", "other", &options, NULL), 0);
+    was_told("~huge 0 5;");
     assert_int_equal(ramet_begin(store, "main", RAMET_READ, &txn), 0);
     assert_int_equal(ramet_map_open(txn, "m", 0, &map), 0);
     uint64_t found;
