@@ -86,6 +86,8 @@ static const struct option options[] = {
      "merge what can be, and record the rest for 'conflicts' and 'resolve'"},
     {RMT_OPT_POLICY, OPTION_FLAG, 'n', "dry-run", NULL, FIELD(dry_run),
      "say what would be done, and change nothing"},
+    {RMT_OPT_POLICY, OPTION_FLAG, 'v', "verbose", NULL, FIELD(verbose),
+     "print each entry that is changed, as diff does"},
     {RMT_OPT_NO_FF, OPTION_FLAG, 0, "no-ff", NULL, FIELD(no_ff),
      "make a version of its own where BRANCH could take over FROM"},
     {RMT_OPT_RESOLVE, OPTION_FLAG, 0, "ours", NULL, FIELD(ours), "it gets what the target had"},

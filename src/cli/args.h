@@ -91,6 +91,7 @@ struct rmt_args {
     bool dry_run;
     bool keep_conflicts;
     bool no_ff;
+    bool verbose;
     bool ours;
     bool theirs;
     bool base;

@@ -97,7 +97,7 @@ static const struct rmt_command commands[] = {
      "ramet diff app.ramet main test --stat\n"},
     {"merge", "S FROM", 2, 2, RMT_OPT_INTO | RMT_OPT_NO_FF | MERGE_OPTIONS, rmt_merge_run,
      "bring the changes of a branch or snapshot into a branch; status 1 on conflicts",
-     "ramet merge app.ramet test --dry-run\n"
+     "ramet merge app.ramet test --dry-run -v\n"
      "ramet merge app.ramet test --policy users=theirs --policy hits=counter\n"
      "ramet merge app.ramet main --into test --keep-conflicts -m 'catch up'\n"},
     {"conflicts", "S [REF]", 1, 2, 0, rmt_conflicts_list,

@@ -2,6 +2,8 @@
 /*
  * diff.c - how two versions differ: lines, JSON lines, counts, or the status alone.
  */
+#include "diff.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
@@ -26,7 +28,7 @@ struct diffing {
     struct ramet_diff *diff;
     struct rmt_buf line;
     struct rmt_buf values[2]; /* of values too large for a slice */
-    const char *red, *green, *yellow, *plain;
+    struct rmt_diff_style style;
     uint64_t count;
     struct rmt_progress progress;
     struct tally tally; /* --stat: of the map at hand */
@@ -48,36 +50,56 @@ static char sign_of(const struct ramet_change *change)
     }
 }
 
+static bool has_old(const struct ramet_change *change)
+{
+    return change->kind == RAMET_REMOVED || change->kind == RAMET_CHANGED;
+}
+
+static bool has_new(const struct ramet_change *change)
+{
+    return change->kind == RAMET_ADDED || change->kind == RAMET_CHANGED;
+}
+
 static void add_field(struct rmt_buf *line, struct ramet_slice field)
 {
     rmt_buf_add_byte(line, '\t');
-    rmt_text_escape(line, field);
+    if (field.data)
+        rmt_text_escape(line, field);
+    else
+        rmt_buf_add_str(line, "\\...");
 }
 
-static void print_line(struct diffing *d, const struct ramet_change *change)
+static void add_member(struct rmt_buf *line, const char *name, struct ramet_slice value)
 {
-    struct rmt_buf *line = &d->line;
+    rmt_buf_add_byte(line, ',');
+    if (value.data)
+        rmt_text_json(line, name, value);
+    else
+        rmt_buf_printf(line, "\"%s\":null", name);
+}
+
+static void add_text(struct rmt_buf *line, const struct rmt_diff_style *style,
+                     const struct ramet_change *change)
+{
     char sign = sign_of(change);
-    rmt_buf_clear(line);
-    rmt_buf_add_str(line, sign == '+' ? d->green : sign == '-' ? d->red : d->yellow);
+    rmt_buf_add_str(line, sign == '+' ? style->green : sign == '-' ? style->red : style->yellow);
     rmt_buf_add_byte(line, (unsigned char)sign);
     add_field(line, rmt_text_slice(change->map));
     if (change->key.size)
         add_field(line, change->key);
-    if (change->old_value.data) {
-        rmt_buf_add_str(line, d->red);
+    if (has_old(change)) {
+        rmt_buf_add_str(line, style->red);
         add_field(line, change->old_value);
     }
-    if (change->new_value.data) {
-        rmt_buf_add_str(line, d->green);
+    if (has_new(change)) {
+        rmt_buf_add_str(line, style->green);
         add_field(line, change->new_value);
     }
-    rmt_buf_add_str(line, d->plain);
+    rmt_buf_add_str(line, style->plain);
     rmt_buf_add_byte(line, '\n');
-    (void)fwrite(line->data, 1, line->size, stdout); /* the loop asks */
 }
 
-static void print_json_line(struct diffing *d, const struct ramet_change *change)
+static void add_json(struct rmt_buf *line, const struct ramet_change *change)
 {
     static const char *const kinds[] = {
         [RAMET_ADDED] = "added",
@@ -86,24 +108,35 @@ static void print_json_line(struct diffing *d, const struct ramet_change *change
         [RAMET_MAP_CREATED] = "map created",
         [RAMET_MAP_DROPPED] = "map dropped",
     };
-    struct rmt_buf *line = &d->line;
-    rmt_buf_clear(line);
     rmt_buf_printf(line, "{\"change\":\"%s\",", kinds[change->kind]);
     rmt_text_json(line, "map", rmt_text_slice(change->map));
-    if (change->key.size) {
-        rmt_buf_add_byte(line, ',');
-        rmt_text_json(line, "key", change->key);
-    }
-    if (change->old_value.data) {
-        rmt_buf_add_byte(line, ',');
-        rmt_text_json(line, "old", change->old_value);
-    }
-    if (change->new_value.data) {
-        rmt_buf_add_byte(line, ',');
-        rmt_text_json(line, "new", change->new_value);
-    }
+    if (change->key.size)
+        add_member(line, "key", change->key);
+    if (has_old(change))
+        add_member(line, "old", change->old_value);
+    if (has_new(change))
+        add_member(line, "new", change->new_value);
     rmt_buf_add_str(line, "}\n");
-    (void)fwrite(line->data, 1, line->size, stdout); /* the loop asks */
+}
+
+void rmt_diff_style_init(struct rmt_diff_style *style, bool json)
+{
+    *style = (struct rmt_diff_style){
+        .json = json,
+        .red = rmt_output_colour(stdout, 1),
+        .green = rmt_output_colour(stdout, 2),
+        .yellow = rmt_output_colour(stdout, 3),
+        .plain = rmt_output_plain(stdout),
+    };
+}
+
+void rmt_diff_add(struct rmt_buf *buf, const struct rmt_diff_style *style,
+                  const struct ramet_change *change)
+{
+    if (style->json)
+        add_json(buf, change);
+    else
+        add_text(buf, style, change);
 }
 
 /* A value of one side, whatever its size. */
@@ -134,9 +167,9 @@ static int read_value(struct diffing *d, int side, const struct ramet_change *ch
 static int read_values(struct diffing *d, struct ramet_change *change)
 {
     int rc = 0;
-    if (change->kind != RAMET_ADDED)
+    if (has_old(change))
         rc = read_value(d, OLD, change, &change->old_value);
-    if (rc == 0 && change->kind != RAMET_REMOVED)
+    if (rc == 0 && has_new(change))
         rc = read_value(d, NEW, change, &change->new_value);
     return rc;
 }
@@ -246,10 +279,9 @@ static int show(struct diffing *d, struct ramet_change *change, int rc)
         if (rc < 0)
             return rc;
     }
-    if (args->json)
-        print_json_line(d, change);
-    else
-        print_line(d, change);
+    rmt_buf_clear(&d->line);
+    rmt_diff_add(&d->line, &d->style, change);
+    (void)fwrite(d->line.data, 1, d->line.size, stdout); /* the loop asks */
     return 0;
 }
 
@@ -336,12 +368,9 @@ int rmt_diff_run(struct rmt_session *s)
     static const char *const titles[] = {"", "MAP", ">ADDED", ">CHANGED", ">REMOVED", NULL};
     struct diffing d = {
         .s = s,
-        .red = rmt_output_colour(stdout, 1),
-        .green = rmt_output_colour(stdout, 2),
-        .yellow = rmt_output_colour(stdout, 3),
-        .plain = rmt_output_plain(stdout),
         .maps = s->args.stat && s->args.json ? json_array() : NULL,
     };
+    rmt_diff_style_init(&d.style, s->args.json);
     rmt_table_init(&d.table, titles);
     int status = open_both(&d);
     if (!status)

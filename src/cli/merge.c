@@ -9,11 +9,12 @@
 
 #include "command.h"
 #include "conflicts.h"
+#include "diff.h"
 #include "interrupt.h"
 #include "progress.h"
 
-/* Conflicts are shown when nobody waits any more for the target's writer; so many bytes of them are
- * collected till then. */
+/* Conflicts and changes are shown when nobody waits any more for the target's writer; so many bytes
+ * of them are collected till then. */
 enum { SHOWN_MAX = 64 << 20 };
 
 enum kind { MERGE, PICK, REVERT };
@@ -29,7 +30,8 @@ struct merging {
     struct ramet_merge_result result;
     uint64_t source_id; /* 0: not known */
     struct rmt_buf message, author;
-    struct rmt_buf shown; /* conflicts that are still to be printed */
+    struct rmt_diff_style style;
+    struct rmt_buf shown; /* what is still to be printed */
     struct rmt_progress progress;
 };
 
@@ -235,12 +237,27 @@ static int on_conflict(void *ctx, const struct ramet_conflict *conflict)
     return 0;
 }
 
+static int on_change(void *ctx, const struct ramet_change *change)
+{
+    struct merging *m = ctx;
+    rmt_diff_add(&m->shown, &m->style, change);
+    if (m->shown.size > SHOWN_MAX)
+        flush_shown(m);
+    return 0;
+}
+
 static int on_progress(void *ctx, uint64_t done, uint64_t total)
 {
     struct merging *m = ctx;
     (void)total;
     rmt_progress_update(&m->progress, done, done, 0);
     return rmt_interrupt_seen();
+}
+
+/* A fast-forward looks at no entry, unless somebody wants to be told. */
+static bool counted(const struct merging *m)
+{
+    return !m->result.fast_forward || m->s->args.dry_run || m->s->args.verbose;
 }
 
 static void print_json(const struct merging *m, bool done)
@@ -255,7 +272,7 @@ static void print_json(const struct merging *m, bool done)
         rmt_output_json_int(object, "base", result->base);
     else
         json_object_set_new(object, "base", json_null());
-    if (result->fast_forward && done)
+    if (!counted(m))
         json_object_set_new(object, "changes", json_null()); /* nobody counted them */
     else
         rmt_output_json_int(object, "changes", result->changes);
@@ -296,7 +313,7 @@ static void print_text(const struct merging *m)
         rmt_buf_add_str(&text, ":");
         if (!args->dry_run)
             rmt_buf_printf(&text, " @%" PRIu64, result->id);
-        if (!result->fast_forward || args->dry_run) {
+        if (counted(m)) {
             rmt_buf_add_str(&text, args->dry_run ? " " : ", ");
             rmt_text_grouped(&text, result->changes);
             rmt_buf_add_str(&text, result->changes == 1 ? " entry changed" : " entries changed");
@@ -404,6 +421,11 @@ static int run(struct merging *m, const char *branch)
         .progress = on_progress,
         .progress_ctx = m,
     };
+    rmt_diff_style_init(&m->style, args->json);
+    if (args->verbose) {
+        m->options.change = on_change;
+        m->options.change_ctx = m;
+    }
     set_rules(m);
     set_keep(m);
     rmt_interrupt_catch();

@@ -66,6 +66,11 @@ fork ff
 run ramet merge ff test --dry-run
 is_status 0
 out_is 'would fast-forward main to test: 4 entries changed'
+ramet branch ff copy
+good ramet merge ff test --into copy -v
+[ "$(head -n 1 out)" = $'~\thits\thome\t100\t107' ] || fail 'what is changed' out
+[ "$(tail -n 1 out)" = "fast-forwarded copy to test: @$(head_of ff copy), 4 entries changed" ] ||
+    fail 'and how many' out
 good ramet merge ff test
 out_is "fast-forwarded main to test: @$(head_of ff main)"
 has_just 'ada=Countess;alan=Alan;kurt=Kurt;' ff users
@@ -112,6 +117,27 @@ is_status 1
     echo 'would merge test into main: 1 entry changed, 3 conflicts'
 } >wanted
 out_is_file wanted
+
+claim '--verbose prints each change, in the order of keys, with the conflicts'
+run ramet merge s test --dry-run -v --policy hits=counter --policy users/a=theirs
+is_status 1
+cat >wanted <<END
+~	hits	home	103	110
+~	users	ada	Ada King	Countess
+users	grace
+  base   = Grace
+  ours   = Grace Hopper
+  theirs (absent)
++	users	kurt	Kurt
+would merge test into main: 3 entries changed, 1 conflict
+END
+out_is_file wanted
+run ramet merge s test --dry-run -v --policy theirs --json
+is_status 0
+[ "$(head -n 3 out)" = '{"change":"changed","map":"hits","key":"home","old":"103","new":"107"}
+{"change":"changed","map":"users","key":"ada","old":"Ada King","new":"Countess"}
+{"change":"removed","map":"users","key":"grace","old":"Grace Hopper"}' ] || fail 'lines of JSON' out
+[ "$(tail -n 1 out | jq .changes)" = 4 ] || fail 'four' out
 
 claim 'conflicts in JSON: a line each, then what came of it'
 run ramet merge s test --json
@@ -371,7 +397,8 @@ head -c 70000000 /dev/zero | ramet put huge m large -
 ramet put huge m large y -b test
 fails 3 "both changed the key 'large' of map 'm', and of values above 64 MiB only" \
     ramet merge huge test
-good ramet merge huge test --policy theirs
+good ramet merge huge test --policy theirs -v
+[ "$(head -n 1 out)" = $'~\tm\tlarge\t\\...\ty' ] || fail 'a value that is not shown' out
 has_just 'large=y;small=x;' huge m
 rm huge
 
