@@ -200,13 +200,31 @@ printf 'k\ta\\nb\\nc\\ne\\n\n' | ramet load by-set m -b test
 good ramet merge by-set test --policy m=set
 has_just 'k=a\nc\nd\ne\n;' by-set m
 ramet create by-64
-for branch in main test; do
-    [ $branch = main ] || ramet branch by-64 test
-    printf "\\x0${#branch}\0\0\0\0\0\0\0" | ramet put by-64 m k - -b $branch
+for key in c m; do
+    printf '\x01\0\0\0\0\0\0\0' | ramet put by-64 $key k -
 done
-printf '\x0b\0\0\0\0\0\0\0' | ramet put by-64 m k -
-good ramet merge by-64 test --policy max64
+ramet branch by-64 test
+for key in c m; do
+    printf '\x05\0\0\0\0\0\0\0' | ramet put by-64 $key k - -b test
+    printf '\x0b\0\0\0\0\0\0\0' | ramet put by-64 $key k -
+done
+good ramet merge by-64 test --policy c=counter64 --policy m=max64
+has_just 'k=\x0f\x00\x00\x00\x00\x00\x00\x00;' by-64 c
 has_just 'k=\x0b\x00\x00\x00\x00\x00\x00\x00;' by-64 m
+
+claim 'texts are merged by lines, where libgit2 is'
+ramet create by-text
+seq 9 | ramet put by-text m k -
+ramet branch by-text test
+seq 9 | sed 's/2/two/' | ramet put by-text m k -
+seq 9 | sed 's/8/eight/' | ramet put by-text m k - -b test
+run ramet merge by-text test --policy text
+if [ $status = 3 ] && grep -q 'takes libgit2: install it' err; then
+    skip_claim 'it is not here'
+else
+    is_status 0
+    has_just 'k=1\ntwo\n3\n4\n5\n6\n7\neight\n9\n;' by-text m
+fi
 
 claim 'a map whose name has a slash, and a prefix with an equals sign'
 ramet create slash
