@@ -123,9 +123,9 @@ static const struct rmt_command commands[] = {
      RMT_OPT_WATCHED | RMT_OPT_SINCE | RMT_OPT_CURSOR | RMT_OPT_EVERY | RMT_OPT_KEYS |
          RMT_OPT_ONCE | RMT_OPT_TIMEOUT | RMT_OPT_SYNC,
      rmt_watch_watch, "print what changes in a branch, as JSON lines, until it is interrupted",
-     "ramet watch app.ramet\n"
-     "ramet watch app.ramet users a -b test | jq 'select(.op == \"put\") | .key'\n"
-     "ramet watch app.ramet users --cursor index | ./update-index\n"},
+     "ramet watch app.ramet --timeout 1\n"
+     "ramet watch app.ramet users a -b test --since '' --once | jq -c 'select(.key)'\n"
+     "ramet watch app.ramet users --cursor index --once\n"},
     {"cursors", "S", 1, 1, RMT_OPT_LONG | RMT_OPT_DELETE | RMT_OPT_SYNC, rmt_watch_cursors,
      "list the cursors of 'watch', and what they pin; or delete one",
      "ramet cursors app.ramet --long\n"
