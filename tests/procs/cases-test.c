@@ -95,7 +95,7 @@ static int setup(void **state)
 
 struct inherited {
     struct ramet_store *store;
-    struct ramet_txn *reading, *writing;
+    struct ramet_txn *reading, *writing, *optimistic;
 };
 
 #define refused(call)                                   \
@@ -122,12 +122,13 @@ static void in_child(void *ctx)
     refused(ramet_branch_delete(i->store, "main"));
     refused(ramet_snapshot_create(i->store, "main", &keep, NULL));
     refused(ramet_commit(i->writing, NULL, NULL));
+    refused(ramet_commit(i->optimistic, NULL, NULL));
     ramet_abort(i->reading);
     ramet_close(i->store);
     /* Nothing of it has let go of what the parent holds. */
     struct ramet_store *own = open_store(0);
-    if (stat_of(own).readers != 1)
-        fatal("the parent's reader is gone");
+    if (stat_of(own).readers != 2)
+        fatal("a reader of the parent is gone");
     if (ramet_begin(own, NULL, RAMET_WRITE | RAMET_NOWAIT, &txn) != -EBUSY)
         fatal("the parent's lock of the branch is gone");
     change_branch(own, "other");
@@ -144,17 +145,87 @@ static void a_forked_child_is_refused_and_disturbs_nothing(void **state)
     must(ramet_branch_create(i.store, "other", "main"));
     must(ramet_begin(i.store, NULL, RAMET_READ, &i.reading));
     must(ramet_begin(i.store, NULL, RAMET_WRITE, &i.writing));
+    must(ramet_begin(i.store, NULL, RAMET_WRITE | RAMET_OPTIMISTIC, &i.optimistic));
     assert_false(proc_do(in_child, &i));
     bank_verify_txn(i.reading, &random, &m);
     assert_int_equal(m.number, 3);
     bank_change(i.writing, &random, 0, &m);
     must(ramet_commit(i.writing, NULL, NULL));
+    ramet_abort(i.optimistic);
     must(ramet_refresh(i.reading));
     bank_verify_txn(i.reading, &random, &m);
     assert_int_equal(m.number, 4);
     ramet_abort(i.reading);
     bank_check(i.store, 0);
     ramet_close(i.store);
+}
+
+/* ---- optimistic transactions ----------------------------------------------------------------- */
+
+static struct ramet_map *note(struct ramet_txn *txn, const char *key)
+{
+    struct ramet_map *map;
+    must(ramet_map_open(txn, "notes", RAMET_CREATE, &map));
+    must(ramet_put(map, rmt_slice(key, strlen(key)), rmt_slice("x", 1), 0));
+    return map;
+}
+
+static void note_there(void *ctx)
+{
+    struct ramet_store *own = open_store(0);
+    struct ramet_txn *txn;
+    must(ramet_begin(own, NULL, RAMET_WRITE | RAMET_OPTIMISTIC, &txn));
+    (void)note(txn, ctx);
+    must(ramet_commit(txn, NULL, NULL));
+    ramet_close(own);
+}
+
+static void hold_the_branch(void *ctx)
+{
+    struct turn *turn = ctx;
+    struct ramet_store *own = open_store(0);
+    struct ramet_txn *txn;
+    must(ramet_begin(own, NULL, RAMET_WRITE, &txn));
+    turn_next(turn);
+    turn_wait(turn, 2);
+    (void)note(txn, "c");
+    must(ramet_commit(txn, NULL, NULL));
+    ramet_close(own);
+}
+
+static void optimistic_transactions_meet_those_of_another_process(void **state)
+{
+    (void)state;
+    struct ramet_store *store = open_store(0);
+    struct turn *turn = proc_share(sizeof(*turn));
+    struct ramet_txn *a, *b, *waits, *does_not;
+    char key[] = "a";
+    const unsigned flags = RAMET_WRITE | RAMET_OPTIMISTIC;
+    must(ramet_begin(store, NULL, flags, &a));
+    must(ramet_begin(store, NULL, flags, &b));
+    (void)note(a, "a");
+    (void)note(b, "b");
+    assert_false(proc_do(note_there, key));
+    assert_int_equal(ramet_commit(a, NULL, NULL), RAMET_ECONFLICT);
+    must(ramet_commit(b, NULL, NULL));
+
+    must(ramet_begin(store, NULL, flags, &waits));
+    must(ramet_begin(store, NULL, flags | RAMET_NOWAIT, &does_not));
+    struct ramet_map *map = note(waits, "c");
+    (void)note(does_not, "d");
+    pid_t pid = proc_fork();
+    if (pid == 0) {
+        hold_the_branch(turn);
+        _exit(0);
+    }
+    turn_wait(turn, 1);
+    must(ramet_guard(map, rmt_slice("e", 1)));
+    assert_int_equal(ramet_commit(does_not, NULL, NULL), -EBUSY);
+    turn_next(turn);
+    assert_int_equal(ramet_commit(waits, NULL, NULL), RAMET_ECONFLICT);
+    assert_false(proc_wait(pid));
+    bank_check(store, 0);
+    ramet_close(store);
 }
 
 /* ---- another pid namespace --------------------------------------------------------------------
@@ -303,6 +374,7 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup(f, setup)
     const struct CMUnitTest tests[] = {
         TEST(a_forked_child_is_refused_and_disturbs_nothing),
+        TEST(optimistic_transactions_meet_those_of_another_process),
         TEST(a_process_of_another_pid_namespace_is_known_to_live_and_to_die),
         TEST(a_lock_file_of_another_boot_is_worth_nothing),
         TEST(a_network_filesystem_is_refused),

@@ -59,19 +59,26 @@ static void write_to(struct life *l, unsigned branch)
     struct tally *t = l->tally;
     struct ramet_txn *txn;
     struct bank_meta before, now;
-    must(ramet_begin(l->store, branch_names[branch], RAMET_WRITE, &txn));
+    bool optimistic = random_below(&l->random, 3) == 0;
+    uint64_t acked = atomic_load(&t->acked[branch]);
+    must(ramet_begin(l->store, branch_names[branch],
+                     RAMET_WRITE | (optimistic ? (unsigned)RAMET_OPTIMISTIC : 0), &txn));
     bank_peek(txn, &before);
-    if (before.number < atomic_load(&t->acked[branch]))
+    if (!optimistic) /* nobody else commits now */
+        acked = atomic_load(&t->acked[branch]);
+    if (before.number < acked)
         fatal("branch %s: %" PRIu64 " commits were acknowledged, %" PRIu64 " are there",
-              branch_names[branch], atomic_load(&t->acked[branch]), before.number);
+              branch_names[branch], acked, before.number);
     bank_change(txn, &l->random, 0, &now);
     if (random_below(&l->random, 10) == 0) {
         ramet_abort(txn);
         return;
     }
     atomic_fetch_add(&t->begun[branch], 1);
-    must(ramet_commit(txn, NULL, NULL));
-    atomic_fetch_add(&t->acked[branch], 1);
+    if (must_or(ramet_commit(txn, NULL, NULL), optimistic ? RAMET_ECONFLICT : 0) == 0)
+        atomic_fetch_add(&t->acked[branch], 1);
+    else
+        atomic_fetch_sub(&t->begun[branch], 1);
 }
 
 static void random_ref(struct life *l, char buf[NAME_SIZE])
