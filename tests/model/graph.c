@@ -703,25 +703,23 @@ int graph_merge(struct model_store *s, const char *into, const char *from,
 int graph_pick(struct model_store *s, const char *into, const char *ref, bool reverse,
                const struct ramet_merge_options *options, struct graph_merge *out)
 {
-    int after;
-    *out = (struct graph_merge){.refused = true};
-    int rc = model_store_find_node(s, ref, &after);
-    if (rc < 0)
-        return rc;
     struct model_branch *b = model_store_branch(s, into);
-    struct model_version *with = s->nodes.items[after].version, *without = NULL;
-    if (with->conflicts.count)
-        return RAMET_ECONFLICT;
-    out->refused = false;
+    int after;
+    *out = (struct graph_merge){.id = b ? b->id : 0};
     if (!b)
         return RAMET_ENOTFOUND;
     if (b->head->conflicts.count)
+        return RAMET_ECONFLICT;
+    int rc = model_store_find_node(s, ref, &after);
+    if (rc < 0)
+        return rc;
+    struct model_version *with = s->nodes.items[after].version, *without = NULL;
+    if (with->conflicts.count)
         return RAMET_ECONFLICT;
     int below = graph_below(s, after);
     if (below >= 0)
         without = s->nodes.items[below].version;
     int base = reverse ? after : below;
-    out->id = b->id;
     out->base = base >= 0 ? s->nodes.items[base].id : 0;
     struct model_version *ours = model_version_copy(b->head);
     struct merge m = {.options = options,

@@ -39,7 +39,6 @@ struct graph_merge {
     uint64_t conflicts; /* the same */
     size_t bases;       /* how many are equally good */
     bool fast_forward, up_to_date;
-    bool refused;              /* the source was, before anything else */
     bool unpins;               /* the source was pinned: what one that died had pinned is not */
     bool made;                 /* the branch has another head, or pins are others */
     uint64_t changes_digest;   /* of all that a change callback is told */

@@ -136,8 +136,7 @@ static bool merge(struct run *run, const char *into, const char *from, merge_fn 
     int code = fn == ramet_merge
                    ? graph_merge(next, into, from, &how.options, &want)
                    : graph_pick(next, into, from, fn == ramet_revert, &how.options, &want);
-    /* A pick looks at its version first. */
-    if (busy && (fn == ramet_merge || !want.refused))
+    if (busy)
         code = -EDEADLK;
     step_expected(run, code);
     int rc = fn(run->store, into, from, &how.options, &result);
