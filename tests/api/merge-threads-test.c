@@ -106,25 +106,29 @@ static void look(struct thread *t)
     must(ramet_history(store, a, (unsigned)random_below(&t->random, 4), no_info, &count));
 }
 
+static void step(struct thread *t)
+{
+    const char *a = branches[random_below(&t->random, THREADS + 1)];
+    const char *b = branches[random_below(&t->random, THREADS + 1)];
+    switch (random_below(&t->random, 10)) {
+    case 0:
+    case 1:
+    case 2: add(t); break;
+    case 3:
+    case 4:
+    case 5: merge(a, b, random_below(&t->random, 4) ? 0 : RAMET_MERGE_NO_FF); break;
+    case 6: merge(a, b, RAMET_MERGE_DRY_RUN); break;
+    case 7: prune(t); break;
+    case 8: pass(t); break;
+    default: look(t);
+    }
+}
+
 static void *run(void *ctx)
 {
     struct thread *t = ctx;
-    for (unsigned i = 0; i < t->steps; i++) {
-        const char *a = branches[random_below(&t->random, THREADS + 1)];
-        const char *b = branches[random_below(&t->random, THREADS + 1)];
-        switch (random_below(&t->random, 10)) {
-        case 0:
-        case 1:
-        case 2: add(t); break;
-        case 3:
-        case 4:
-        case 5: merge(a, b, random_below(&t->random, 4) ? 0 : RAMET_MERGE_NO_FF); break;
-        case 6: merge(a, b, RAMET_MERGE_DRY_RUN); break;
-        case 7: prune(t); break;
-        case 8: pass(t); break;
-        default: look(t);
-        }
-    }
+    for (unsigned i = 0; i < t->steps; i++)
+        step(t);
     return NULL;
 }
 
@@ -155,6 +159,7 @@ static void judge(void)
 static void run_program(uint64_t seed, unsigned steps)
 {
     struct thread threads[THREADS];
+    bool alone = seed % 2; /* in turn, by one thread: the same each time */
     struct ramet_options options = {.size = sizeof(options), .durability = RAMET_NONE};
     must(ramet_open(NULL, &options, &store));
     added = 0;
@@ -162,10 +167,12 @@ static void run_program(uint64_t seed, unsigned steps)
         must(ramet_branch_create(store, branches[i], "main"));
     for (unsigned i = 0; i < THREADS; i++) {
         threads[i] = (struct thread){.random = seed * THREADS + i, .number = i + 1, .steps = steps};
-        if (pthread_create(&threads[i].id, NULL, run, &threads[i]) != 0)
+        if (!alone && pthread_create(&threads[i].id, NULL, run, &threads[i]) != 0)
             fatal("no thread");
     }
-    for (unsigned i = 0; i < THREADS; i++)
+    for (unsigned i = 0; i < THREADS * steps && alone; i++)
+        step(&threads[random_below(&seed, THREADS)]);
+    for (unsigned i = 0; i < THREADS && !alone; i++)
         (void)pthread_join(threads[i].id, NULL);
     judge();
     ramet_close(store);
