@@ -517,9 +517,9 @@ static uint64_t key_history(const struct model_store *s, int v, const char *map,
         int before = n->prev;
         while (before >= 0 && !is_kept(s, before))
             before = s->nodes.items[before].prev;
-        digest = graph_digest_entry(digest, n->id,
-                                    before < 0 ? NULL : s->nodes.items[before].version, n->version,
-                                    map, key);
+        digest =
+            graph_digest_entry(digest, n->id, before < 0 ? NULL : s->nodes.items[before].version,
+                               n->version, map, key);
         v = before;
     }
     return digest;
@@ -566,8 +566,7 @@ bool step_history(struct run *run, const struct op *op)
     graph_has(s, of, &has);
     for (v = 0; v < (int)has.count; v++) {
         bool told = flags & RAMET_HISTORY_HIDDEN ? alive.has[v] : is_kept(s, v);
-        has.has[v] = has.has[v] && told &&
-                     (flags & RAMET_HISTORY_ALL || graph_stands_on(s, of, v));
+        has.has[v] = has.has[v] && told && (flags & RAMET_HISTORY_ALL || graph_stands_on(s, of, v));
     }
     w.wanted = has.has;
     int rc = ramet_history(run->store, ref, flags, tell, &w);
