@@ -2,8 +2,8 @@
 /*
  * merge-threads-test.c - merges and pruning of the same few branches by several threads.
  *
- * Each thread counts its own commits, which are all to a branch of its own, and merges whatever
- * there is: each commit counts once, whoever brought it. So at any time its branch has all that it
+ * Each thread counts its own commits, which are all to a branch of its own, in a key of its own and
+ * in one that all share, and merges whatever there is: each commit counts once, whoever brought it. So at any time its branch has all that it
  * counted, and main has all of everybody when it has merged them all; and the store has no page,
  * pin or snapshot that nobody accounts for.
  *
@@ -33,6 +33,8 @@ struct thread {
     int64_t added; /* by its commits */
 };
 
+static const struct ramet_slice all = {"all", 3}; /* the key that everybody counts in */
+
 static int64_t value_of(struct ramet_map *map, struct ramet_slice key)
 {
     struct ramet_slice value;
@@ -59,6 +61,8 @@ static void add(struct thread *t)
         fatal("%s has counted to %" PRId64 ", not to %" PRId64, branch, value, t->added);
     (void)snprintf(text, sizeof(text), "%" PRId64, ++t->added);
     must(ramet_put(map, key, (struct ramet_slice){text, strlen(text)}, 0));
+    (void)snprintf(text, sizeof(text), "%" PRId64, value_of(map, all) + 1);
+    must(ramet_put(map, all, (struct ramet_slice){text, strlen(text)}, 0));
     must(ramet_commit(txn, random_below(&t->random, 2) ? &keep : NULL, NULL));
 }
 
@@ -153,12 +157,16 @@ static void judge(const struct thread *threads)
         merge("main", branches[i], 0, true);
     must(ramet_begin(store, "main", RAMET_READ, &txn));
     must(ramet_map_open(txn, "m", 0, &map));
+    int64_t sum = 0;
     for (unsigned i = 0; i < THREADS; i++) {
+        sum += threads[i].added;
         int64_t value = value_of(map, (struct ramet_slice){branches[threads[i].number], 2});
         if (value != threads[i].added)
             fatal("main has %" PRId64 " of %s, not %" PRId64, value, branches[threads[i].number],
                   threads[i].added);
     }
+    if (value_of(map, all) != sum)
+        fatal("main has %" PRId64 " of all, not %" PRId64, value_of(map, all), sum);
     ramet_abort(txn);
     for (unsigned i = 1; i <= THREADS; i++)
         must(ramet_branch_delete(store, branches[i]));
