@@ -226,16 +226,143 @@ static int sum_all(struct rmt_pages *pages, const struct rmt_tree *catalog, uint
     return rc;
 }
 
-int rmt_cursors_sum(struct ramet_store *store, uint64_t *out)
-{
+/* A catalog that stays as it is while it is looked at. */
+struct view {
     struct rmt_reader_slot *slot;
+    struct rmt_tree catalog;
+};
+
+static int view_open(struct ramet_store *store, struct view *view)
+{
     struct rmt_state state;
-    int rc = rmt_reader_claim(&store->shared, &slot);
+    int rc = rmt_reader_claim(&store->shared, &view->slot);
     if (rc < 0)
         return rc;
-    rmt_state_hold(store, slot, &state);
-    struct rmt_tree catalog = {.root = state.catalog, .fixed = true};
-    rc = sum_all(&store->pages, &catalog, out);
-    rmt_reader_release(slot);
+    rmt_state_hold(store, view->slot, &state);
+    view->catalog = (struct rmt_tree){.root = state.catalog, .fixed = true};
+    return 0;
+}
+
+int rmt_cursors_sum(struct ramet_store *store, uint64_t *out)
+{
+    struct view view;
+    int rc = view_open(store, &view);
+    if (rc < 0)
+        return rc;
+    rc = sum_all(&store->pages, &view.catalog, out);
+    rmt_reader_release(view.slot);
+    return rc;
+}
+
+/* ---- the public calls ------------------------------------------------------------------------ */
+
+static int tell_cursor(struct ramet_store *store, const struct rmt_tree *catalog,
+                       const struct rmt_scan *scan, ramet_watch_cursor_fn fn, void *ctx)
+{
+    struct rmt_pages *pages = &store->pages;
+    struct rmt_durable durable;
+    struct rmt_version at = {.id = 0};
+    struct rmt_branch branch;
+    char name[RAMET_NAME_MAX + 1];
+    uint64_t pinned = 0;
+    if (scan->key.size > RAMET_NAME_MAX)
+        return rmt_fail(RAMET_ECORRUPT, "store '%s': a key 'w' of the catalog is malformed",
+                        store->io->path);
+    memcpy(name, scan->key.data, scan->key.size);
+    name[scan->key.size] = 0;
+    int rc = rmt_cursors_load(pages, scan->value, &durable);
+    if (rc == 0)
+        rc = rmt_cursors_pinned(pages, catalog, &durable, &pinned);
+    if (rc == 0 && durable.at)
+        rc = rmt_catalog_version(pages, catalog, durable.at, &at);
+    if (rc < 0)
+        return rc;
+    rc = rmt_catalog_branch(pages, catalog, durable.branch_name, &branch);
+    if (rc < 0 && rc != RAMET_ENOTFOUND)
+        return rc;
+    struct ramet_watch_cursor_info info = {
+        .size = sizeof(info),
+        .name = name,
+        .branch = durable.branch_name,
+        .id = at.id,
+        .pinned_bytes = pinned << pages->page_shift,
+        .time = durable.time_us,
+        .gone = rc == RAMET_ENOTFOUND,
+        .in_use = rmt_cursors_in_use(store, durable.number),
+    };
+    return fn(ctx, &info);
+}
+
+static int list_cursors(struct ramet_store *store, const struct rmt_tree *catalog,
+                        ramet_watch_cursor_fn fn, void *ctx)
+{
+    struct rmt_key prefix = {.bytes = {'w'}, .size = 1};
+    rmt_auto(rmt_scan_fini) struct rmt_scan scan;
+    rmt_scan_init(&scan, &store->pages, catalog, &prefix);
+    int rc;
+    while ((rc = rmt_scan_next(&scan)) > 0) {
+        rc = tell_cursor(store, catalog, &scan, fn, ctx);
+        if (rc != 0)
+            return rc;
+    }
+    return rc;
+}
+
+int ramet_watch_cursor_list(struct ramet_store *store, ramet_watch_cursor_fn fn, void *ctx)
+{
+    if (!store || !fn)
+        return rmt_fail(-EINVAL, "ramet_watch_cursor_list: store or fn");
+    struct view view;
+    int rc = rmt_store_usable(store);
+    if (rc == 0)
+        rc = view_open(store, &view);
+    if (rc < 0)
+        return rc;
+    rc = list_cursors(store, &view.catalog, fn, ctx);
+    rmt_reader_release(view.slot);
+    return rc;
+}
+
+struct deleting {
+    const char *name;
+    uint64_t number;
+};
+
+static int delete_cursor(struct rmt_commit *c, void *ctx)
+{
+    const struct deleting *d = ctx;
+    struct rmt_durable now;
+    int rc = rmt_cursors_find(&c->store->pages, &c->catalog, d->name, &now);
+    if (rc == RAMET_ENOTFOUND || (rc == 0 && now.number != d->number))
+        return rmt_fail(RAMET_ENOTFOUND, "cursor '%s' was deleted meanwhile", d->name);
+    return rc < 0 ? rc : rmt_cursors_delete(c, d->name);
+}
+
+int ramet_watch_cursor_delete(struct ramet_store *store, const char *name)
+{
+    if (!store)
+        return rmt_fail(-EINVAL, "ramet_watch_cursor_delete: no store");
+    struct view view;
+    struct rmt_durable durable;
+    int rc = rmt_store_usable(store);
+    if (rc == 0)
+        rc = rmt_name_check("cursor", name, true);
+    if (rc == 0)
+        rc = view_open(store, &view);
+    if (rc < 0)
+        return rc;
+    rc = rmt_cursors_find(&store->pages, &view.catalog, name, &durable);
+    rmt_reader_release(view.slot);
+    if (rc == RAMET_ENOTFOUND)
+        return rmt_fail(rc, "'%s': there is no such cursor", name);
+    if (rc == 0)
+        rc = rmt_store_writable(store);
+    if (rc == 0)
+        rc = rmt_cursors_claim(store, name, durable.number);
+    if (rc < 0)
+        return rc;
+    struct deleting d = {name, durable.number};
+    rc = rmt_commit(store, delete_cursor, NULL, &d, rmt_store_flushes(store));
+    rmt_cursors_release(store, durable.number);
     return rc;
 }

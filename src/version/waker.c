@@ -11,8 +11,9 @@
 
 /* ---- looking --------------------------------------------------------------------------------- */
 
-int rmt_watch_look(struct rmt_pages *pages, const struct rmt_tree *catalog, const char *name,
-                   struct rmt_looked *out, struct rmt_branch *branch, struct rmt_version *head)
+int rmt_watch_find_branch(struct rmt_pages *pages, const struct rmt_tree *catalog, const char *name,
+                          struct rmt_looked *out, struct rmt_branch *branch,
+                          struct rmt_version *head)
 {
     *out = (struct rmt_looked){.head = 0};
     int rc = rmt_catalog_branch(pages, catalog, name, branch);
@@ -42,8 +43,8 @@ static void tell_one_locked(struct rmt_watch_bell *bell)
 static unsigned tell_locked(struct rmt_watched *branch, const struct rmt_looked *now)
 {
     unsigned told = 0;
-    for (struct ramet_watch *w = branch->watches; w; w = rmt_watch_bell(w)->next) {
-        struct rmt_watch_bell *bell = rmt_watch_bell(w);
+    for (struct ramet_watch *w = branch->watches; w; w = w->bell.next) {
+        struct rmt_watch_bell *bell = &w->bell;
         if (bell->told || !differs(&bell->looked, now, bell->every))
             continue;
         tell_one_locked(bell);
@@ -66,7 +67,7 @@ static unsigned look(struct rmt_watches *ws)
         struct rmt_branch branch;
         struct rmt_version head;
         /* Whoever looks for himself is told what is wrong. */
-        if (rmt_watch_look(&store->pages, &catalog, b->name, &now, &branch, &head) < 0)
+        if (rmt_watch_find_branch(&store->pages, &catalog, b->name, &now, &branch, &head) < 0)
             now = (struct rmt_looked){.id = UINT64_MAX};
         if (!differs(&b->last, &now, true))
             continue;
@@ -163,7 +164,7 @@ static struct rmt_watched *watched_locked(struct rmt_watches *ws, const char *na
 
 static int join_locked(struct ramet_store *store, const char *branch, struct ramet_watch *watch)
 {
-    struct rmt_watch_bell *bell = rmt_watch_bell(watch);
+    struct rmt_watch_bell *bell = &watch->bell;
     int rc = store->watches ? 0 : watches_new(store, &store->watches);
     if (rc < 0)
         return rc;
@@ -173,7 +174,7 @@ static int join_locked(struct ramet_store *store, const char *branch, struct ram
     bell->branch = b;
     bell->next = b->watches;
     if (bell->next)
-        rmt_watch_bell(bell->next)->prev = watch;
+        bell->next->bell.prev = watch;
     b->watches = watch;
     return 0;
 }
@@ -190,7 +191,7 @@ static struct rmt_watches *end_locked(struct ramet_store *store)
 
 int rmt_watch_join(struct ramet_store *store, const char *branch, struct ramet_watch *watch)
 {
-    int rc = rmt_event_new(&rmt_watch_bell(watch)->fd);
+    int rc = rmt_event_new(&watch->bell.fd);
     if (rc < 0)
         return rc;
     rmt_lock_take(&store->watches_lock);
@@ -198,21 +199,21 @@ int rmt_watch_join(struct ramet_store *store, const char *branch, struct ramet_w
     struct rmt_watches *ending = rc < 0 ? end_locked(store) : NULL;
     rmt_lock_give(&store->watches_lock);
     if (rc < 0)
-        rmt_event_free(rmt_watch_bell(watch)->fd);
+        rmt_event_free(watch->bell.fd);
     watches_free(ending);
     return rc;
 }
 
 static void unlist_locked(struct rmt_watches *ws, struct ramet_watch *watch)
 {
-    struct rmt_watch_bell *bell = rmt_watch_bell(watch);
+    struct rmt_watch_bell *bell = &watch->bell;
     struct rmt_watched *b = bell->branch, **link = &ws->branches;
     if (bell->prev)
-        rmt_watch_bell(bell->prev)->next = bell->next;
+        bell->prev->bell.next = bell->next;
     else
         b->watches = bell->next;
     if (bell->next)
-        rmt_watch_bell(bell->next)->prev = bell->prev;
+        bell->next->bell.prev = bell->prev;
     if (b->watches)
         return;
     while (*link != b)
@@ -227,7 +228,7 @@ void rmt_watch_leave(struct ramet_store *store, struct ramet_watch *watch)
     unlist_locked(store->watches, watch);
     struct rmt_watches *ending = end_locked(store);
     rmt_lock_give(&store->watches_lock);
-    rmt_event_free(rmt_watch_bell(watch)->fd);
+    rmt_event_free(watch->bell.fd);
     watches_free(ending);
 }
 
@@ -236,12 +237,12 @@ void rmt_watch_leave(struct ramet_store *store, struct ramet_watch *watch)
 void rmt_watch_tell(struct ramet_store *store, struct ramet_watch *watch)
 {
     rmt_lock_scope(&store->watches_lock);
-    tell_one_locked(rmt_watch_bell(watch));
+    tell_one_locked(&watch->bell);
 }
 
 void rmt_watch_clear(struct ramet_store *store, struct ramet_watch *watch)
 {
-    struct rmt_watch_bell *bell = rmt_watch_bell(watch);
+    struct rmt_watch_bell *bell = &watch->bell;
     rmt_lock_scope(&store->watches_lock);
     if (bell->told)
         rmt_event_clear(bell->fd);
@@ -252,7 +253,7 @@ void rmt_watch_note(struct ramet_store *store, struct ramet_watch *watch,
                     const struct rmt_looked *looked)
 {
     rmt_lock_scope(&store->watches_lock);
-    rmt_watch_bell(watch)->looked = *looked;
+    watch->bell.looked = *looked;
 }
 
 /* ---- versions that are held ------------------------------------------------------------------ */
@@ -300,4 +301,22 @@ void rmt_view_put(struct ramet_store *store, struct rmt_view *view)
     *link = view->next;
     ramet_abort(view->txn);
     free(view);
+}
+
+int rmt_watch_look_begin(struct ramet_store *store, struct rmt_watch_look *look)
+{
+    struct rmt_state state;
+    int rc = rmt_reader_claim(&store->shared, &look->slot);
+    if (rc < 0)
+        return rc;
+    rmt_state_hold(store, look->slot, &state);
+    look->catalog = (struct rmt_tree){.root = state.catalog, .fixed = true};
+    return 0;
+}
+
+int rmt_watch_look_settle(struct ramet_store *store, struct rmt_watch_look *look,
+                          const struct rmt_version *version, struct rmt_view **out)
+{
+    rmt_reader_settle(look->slot, version->id);
+    return rmt_view_get(store, look->slot, version, out);
 }

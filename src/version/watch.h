@@ -18,6 +18,8 @@
 #ifndef RMT_WATCH_H
 #define RMT_WATCH_H
 
+#include "store/cursors.h"
+#include "store/merged.h"
 #include "store/txn.h"
 
 /* Where a branch was found. All 0: there is none. */
@@ -61,15 +63,44 @@ struct rmt_watch_bell {
     int fd;                   /* set once in open */
 };
 
-/* In struct ramet_watch, whose first member it is. */
-static inline struct rmt_watch_bell *rmt_watch_bell(struct ramet_watch *watch)
-{
-    return (struct rmt_watch_bell *)watch;
-}
+/* Where a watcher is, or goes. */
+struct rmt_watch_place {
+    struct rmt_view *view; /* NULL: at nothing */
+    uint64_t branch, line; /* numbers of the branch and of its head; line 0: it was another's */
+};
+
+struct ramet_watch {
+    struct rmt_watch_bell bell;
+    struct ramet_store *store;
+    unsigned flags;
+    char *branch, *map; /* map NULL: all */
+    uint8_t *prefix;
+    size_t prefix_size;
+    struct rmt_watch_place at;
+    uint64_t told_id; /* of the version that the last batch led to */
+    bool gone;
+    struct rmt_numbers pending; /* of RAMET_WATCH_EVERY: kept versions to come, newest first */
+
+    /* of a batch */
+    struct rmt_view *from; /* held as long as diff */
+    struct ramet_diff *diff;
+    struct ramet_change first; /* was looked at already, if */
+    bool peeked;
+    int first_rc;
+
+    /* of a cursor */
+    char *cursor; /* NULL: none */
+    struct rmt_durable durable;
+    struct rmt_watch_place offered; /* what durable.next is; no view */
+    uint64_t advanced_ms;
+};
+
+/* ---- waker.c -------------------------------------------------------------------------------- */
 
 /* Where a branch is, and its records; zero if there is none. */
-int rmt_watch_look(struct rmt_pages *pages, const struct rmt_tree *catalog, const char *name,
-                   struct rmt_looked *out, struct rmt_branch *branch, struct rmt_version *head);
+int rmt_watch_find_branch(struct rmt_pages *pages, const struct rmt_tree *catalog, const char *name,
+                          struct rmt_looked *out, struct rmt_branch *branch,
+                          struct rmt_version *head);
 /* Makes a watcher one of the store's. Its bell is zero but for every. */
 int rmt_watch_join(struct ramet_store *store, const char *branch, struct ramet_watch *watch);
 /* It is so no more; its descriptor is closed. It holds no view. */
@@ -84,5 +115,20 @@ int rmt_view_get(struct ramet_store *store, struct rmt_reader_slot *slot,
                  const struct rmt_version *version, struct rmt_view **out);
 /* NULL is allowed. */
 void rmt_view_put(struct ramet_store *store, struct rmt_view *view);
+
+/* The newest version of the store, held by a slot. */
+struct rmt_watch_look {
+    struct rmt_reader_slot *slot;
+    struct rmt_tree catalog;
+};
+
+int rmt_watch_look_begin(struct ramet_store *store, struct rmt_watch_look *look);
+/* From here on the slot, which is taken, also on failure, holds the one version. */
+int rmt_watch_look_settle(struct ramet_store *store, struct rmt_watch_look *look,
+                          const struct rmt_version *version, struct rmt_view **out);
+
+/* ---- watch.c --------------------------------------------------------------------------------- */
+
+void rmt_watch_end_batch(struct ramet_watch *w);
 
 #endif
