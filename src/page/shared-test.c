@@ -153,6 +153,88 @@ static void places_of_dead_processes_are_taken_again(void **state)
         close_ok(&all[i]);
 }
 
+/* ---- sleeping ---------------------------------------------------------------------------------
+ */
+
+static unsigned waits, wakes;
+static struct rmt_shared *writer; /* publishes just before the other falls asleep, if not NULL */
+
+static void count_wait(struct rmt_io *io, _Atomic uint32_t *word, uint32_t expected, uint32_t ms)
+{
+    struct rmt_disk_slot slot = {.id = rmt_put64(9)};
+    (void)io, (void)ms;
+    waits++;
+    if (writer)
+        rmt_shared_publish(writer, &slot);
+    assert_int_equal(atomic_load(word) == expected, writer == NULL);
+}
+
+static void count_wake(struct rmt_io *io, _Atomic uint32_t *word)
+{
+    (void)io;
+    wakes++;
+    assert_int_equal(atomic_load(word) % 2, 0);
+}
+
+static void hook(struct rmt_shared *shared)
+{
+    sim_ops = shared->io->ops;
+    hooked_ops = *sim_ops;
+    hooked_ops.wait = count_wait;
+    hooked_ops.wake = count_wake;
+    shared->io->ops = &hooked_ops;
+    waits = wakes = 0;
+    writer = NULL;
+}
+
+static void publishing_costs_a_call_only_if_somebody_sleeps(void **state)
+{
+    struct rmt_shared a, b;
+    struct rmt_disk_slot slot = {.id = rmt_put64(8)};
+    _Atomic uint32_t stop = 0;
+    open_ok(*state, &a);
+    hook(&a);
+    open_ok(*state, &b);
+    b.io->ops = &hooked_ops;
+    rmt_shared_publish(&a, &slot);
+    rmt_shared_publish(&a, &slot);
+    assert_int_equal(wakes, 0);
+    rmt_shared_sleep(&b, rmt_shared_published(&b), &stop);
+    assert_int_equal(waits, 1);
+    rmt_shared_publish(&a, &slot);
+    rmt_shared_publish(&a, &slot);
+    assert_int_equal(wakes, 1); /* of the two that it slept through, one */
+    a.io->ops = b.io->ops = sim_ops;
+    close_ok(&a);
+    close_ok(&b);
+}
+
+static void nobody_sleeps_through_a_publication(void **state)
+{
+    struct rmt_shared a, b;
+    struct rmt_disk_slot slot = {.id = rmt_put64(8)};
+    _Atomic uint32_t stop = 0;
+    open_ok(*state, &a);
+    hook(&a);
+    open_ok(*state, &b);
+    b.io->ops = &hooked_ops;
+    uint64_t seen = rmt_shared_published(&b);
+    rmt_shared_publish(&a, &slot); /* before it says that it will sleep */
+    rmt_shared_sleep(&b, seen, &stop);
+    assert_int_equal(waits, 0);
+    atomic_store(&stop, 1);
+    rmt_shared_sleep(&b, rmt_shared_published(&b), &stop);
+    assert_int_equal(waits, 0);
+    atomic_store(&stop, 0);
+    writer = &a; /* after it said so */
+    rmt_shared_sleep(&b, rmt_shared_published(&b), &stop);
+    assert_int_equal(waits, 1);
+    assert_int_equal(wakes, 1);
+    a.io->ops = b.io->ops = sim_ops;
+    close_ok(&a);
+    close_ok(&b);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -161,6 +243,8 @@ int main(void)
         TEST(what_the_dead_read_is_not_needed),
         TEST(a_reader_in_the_place_of_the_dead_keeps_its_slot),
         TEST(places_of_dead_processes_are_taken_again),
+        TEST(publishing_costs_a_call_only_if_somebody_sleeps),
+        TEST(nobody_sleeps_through_a_publication),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -431,6 +431,37 @@ static void sees_a_jump_to_what_is_no_ancestor(void **state)
     rmt_sim_free(sim);
 }
 
+/* The catalog says that the snapshot stands on itself. */
+static void sees_a_version_that_stands_on_itself(void **state)
+{
+    (void)state;
+    struct rmt_sim *sim = make_store();
+    struct ramet_store *store = open_sim(sim);
+    struct ramet_keep keep = {.size = sizeof(keep)};
+    struct ramet_watch_options options = {.size = sizeof(options), .flags = RAMET_WATCH_EVERY};
+    struct ramet_batch batch = {.size = sizeof(batch)};
+    struct ramet_slice all = {NULL, 0};
+    struct ramet_watch *watch;
+    assert_int_equal(ramet_snapshot_create(store, "main", &keep, NULL), 0);
+    put_keys(store, "main", 0, 10);
+    uint64_t id, number;
+    assert_int_equal(ramet_snapshot_create(store, "main", &keep, &id), 0);
+    struct rmt_state now;
+    rmt_state_published(store, &now);
+    struct rmt_tree catalog = {.root = now.catalog};
+    struct rmt_key key = rmt_key1('i', id);
+    assert_int_equal(rmt_catalog_number(&store->pages, &catalog, &key, &number), 0);
+    struct rmt_disk_version *newest = find_record(store, 'v', sizeof(*newest));
+    assert_int_equal(rmt_get64(newest->id), id);
+    newest->skip = newest->prev = rmt_put64(number);
+    assert_int_equal(ramet_watch_open(store, NULL, NULL, all, "", &options, &watch), 0);
+    assert_int_equal(ramet_watch_next(watch, &batch), RAMET_ECORRUPT);
+    assert_non_null(strstr(ramet_errmsg(), "cannot come after"));
+    ramet_watch_close(watch);
+    ramet_close(store);
+    rmt_sim_free(sim);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -440,6 +471,7 @@ int main(void)
         cmocka_unit_test(refuses_to_drop_a_head_that_others_stand_on),
         cmocka_unit_test(sees_a_snapshot_whose_record_cannot_be_read),
         cmocka_unit_test(sees_a_cursor_that_cannot_be),
+        cmocka_unit_test(sees_a_version_that_stands_on_itself),
         cmocka_unit_test(reclaiming_what_no_sweep_has_ends),
         cmocka_unit_test(refuses_a_sweep_whose_root_cannot_be),
         cmocka_unit_test(refuses_slots_whose_roots_cannot_be),

@@ -357,6 +357,32 @@ static void read_history(struct use *use, const char *ref, const char *other)
     }
 }
 
+static int look_at_cursor(void *ctx, const struct ramet_watch_cursor_info *info)
+{
+    (void)ctx;
+    return strlen(info->name) > RAMET_NAME_MAX;
+}
+
+/* Batches from a version on; with a cursor, if it has a name. */
+static void watch(struct use *use, const char *since, unsigned flags, const char *cursor)
+{
+    struct ramet_watch_options options = {.size = sizeof(options), .flags = flags};
+    struct ramet_batch batch = {.size = sizeof(batch)};
+    struct ramet_change change = {.size = sizeof(change)};
+    struct ramet_watch *w;
+    options.cursor = cursor;
+    if (judge(use, ramet_watch_open(use->store, "d", NULL, rmt_slice(NULL, 0), since, &options, &w),
+              "a watcher") < 0)
+        return;
+    for (unsigned i = 0; i < 10 && judge(use, ramet_watch_next(w, &batch), "a batch") == 0; i++) {
+        for (unsigned n = 0;
+             n < 1000 && judge(use, ramet_watch_change(w, &change), "a change") == 0; n++)
+            ;
+        (void)judge(use, ramet_watch_ack(w), "acknowledging");
+    }
+    ramet_watch_close(w);
+}
+
 static void read_all(struct use *use)
 {
     struct ramet_stat stat = {.size = sizeof(stat)};
@@ -369,6 +395,8 @@ static void read_all(struct use *use)
         read_version(use, use->refs[i]);
     for (unsigned i = 0; i + 1 < use->nr_refs; i++)
         read_history(use, use->refs[i], use->refs[i + 1]);
+    (void)judge(use, ramet_watch_cursor_list(use->store, look_at_cursor, NULL), "cursors");
+    watch(use, "", RAMET_WATCH_EVERY | RAMET_WATCH_HEAD, NULL);
 }
 
 static void report(void *ctx, const char *problem)
@@ -462,6 +490,8 @@ static void write_all(struct use *use, unsigned options)
             (void)judge(use, ramet_snapshot_delete(use->store, use->refs[i]),
                         "dropping a snapshot");
     }
+    watch(use, NULL, 0, "w");
+    (void)judge(use, ramet_watch_cursor_delete(use->store, "w"), "deleting a cursor");
     (void)judge(use, ramet_reclaim(use->store, 2000, NULL), "reclaiming");
     if (options & OPT_COMPACT)
         (void)judge(use, ramet_compact(use->store, NULL, NULL), "compacting");

@@ -56,8 +56,9 @@ static int collect(struct rmt_pages *pages, const struct rmt_tree *catalog,
             rc = rmt_fail(-ENOMEM, "a watcher");
         if (rc == 0 && !v.prev)
             break;
+        struct rmt_version above = v;
         if (rc == 0)
-            rc = rmt_catalog_version(pages, catalog, v.prev, &v);
+            rc = rmt_catalog_below(pages, catalog, &above, &v);
     }
     return rc;
 }
