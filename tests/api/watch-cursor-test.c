@@ -496,6 +496,53 @@ static void survives_a_power_cut_anywhere(void **state)
     }
 }
 
+/* ---- faults ---------------------------------------------------------------------------------- */
+
+/* One read, write or growth after the other fails: the call says so, and can be made again. */
+static void fails_and_is_where_it_was(void **state)
+{
+    (void)state;
+    static const enum rmt_sim_kind kinds[] = {RMT_SIM_WRITE, RMT_SIM_GROW, RMT_SIM_READ};
+    unsigned failures = 0;
+    put_many("main", 100, "1");
+    start("main", NULL, 0, "c");
+    for (size_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++) {
+        bool fired = true;
+        for (uint64_t at = 0; fired && at < 40; at++) {
+            struct ramet_batch batch = {.size = sizeof(batch)};
+            char value[16];
+            (void)snprintf(value, sizeof(value), "%zu %u", k, (unsigned)at);
+            put_many("main", 50, value);
+            uint64_t before = rmt_sim_faults_fired(sim);
+            rmt_pages_forget(&store->pages); /* so that there is something to be read */
+            rmt_sim_fail_at(sim, kinds[k], at, kinds[k] == RMT_SIM_GROW ? -ENOSPC : -EIO);
+            int rc = ramet_watch_next(watch, &batch);
+            if (rc == 0) {
+                assert_int_equal(batch.from, f.at);
+                rc = ramet_watch_ack(watch);
+                f.at = batch.to; /* of which the copy has nothing: it begins anew */
+            }
+            rmt_sim_fail_at(sim, kinds[k], UINT64_MAX, -EIO);
+            fired = rmt_sim_faults_fired(sim) > before;
+            failures += rc < 0;
+            if (rc < 0)
+                assert_true(fired);
+            if (rc < 0 && f.at == batch.to && batch.to)
+                assert_int_equal(ramet_watch_ack(watch), 0);
+            if (rc < 0 && f.at != batch.to) {
+                assert_int_equal(ramet_watch_next(watch, &batch), 0);
+                assert_int_equal(batch.from, f.at);
+                f.at = batch.to;
+                assert_int_equal(ramet_watch_ack(watch), 0);
+            }
+            assert_int_equal(info_of().id, f.at);
+            must_be_sound();
+        }
+    }
+    assert_true(failures > 3);
+    follow_end(&f);
+}
+
 int main(void)
 {
 #define CASE(c) cmocka_unit_test_setup_teardown(c, setup, teardown)
@@ -513,6 +560,7 @@ int main(void)
         CASE(is_of_one_branch),
         CASE(is_in_a_copy),
         cmocka_unit_test(survives_a_power_cut_anywhere),
+        CASE(fails_and_is_where_it_was),
     };
     return cmocka_run_group_tests(cases, NULL, NULL);
 }
