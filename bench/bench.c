@@ -2,7 +2,8 @@
 /*
  * bench.c - the program: its options, and group after group.
  *
- *   --only=GROUP[,GROUP]  load get readers commit open space branches merges watch large
+ *   --only=GROUP[,GROUP]  load get readers commit open space branches merges versions watch
+ *                         large
  *   --peers=NAME[,NAME]   ramet takes part always
  *   --entries=N           1000000
  *   --rounds=N            3
