@@ -226,6 +226,10 @@ void merges_measure(const void *sharing, struct result *out); /* 1 */
 /* The same, by git. */
 bool merges_git_there(void);
 void merges_git(const void *sharing, struct result *out); /* 1 */
+/* Transactions of 1 put, of a struct sharing: ordinary, optimistic, and optimistic upon a head that
+ * has moved; then of 1,000. */
+#define OPTIMISTIC_RESULTS 6
+void merges_optimistic(const void *sharing, struct result *out); /* OPTIMISTIC_RESULTS */
 
 /* ---- versions: of ramet alone: versions.c ------------------------------------------------------
  */
@@ -295,7 +299,8 @@ enum sample {
     MANY_LOTS = MANY_FEW + 3,
     WATCH_NONE = MANY_LOTS + 3, /* and with a process, none, and with a thread */
     WATCH_LATENCY = WATCH_NONE + 4,
-    SAMPLES = WATCH_LATENCY + 1
+    OPTIMISTIC = WATCH_LATENCY + 1,
+    SAMPLES = OPTIMISTIC + OPTIMISTIC_RESULTS
 };
 
 enum group {

@@ -304,7 +304,7 @@ static void run_merge(const struct options *o)
 {
     char path[4200], git[4200];
     struct entries entries;
-    struct result result = {0};
+    struct result result = {0}, results[OPTIMISTIC_RESULTS] = {0};
     (void)snprintf(path, sizeof(path), "%s/merging", o->folder);
     (void)snprintf(git, sizeof(git), "%s/merging.git", o->folder);
     entries_init(&entries, o->entries, KEYS_RANDOM);
@@ -312,6 +312,8 @@ static void run_merge(const struct options *o)
     for (uint32_t round = 0; round < o->rounds; round++) {
         worker_once(merges_measure, &sharing, 1, &result);
         note(MERGE, 1, &result, round);
+        worker_once(merges_optimistic, &sharing, OPTIMISTIC_RESULTS, results);
+        note(OPTIMISTIC, OPTIMISTIC_RESULTS, results, round);
         if (round == 0 && merges_git_there())
             worker_once(merges_git, &by_git, 1, &result);
         else if (round == 0)

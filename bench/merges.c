@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * merges.c - merges: of ramet; and the same by git.
+ * merges.c - merges, and optimistic transactions: of ramet; and the same merge by git.
  *
  * git has as many files as ramet entries, called by their keys and in 256 folders, as it does with
  * objects of its own; the same changes on both sides; and merges them without a working tree (git
@@ -147,4 +147,50 @@ void merges_git(const void *sharing, struct result *out)
     }
     out->wall_ns = out->median_ns = median(wall, TIMES);
     folder_remove(s->path);
+}
+
+/* ---- optimistic transactions ----------------------------------------------------------------- */
+
+/* head_moves: another commits while it is open, which is not timed. */
+static double one_transaction(struct ramet_store *store, const struct entries *e, unsigned flags,
+                              size_t at, size_t puts, bool head_moves)
+{
+    struct ramet_txn *txn;
+    struct ramet_map *map;
+    struct stopwatch begin = stopwatch_now();
+    must(ramet_begin(store, "main", RAMET_WRITE | flags, &txn));
+    must(ramet_map_open(txn, "bench", 0, &map));
+    for (size_t n = 0; n < puts; n++) {
+        uint32_t i = e->shuffled[(at + n) % e->count];
+        struct ramet_slice k = {entry_key(e, i), entry_key_size(e, i)};
+        struct ramet_slice v = {entry_value(e, i, (uint32_t)at), VALUE_SIZE};
+        must(ramet_put(map, k, v, 0));
+    }
+    double wall = stopwatch_since(begin).wall_ns;
+    if (head_moves)
+        write_some(store, "main", e, (at + puts) % e->count, 1, 1, (uint32_t)at);
+    begin = stopwatch_now();
+    must(ramet_commit(txn, NULL, NULL));
+    return wall + stopwatch_since(begin).wall_ns;
+}
+
+void merges_optimistic(const void *sharing, struct result *out)
+{
+    enum { TIMES = 101 };
+    const struct sharing *s = sharing;
+    const struct entries *e = s->entries;
+    const size_t puts[] = {1, 1000};
+    struct ramet_store *store = open_unflushed(s->path);
+    double wall[TIMES];
+    size_t at = 0;
+    for (; at < e->count; at += BATCH)
+        write_some(store, "main", e, at, 1, BATCH, 0);
+    for (size_t i = 0; i < OPTIMISTIC_RESULTS; i++) {
+        unsigned flags = i % 3 ? RAMET_OPTIMISTIC : 0;
+        for (size_t j = 0; j < TIMES; j++, at += 2 * puts[i / 3])
+            wall[j] = one_transaction(store, e, flags, at % e->count, puts[i / 3], i % 3 == 2);
+        out[i].wall_ns = out[i].median_ns = median(wall, TIMES);
+    }
+    ramet_close(store);
+    files_remove(s->path);
 }

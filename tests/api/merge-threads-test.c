@@ -3,9 +3,9 @@
  * merge-threads-test.c - merges and pruning of the same few branches by several threads.
  *
  * Each thread counts its own commits, which are all to a branch of its own, in a key of its own and
- * in one that all share, and merges whatever there is: each commit counts once, whoever brought it. So at any time its branch has all that it
- * counted, and main has all of everybody when it has merged them all; and the store has no page,
- * pin or snapshot that nobody accounts for.
+ * in one that all share, and merges whatever there is: each commit counts once, whoever brought it.
+ * So at any time its branch has all that it counted, and main has all of everybody when it has
+ * merged them all; and the store has no page, pin or snapshot that nobody accounts for.
  *
  *   --seed=N --seconds=N --count=N (programs) --long --verbose
  */
