@@ -216,8 +216,8 @@ struct ramet_stat {
     uint64_t durable_id;    /* newest commit known to be on disk */
     uint64_t branches;
     uint64_t snapshots;
-    uint64_t readers; /* open read transactions, of all processes; those of a process that died
-                         count until the next commit */
+    uint64_t readers; /* open read transactions, and optimistic ones, of all processes; those of a
+                         process that died count until the next commit */
     uint64_t lost_id; /* 0, or: opening fell back past this commit, which had not been flushed */
     int poisoned;     /* 1: a flush failed; writing is refused until the store is opened anew */
     uint64_t cursors; /* of watchers, that are kept: ramet_watch_cursor_list() */
@@ -375,7 +375,8 @@ RAMET_API int ramet_stat(struct ramet_store *store, struct ramet_stat *out);
 typedef int (*ramet_reader_fn)(void *ctx, const struct ramet_reader_info *info);
 
 /*
- * ramet_reader_list() - the open read transactions on a store, of all processes.
+ * ramet_reader_list() - the open read transactions, and optimistic ones, on a store, of all
+ * processes.
  *
  * @store  borrowed.
  * @fn     called once for each, in no order; the caller's own among them.
