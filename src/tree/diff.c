@@ -225,6 +225,16 @@ static void skip_same(struct rmt_diff *diff)
     advance(b);
 }
 
+/* Asks for all of a leaf: of a pair that differs nearly all is compared. */
+static void prefetch_leaf(const struct rmt_pages *pages, struct rmt_ref ref)
+{
+    if (!ref.birth || ref.addr >= pages->reserved)
+        return;
+    const uint8_t *page = (const uint8_t *)rmt_page_at(pages, ref.addr);
+    for (uint32_t at = 0; at < pages->page_size; at += 64)
+        __builtin_prefetch(page + at);
+}
+
 /* Opens what is pending where the walk is behind; where neither is, the higher of the two, so that
  * they come to the same level, or both. */
 static int open_some(struct rmt_diff *diff, int order)
@@ -237,6 +247,10 @@ static int open_some(struct rmt_diff *diff, int order)
     } else if (open_a && open_b && level_of(a) != level_of(b)) {
         open_a = level_of(a) > level_of(b);
         open_b = !open_a;
+    }
+    if (open_a && open_b && level_of(a) == 0 && level_of(b) == 0) {
+        prefetch_leaf(diff->pages, ref_of(a));
+        prefetch_leaf(diff->pages, ref_of(b));
     }
     int rc = open_a ? open_pending(diff, a) : 0;
     return rc == 0 && open_b ? open_pending(diff, b) : rc;
