@@ -351,7 +351,7 @@ static int write_map(struct ramet_map *map, struct ramet_txn *txn)
 
 /* ---- committing ------------------------------------------------------------------------------ */
 
-/* Nothing that was noted has changed, and the head may not even have moved. */
+/* Nothing that was noted differs on the head that txn began at. */
 static int check(const struct ramet_txn *draft, const struct ramet_txn *txn)
 {
     int rc = 0;
@@ -369,7 +369,7 @@ static int write_all(struct ramet_txn *draft, struct ramet_txn *txn)
     return rc;
 }
 
-/* The draft is not a draft any more. */
+/* Of a draft that is one no more. */
 static int drop_notes(struct ramet_txn *draft)
 {
     int rc = 0;
