@@ -1789,7 +1789,8 @@ typedef int (*ramet_key_history_fn)(void *ctx, const struct ramet_snapshot_info 
  * Threads:  any number at once. @fn may call anything but ramet_close(); the list is that of one
  *           moment.
  * Blocks:   on device reads; never waits for a writer.
- * Cost:     O(versions * log records); O(branches) once.
+ * Cost:     O(versions * log records); O(branches) more where another branch keeps a version than
+ *           the one that @ref names, or that kept the version above.
  */
 RAMET_API int ramet_history(struct ramet_store *store, const char *ref, unsigned flags,
                             ramet_snapshot_fn fn, void *ctx);

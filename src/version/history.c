@@ -23,8 +23,9 @@ struct history {
     struct ramet_store *store;
     struct rmt_reader_slot *slot;
     struct rmt_tree catalog;
-    RMT_VEC(struct named) branches; /* all, when the first ones asked for do not keep a version */
+    RMT_VEC(struct named) branches; /* the ref's, and all when that does not keep a version */
     size_t last;                    /* the one that kept the last version */
+    bool loaded;                    /* all are there */
     bool hidden;                    /* versions that nobody keeps are told, too */
 };
 
@@ -50,23 +51,30 @@ static int history_init(struct history *h, struct ramet_store *store)
     return 0;
 }
 
+static int add_branch(struct history *h, const void *name, size_t size, uint64_t number)
+{
+    struct named named = {number, strndup(name, size)};
+    if (named.name && rmt_vec_push(&h->branches, named))
+        return 0;
+    free(named.name);
+    return rmt_fail(-ENOMEM, "a history");
+}
+
 static int load_branches(struct history *h)
 {
     struct rmt_key prefix = {.bytes = {'b'}, .size = 1};
     rmt_auto(rmt_scan_fini) struct rmt_scan scan;
     rmt_scan_init(&scan, &h->store->pages, &h->catalog, &prefix);
     int rc;
+    h->loaded = true;
     while ((rc = rmt_scan_next(&scan)) > 0) {
         struct rmt_branch branch;
-        struct named named = {.name = strndup(scan.key.data, scan.key.size)};
-        if (!named.name || !rmt_vec_push(&h->branches, named)) {
-            free(named.name);
-            return rmt_fail(-ENOMEM, "a history");
-        }
-        rc = rmt_catalog_branch(&h->store->pages, &h->catalog, named.name, &branch);
+        if (scan.key.size > RAMET_NAME_MAX || rmt_branch_load(scan.value, &branch) < 0)
+            return rmt_fail(RAMET_ECORRUPT, "store '%s': a record of the catalog is malformed",
+                            h->store->io->path);
+        rc = add_branch(h, scan.key.data, scan.key.size, branch.number);
         if (rc < 0)
             return rc;
-        h->branches.items[h->branches.count - 1].number = branch.number;
     }
     return rc;
 }
@@ -103,15 +111,20 @@ static int kept_by(struct history *h, uint64_t branch, uint64_t number, struct r
 static int keeper_of(struct history *h, const struct rmt_version *v, struct rmt_kept *kept,
                      const char **out_branch)
 {
-    int rc = h->branches.count ? 0 : load_branches(h);
-    for (size_t i = 0; rc == 0 && i < h->branches.count; i++) {
-        size_t at = (h->last + i) % h->branches.count;
-        rc = kept_by(h, h->branches.items[at].number, v->number, kept);
-        if (rc > 0) {
-            h->last = at;
-            *out_branch = h->branches.items[at].name;
-            return 0;
+    int rc = 0;
+    for (;;) {
+        for (size_t i = 0; rc == 0 && i < h->branches.count; i++) {
+            size_t at = (h->last + i) % h->branches.count;
+            rc = kept_by(h, h->branches.items[at].number, v->number, kept);
+            if (rc > 0) {
+                h->last = at;
+                *out_branch = h->branches.items[at].name;
+                return 0;
+            }
         }
+        if (rc < 0 || h->loaded)
+            break;
+        rc = load_branches(h);
     }
     return rc < 0 ? rc
                   : rmt_fail(RAMET_ECORRUPT,
@@ -119,20 +132,27 @@ static int keeper_of(struct history *h, const struct rmt_version *v, struct rmt_
                              h->store->io->path, v->id);
 }
 
-/* Begins with the branch that a ref names. */
+/* Begins with the branch that a ref names, if it names one: mostly no other is asked. */
 static int history_begin(struct history *h, const char *ref, struct rmt_version *out)
 {
     struct rmt_found found;
+    if (!ref)
+        ref = "main";
     int rc = rmt_ref_find(&h->store->pages, &h->catalog, ref, &found);
     if (rc == 0)
-        rc = load_branches(h);
-    if (rc == 0)
         rc = rmt_ancestor_settle(&h->store->pages, &h->catalog, &found.version);
-    size_t n = strcspn(ref ? ref : "main", "@~");
-    for (size_t i = 0; rc == 0 && i < h->branches.count; i++) {
-        const char *name = h->branches.items[i].name;
-        if (strlen(name) == n && memcmp(name, ref ? ref : "main", n) == 0)
-            h->last = i;
+    if (rc < 0)
+        return rc;
+    size_t n = strcspn(ref, "@~");
+    char name[RAMET_NAME_MAX + 1];
+    struct rmt_branch branch;
+    if (n && n < sizeof(name)) {
+        (void)snprintf(name, sizeof(name), "%.*s", (int)n, ref);
+        rc = rmt_catalog_branch(&h->store->pages, &h->catalog, name, &branch);
+        if (rc == 0)
+            rc = add_branch(h, name, n, branch.number);
+        else if (rc == RAMET_ENOTFOUND) /* it has a '~' in its name */
+            rc = 0;
     }
     if (rc == 0)
         *out = found.version;
