@@ -466,6 +466,13 @@ static int find_shown(struct rmt_session *s, const char *ref, struct shown *show
         if (rc < 0 || ramet_txn_id(s->txn) == shown->info.id)
             break;
     }
+    if (rc >= 0 && ramet_txn_id(s->txn) != shown->info.id) {
+        rmt_output_error(
+            "'%s' moves all the time; 'ramet snapshot %s' keeps a version, to be shown "
+            "by its @ID",
+            ref, s->path);
+        return RMT_EXIT_FAILED;
+    }
     if (rc >= 0)
         rc = ramet_snapshot_list(s->store, NULL, see_name, shown);
     if (rc >= 0)
