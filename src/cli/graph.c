@@ -131,6 +131,8 @@ static int see_version(void *ctx, const struct ramet_snapshot_info *info)
     struct collecting *c = ctx;
     struct rmt_graph *g = c->g;
     struct rmt_graph_line *line = &g->lines[c->line];
+    if (c->last != RMT_GRAPH_NONE && info->id >= g->versions[c->last].id)
+        return 1; /* a damaged catalog: what stands on each other has ids in that order */
     make_room(g);
     size_t *slot = slot_of(g, info->id);
     bool seen = *slot != RMT_GRAPH_NONE;
@@ -261,7 +263,7 @@ static void connect(struct rmt_graph *g)
     }
     for (size_t i = 0; i < g->nr_versions; i++) {
         struct rmt_graph_version *version = &g->versions[i];
-        if (version->merged_id)
+        if (version->merged_id && version->merged_id < version->id)
             version->merged = find_id(g, version->merged_id);
     }
 }
