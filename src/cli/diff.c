@@ -2,13 +2,12 @@
 /*
  * diff.c - how two versions differ: lines, JSON lines, counts, or the status alone.
  */
-#include "diff.h"
-
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 
 #include "command.h"
+#include "difflines.h"
 #include "interrupt.h"
 #include "progress.h"
 #include "table.h"
@@ -28,116 +27,13 @@ struct diffing {
     struct ramet_diff *diff;
     struct rmt_buf line;
     struct rmt_buf values[2]; /* of values too large for a slice */
-    struct rmt_diff_style style;
+    struct rmt_difflines_style style;
     uint64_t count;
     struct rmt_progress progress;
     struct tally tally; /* --stat: of the map at hand */
     struct rmt_table table;
     json_t *maps;
 };
-
-/* ---- lines -------------------------------------------------------------------------------------
- */
-
-static char sign_of(const struct ramet_change *change)
-{
-    switch (change->kind) {
-    case RAMET_ADDED:
-    case RAMET_MAP_CREATED: return '+';
-    case RAMET_REMOVED:
-    case RAMET_MAP_DROPPED: return '-';
-    default: return '~';
-    }
-}
-
-static bool has_old(const struct ramet_change *change)
-{
-    return change->kind == RAMET_REMOVED || change->kind == RAMET_CHANGED;
-}
-
-static bool has_new(const struct ramet_change *change)
-{
-    return change->kind == RAMET_ADDED || change->kind == RAMET_CHANGED;
-}
-
-static void add_field(struct rmt_buf *line, struct ramet_slice field)
-{
-    rmt_buf_add_byte(line, '\t');
-    if (field.data)
-        rmt_text_escape(line, field);
-    else
-        rmt_buf_add_str(line, "\\...");
-}
-
-static void add_member(struct rmt_buf *line, const char *name, struct ramet_slice value)
-{
-    rmt_buf_add_byte(line, ',');
-    if (value.data)
-        rmt_text_json(line, name, value);
-    else
-        rmt_buf_printf(line, "\"%s\":null", name);
-}
-
-static void add_text(struct rmt_buf *line, const struct rmt_diff_style *style,
-                     const struct ramet_change *change)
-{
-    char sign = sign_of(change);
-    rmt_buf_add_str(line, sign == '+' ? style->green : sign == '-' ? style->red : style->yellow);
-    rmt_buf_add_byte(line, (unsigned char)sign);
-    add_field(line, rmt_text_slice(change->map));
-    if (change->key.size)
-        add_field(line, change->key);
-    if (has_old(change)) {
-        rmt_buf_add_str(line, style->red);
-        add_field(line, change->old_value);
-    }
-    if (has_new(change)) {
-        rmt_buf_add_str(line, style->green);
-        add_field(line, change->new_value);
-    }
-    rmt_buf_add_str(line, style->plain);
-    rmt_buf_add_byte(line, '\n');
-}
-
-static void add_json(struct rmt_buf *line, const struct ramet_change *change)
-{
-    static const char *const kinds[] = {
-        [RAMET_ADDED] = "added",
-        [RAMET_REMOVED] = "removed",
-        [RAMET_CHANGED] = "changed",
-        [RAMET_MAP_CREATED] = "map created",
-        [RAMET_MAP_DROPPED] = "map dropped",
-    };
-    rmt_buf_printf(line, "{\"change\":\"%s\",", kinds[change->kind]);
-    rmt_text_json(line, "map", rmt_text_slice(change->map));
-    if (change->key.size)
-        add_member(line, "key", change->key);
-    if (has_old(change))
-        add_member(line, "old", change->old_value);
-    if (has_new(change))
-        add_member(line, "new", change->new_value);
-    rmt_buf_add_str(line, "}\n");
-}
-
-void rmt_diff_style_init(struct rmt_diff_style *style, bool json)
-{
-    *style = (struct rmt_diff_style){
-        .json = json,
-        .red = rmt_output_colour(stdout, 1),
-        .green = rmt_output_colour(stdout, 2),
-        .yellow = rmt_output_colour(stdout, 3),
-        .plain = rmt_output_plain(stdout),
-    };
-}
-
-void rmt_diff_add(struct rmt_buf *buf, const struct rmt_diff_style *style,
-                  const struct ramet_change *change)
-{
-    if (style->json)
-        add_json(buf, change);
-    else
-        add_text(buf, style, change);
-}
 
 /* A value of one side, whatever its size. */
 static int read_value(struct diffing *d, int side, const struct ramet_change *change,
@@ -167,9 +63,9 @@ static int read_value(struct diffing *d, int side, const struct ramet_change *ch
 static int read_values(struct diffing *d, struct ramet_change *change)
 {
     int rc = 0;
-    if (has_old(change))
+    if (rmt_difflines_has_old(change))
         rc = read_value(d, OLD, change, &change->old_value);
-    if (rc == 0 && has_new(change))
+    if (rc == 0 && rmt_difflines_has_new(change))
         rc = read_value(d, NEW, change, &change->new_value);
     return rc;
 }
@@ -220,7 +116,7 @@ static void count(struct diffing *d, const struct ramet_change *change)
     tally->changed += change->kind == RAMET_CHANGED;
     tally->removed += change->kind == RAMET_REMOVED;
     if (change->kind == RAMET_MAP_CREATED || change->kind == RAMET_MAP_DROPPED)
-        tally->sign = sign_of(change);
+        tally->sign = rmt_difflines_sign(change);
     rmt_progress_update(&d->progress, d->count, d->count, 0);
 }
 
@@ -280,7 +176,7 @@ static int show(struct diffing *d, struct ramet_change *change, int rc)
             return rc;
     }
     rmt_buf_clear(&d->line);
-    rmt_diff_add(&d->line, &d->style, change);
+    rmt_difflines_add(&d->line, &d->style, change);
     (void)fwrite(d->line.data, 1, d->line.size, stdout); /* the loop asks */
     return 0;
 }
@@ -370,7 +266,7 @@ int rmt_diff_run(struct rmt_session *s)
         .s = s,
         .maps = s->args.stat && s->args.json ? json_array() : NULL,
     };
-    rmt_diff_style_init(&d.style, s->args.json);
+    rmt_difflines_style_init(&d.style, s->args.json);
     rmt_table_init(&d.table, titles);
     int status = open_both(&d);
     if (!status)

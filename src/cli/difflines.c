@@ -1,61 +1,124 @@
 /* SPDX-License-Identifier: MIT */
 #include "difflines.h"
 
-#include "text.h"
+#include <stdlib.h>
 
-struct look {
-    const char *kind;
-    char sign;
-    int colour;
-};
-
-static const struct look *look_of(const struct ramet_change *change)
+char rmt_difflines_sign(const struct ramet_change *change)
 {
-    static const struct look looks[] = {
-        [RAMET_ADDED] = {"added", '+', 2},
-        [RAMET_REMOVED] = {"removed", '-', 1},
-        [RAMET_CHANGED] = {"changed", '~', 3},
-        [RAMET_MAP_CREATED] = {"map_created", '+', 2},
-        [RAMET_MAP_DROPPED] = {"map_dropped", '-', 1},
-    };
-    return &looks[change->kind];
+    switch (change->kind) {
+    case RAMET_ADDED:
+    case RAMET_MAP_CREATED: return '+';
+    case RAMET_REMOVED:
+    case RAMET_MAP_DROPPED: return '-';
+    default: return '~';
+    }
 }
 
-static void add_word(struct rmt_buf *line, struct ramet_slice word)
+bool rmt_difflines_has_old(const struct ramet_change *change)
+{
+    return change->kind == RAMET_REMOVED || change->kind == RAMET_CHANGED;
+}
+
+bool rmt_difflines_has_new(const struct ramet_change *change)
+{
+    return change->kind == RAMET_ADDED || change->kind == RAMET_CHANGED;
+}
+
+static void add_field(struct rmt_buf *line, struct ramet_slice field)
 {
     rmt_buf_add_byte(line, '\t');
-    rmt_text_escape(line, word);
+    if (field.data)
+        rmt_text_escape(line, field);
+    else
+        rmt_buf_add_str(line, "\\...");
 }
 
-void rmt_difflines_print(const struct ramet_change *change)
+static void add_text(struct rmt_buf *line, const struct rmt_difflines_style *style,
+                     const struct ramet_change *change)
 {
-    const struct look *look = look_of(change);
-    static struct rmt_buf line; /* kept for the next one; the process ends with it */
-    rmt_buf_clear(&line);
-    rmt_buf_add_byte(&line, (unsigned char)look->sign);
-    add_word(&line, rmt_text_slice(change->map));
+    char sign = rmt_difflines_sign(change);
+    rmt_buf_add_str(line, sign == '+' ? style->green : sign == '-' ? style->red : style->yellow);
+    rmt_buf_add_byte(line, (unsigned char)sign);
+    add_field(line, rmt_text_slice(change->map));
     if (change->key.size)
-        add_word(&line, change->key);
-    if (change->old_value.data)
-        add_word(&line, change->old_value);
-    if (change->new_value.data)
-        add_word(&line, change->new_value);
-    (void)fputs(rmt_output_colour(stdout, look->colour), stdout);
-    (void)fwrite(line.data, 1, line.size, stdout); /* rmt_output_failed() asks */
-    (void)fputs(rmt_output_plain(stdout), stdout);
-    (void)putchar('\n');
+        add_field(line, change->key);
+    if (rmt_difflines_has_old(change)) {
+        rmt_buf_add_str(line, style->red);
+        add_field(line, change->old_value);
+    }
+    if (rmt_difflines_has_new(change)) {
+        rmt_buf_add_str(line, style->green);
+        add_field(line, change->new_value);
+    }
+    rmt_buf_add_str(line, style->plain);
+    rmt_buf_add_byte(line, '\n');
+}
+
+static void add_member(json_t *object, const char *name, struct ramet_slice value)
+{
+    if (value.data)
+        rmt_output_json_bytes(object, name, value);
+    else
+        json_object_set_new(object, name, json_null());
 }
 
 json_t *rmt_difflines_object(const struct ramet_change *change)
 {
+    static const char *const kinds[] = {
+        [RAMET_ADDED] = "added",
+        [RAMET_REMOVED] = "removed",
+        [RAMET_CHANGED] = "changed",
+        [RAMET_MAP_CREATED] = "map created",
+        [RAMET_MAP_DROPPED] = "map dropped",
+    };
     json_t *object = json_object();
-    rmt_output_json_str(object, "kind", look_of(change)->kind);
+    rmt_output_json_str(object, "change", kinds[change->kind]);
     rmt_output_json_str(object, "map", change->map);
     if (change->key.size)
         rmt_output_json_bytes(object, "key", change->key);
-    if (change->old_value.data)
-        rmt_output_json_bytes(object, "old_value", change->old_value);
-    if (change->new_value.data)
-        rmt_output_json_bytes(object, "new_value", change->new_value);
+    if (rmt_difflines_has_old(change))
+        add_member(object, "old", change->old_value);
+    if (rmt_difflines_has_new(change))
+        add_member(object, "new", change->new_value);
     return object;
+}
+
+static void add_json(struct rmt_buf *line, const struct ramet_change *change)
+{
+    json_t *object = rmt_difflines_object(change);
+    char *text = json_dumps(object, JSON_COMPACT);
+    rmt_buf_add_str(line, text ? text : "null");
+    rmt_buf_add_byte(line, '\n');
+    free(text);
+    json_decref(object);
+}
+
+void rmt_difflines_style_init(struct rmt_difflines_style *style, bool json)
+{
+    *style = (struct rmt_difflines_style){
+        .json = json,
+        .red = rmt_output_colour(stdout, 1),
+        .green = rmt_output_colour(stdout, 2),
+        .yellow = rmt_output_colour(stdout, 3),
+        .plain = rmt_output_plain(stdout),
+    };
+}
+
+void rmt_difflines_add(struct rmt_buf *buf, const struct rmt_difflines_style *style,
+                       const struct ramet_change *change)
+{
+    if (style->json)
+        add_json(buf, change);
+    else
+        add_text(buf, style, change);
+}
+
+void rmt_difflines_print(const struct ramet_change *change)
+{
+    static struct rmt_buf line; /* kept for the next one; the process ends with it */
+    struct rmt_difflines_style style;
+    rmt_difflines_style_init(&style, false);
+    rmt_buf_clear(&line);
+    rmt_difflines_add(&line, &style, change);
+    (void)fwrite(line.data, 1, line.size, stdout); /* rmt_output_failed() asks */
 }

@@ -9,7 +9,7 @@
 
 #include "command.h"
 #include "conflicts.h"
-#include "diff.h"
+#include "difflines.h"
 #include "interrupt.h"
 #include "progress.h"
 
@@ -30,7 +30,7 @@ struct merging {
     struct ramet_merge_result result;
     uint64_t source_id; /* 0: not known */
     struct rmt_buf message, author;
-    struct rmt_diff_style style;
+    struct rmt_difflines_style style;
     struct rmt_buf shown; /* what is still to be printed */
     struct rmt_progress progress;
 };
@@ -240,7 +240,7 @@ static int on_conflict(void *ctx, const struct ramet_conflict *conflict)
 static int on_change(void *ctx, const struct ramet_change *change)
 {
     struct merging *m = ctx;
-    rmt_diff_add(&m->shown, &m->style, change);
+    rmt_difflines_add(&m->shown, &m->style, change);
     if (m->shown.size > SHOWN_MAX)
         flush_shown(m);
     return 0;
@@ -421,7 +421,7 @@ static int run(struct merging *m, const char *branch)
         .progress = on_progress,
         .progress_ctx = m,
     };
-    rmt_diff_style_init(&m->style, args->json);
+    rmt_difflines_style_init(&m->style, args->json);
     if (args->verbose) {
         m->options.change = on_change;
         m->options.change_ctx = m;

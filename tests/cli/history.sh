@@ -69,7 +69,7 @@ good ramet log s test --hidden --json
 
 claim 'log of a key: where it changed, from what to what'
 good ramet log s main users ada --json
-jq -c '.[] | [.id, .change.kind, .change.old_value, .change.new_value]' out >changes
+jq -c '.[] | [.id, .change.change, .change.old, .change.new]' out >changes
 printf '%s\n' "[$second,\"changed\",\"Ada Lovelace\",\"Ada King\"]" \
     "[$first,\"added\",null,\"Ada Lovelace\"]" >wanted
 same changes wanted
@@ -82,7 +82,7 @@ grep -qFx $'+\tusers\ttab\ta\\tb' out || fail 'escaped' out
 good ramet log s test users ada --oneline -n 1
 grep -q $'~\tusers\tada\tAda Lovelace\tCountess$' out || fail 'of another branch' out
 good ramet log s main images logo --json
-[ "$(jq -r '.[0].change.new_value_base64' out)" = '/w==' ] || fail 'bytes' out
+[ "$(jq -r '.[0].change.new_base64' out)" = '/w==' ] || fail 'bytes' out
 good ramet log s main users nobody
 out_is ''
 good ramet log s main nowhere ada --json
@@ -127,7 +127,7 @@ good ramet show s main~1 --json
 \"created\":false,\"dropped\":false}]]" ] || fail 'counts' out
 [ "$(jq -c 'has("changes")' out)" = false ] || fail 'changes unasked' out
 good ramet show s main~1 --diff --json
-[ "$(jq -c '.changes | map([.kind, .key])' out)" = '[["changed","ada"],["added","tab"]]' ] ||
+[ "$(jq -c '.changes | map([.change, .key])' out)" = '[["changed","ada"],["added","tab"]]' ] ||
     fail 'changes' out
 good ramet show s @"$first" --json
 [ "$(jq -c '[.names, .since, .heads]' out)" = '[["main@also","main@before"],null,[]]' ] ||

@@ -97,7 +97,7 @@ json 'map(.name) | sort == ["b", "main"]' branches s
 json '.id > 0 and .name == "n"' snapshot s --name n
 json 'map(select(.name == "n")) | length == 1' snapshots s
 json 'map(.name) == ["n"]' log s
-json 'map(.change.new_value) == ["1"]' log s main m a
+json 'map(.change.new) == ["1"]' log s main m a
 json '.maps[0].added == 3' show s
 json '(.branches | length == 2) and (.versions | length > 0)' graph s
 json '.name == "main@t" and .id > 0' tag s t
