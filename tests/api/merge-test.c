@@ -823,6 +823,25 @@ static int tell_key(void *ctx, const struct ramet_snapshot_info *info,
     return tell_change(ctx, change);
 }
 
+/* main~0 is main, also where its head is a snapshot that did not move. */
+static void a_branch_with_nothing_below(void **state)
+{
+    (void)state;
+    put("main", "m", "a", "1");
+    uint64_t id = keep("main", NULL);
+    assert_int_equal(head("main~0"), id);
+    assert_int_equal(ramet_tag(store, NULL, "tagged", "main~0"), 0);
+    assert_int_equal(head("main@tagged"), id);
+    assert_int_equal(ramet_branch_create(store, "other", "main~0"), 0);
+    assert_int_equal(head("other"), id);
+    put("other", "m", "b", "1");
+    keep("other", NULL);
+    assert_int_equal(merge("main", "other~0", RAMET_MERGE_NO_FF, 0), 0);
+    assert_int_equal(ramet_check(store, 0, NULL, NULL, NULL), 0);
+    assert_int_equal(ramet_branch_delete(store, "other"), 0);
+    assert_int_equal(ramet_check(store, 0, NULL, NULL, NULL), 0);
+}
+
 static void history(void **state)
 {
     struct ramet_txn *txn;
@@ -1022,6 +1041,7 @@ int main(void)
         CASE(huge_difference),
         CASE(large_conflict),
         CASE(pick_and_revert),
+        CASE(a_branch_with_nothing_below),
         CASE(history),
         CASE(prune),
         CASE(diff_of_a_writer),
