@@ -1188,7 +1188,7 @@ RAMET_API int ramet_branch_create(struct ramet_store *store, const char *name,
  *
  * It is gone at once; its pages are reclaimed by later commits, or ramet_reclaim(). Transactions
  * that read it go on. Works on a full disk. The last branch can be dropped too: no other can be
- * made then.
+ * made then. Cursors of those who watch it stay, and what they pin: ramet_watch_cursor_list().
  *
  * @store  borrowed.
  * @name   of the branch.

@@ -69,9 +69,8 @@ static unsigned look(struct rmt_watches *ws)
         /* Whoever looks for himself is told what is wrong. */
         if (rmt_watch_find_branch(&store->pages, &catalog, b->name, &now, &branch, &head) < 0)
             now = (struct rmt_looked){.id = UINT64_MAX};
-        if (!differs(&b->last, &now, true))
-            continue;
-        b->last = now;
+        /* Not only if it moved since the last look: it may be back where it was then, after a flush
+         * that failed, and a watcher have seen what was between. */
         told += tell_locked(b, &now);
     }
     rmt_reader_settle(ws->slot, 0);
@@ -156,7 +155,6 @@ static struct rmt_watched *watched_locked(struct rmt_watches *ws, const char *na
     if (!b)
         return NULL;
     memcpy(b->name, name, strlen(name) + 1);
-    b->last.id = UINT64_MAX; /* whatever is found is new */
     b->next = ws->branches;
     ws->branches = b;
     return b;

@@ -39,7 +39,6 @@ struct rmt_view {
 struct rmt_watched {
     struct rmt_watched *next;
     struct ramet_watch *watches;
-    struct rmt_looked last; /* as the thread found it */
     char name[RAMET_NAME_MAX + 1];
 };
 

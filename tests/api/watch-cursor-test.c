@@ -29,13 +29,19 @@ static struct ramet_slice text(const char *s)
     return slice;
 }
 
-static struct ramet_store *open_on(struct rmt_sim *machine)
+static struct ramet_store *open_as(struct rmt_sim *machine, int durability)
 {
     struct rmt_io *io;
     struct ramet_store *opened;
+    struct ramet_options options = {.size = sizeof(options), .durability = durability};
     assert_int_equal(rmt_sim_open(machine, 0, &io), 0);
-    assert_int_equal(rmt_store_open_io(io, NULL, &opened), 0);
+    assert_int_equal(rmt_store_open_io(io, &options, &opened), 0);
     return opened;
+}
+
+static struct ramet_store *open_on(struct rmt_sim *machine)
+{
+    return open_as(machine, RAMET_FULL);
 }
 
 static int setup(void **state)
@@ -543,6 +549,33 @@ static void fails_and_is_where_it_was(void **state)
     follow_end(&f);
 }
 
+/* Commits that were not flushed are lost to all when a flush fails. */
+static void commits_that_are_lost_are_a_rewind(void **state)
+{
+    (void)state;
+    ramet_close(store);
+    store = open_as(sim, RAMET_NONE);
+    put("main", "a", "1");
+    assert_int_equal(ramet_sync(store), 0);
+    assert_int_equal(ramet_watch_open(store, NULL, NULL, no_prefix, NULL, NULL, &watch), 0);
+    follow(&f, watch, NULL, no_prefix);
+    put("main", "a", "2");
+    assert_int_equal(follow_one(&f), RAMET_BATCH_CHANGES);
+    rmt_sim_fail_at(sim, RMT_SIM_SYNC, 0, -EIO);
+    assert_int_equal(ramet_sync(store), -EIO);
+    assert_int_equal(ramet_watch_wait(watch, -1), 1);
+    struct ramet_batch batch = {.size = sizeof(batch)};
+    struct ramet_change change = {.size = sizeof(change)};
+    assert_int_equal(ramet_watch_next(watch, &batch), 0);
+    assert_int_equal(batch.kind, RAMET_BATCH_REWIND);
+    assert_true(batch.to < batch.from);
+    assert_int_equal(ramet_watch_change(watch, &change), 0);
+    assert_memory_equal(change.new_value.data, "1", 1);
+    follow_end(&f);
+    ramet_close(store);
+    store = open_on(sim);
+}
+
 int main(void)
 {
 #define CASE(c) cmocka_unit_test_setup_teardown(c, setup, teardown)
@@ -561,6 +594,7 @@ int main(void)
         CASE(is_in_a_copy),
         cmocka_unit_test(survives_a_power_cut_anywhere),
         CASE(fails_and_is_where_it_was),
+        CASE(commits_that_are_lost_are_a_rewind),
     };
     return cmocka_run_group_tests(cases, NULL, NULL);
 }
