@@ -1611,6 +1611,7 @@ enum {
  *   -EEXIST          the target keeps a snapshot of the name options->keep gives already
  *   -EFBIG           a policy, or options->conflict, needs a value above RAMET_SLICE_MAX
  *   -EOPNOTSUPP      RAMET_MERGE_TEXT, and libgit2 is not there
+ *   -ELOOP           the two merged each other at the same time 65,536 times in a row
  *   RAMET_EPOISONED, -EROFS, RAMET_ECORRUPT, -ENOMEM, -ENOSPC, -EIO and kin
  *                    as ramet_commit()
  * Lifetime: nothing returned points into the store.
@@ -1618,8 +1619,9 @@ enum {
  * Blocks:   for the target's writer; for commits under way; on device reads and writes, and with
  *           RAMET_FULL on one flush, two if the source's head has moved since it was last kept.
  * Cost:     O(entries that differ between base and source * log entries); a fast-forward O(1).
- *           Finding the base: O(log versions) for most histories; see docs/BENCHMARKS.md. Memory:
- *           the pages that are written.
+ *           Finding the base: O(log versions) for most histories; see docs/BENCHMARKS.md. If the
+ * two merged each other at the same time, n times in a row, n merges more. Memory: the pages that
+ * are written.
  */
 RAMET_API int ramet_merge(struct ramet_store *store, const char *into, const char *from,
                           const struct ramet_merge_options *options,

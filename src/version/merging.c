@@ -15,8 +15,8 @@
 #include "version/ancestry.h"
 #include "version/merge.h"
 
-/* Bases of bases of ... that are put together; further on, one of several is as good. */
-#define DRAFT_DEPTH 16
+/* Bases that are put together for one merge, at most: each takes a merge of its own. */
+#define DRAFTS_MAX 65536
 
 /* A catalog that stays as it is, with all its versions: what is found in it at one moment does not
  * fail to be there at the next. */
@@ -209,6 +209,25 @@ static int begin_source(struct merging *m)
 
 /* ---- the base -------------------------------------------------------------------------------- */
 
+/* Since the source was looked up, and before the view was opened, its branch may have merged
+ * something, the target even: the source has not. */
+static int find_past(const struct merging *m, bool *out)
+{
+    struct rmt_pages *pages = &m->store->pages;
+    struct rmt_branch branch;
+    struct rmt_version head;
+    int rc = rmt_catalog_branch(pages, &m->view.catalog, m->branch, &branch);
+    *out = true;
+    if (rc == RAMET_ENOTFOUND || (rc == 0 && branch.number != m->what.branch))
+        return 0;
+    if (rc == 0)
+        rc = rmt_catalog_version(pages, &m->view.catalog, branch.head, &head);
+    if (rc == 0)
+        *out = head.number != m->what.source &&
+               (head.prev != m->what.source || head.flags & RMT_VERSION_MERGED);
+    return rc;
+}
+
 static int find_bases(struct merging *m)
 {
     struct rmt_pages *pages = &m->store->pages;
@@ -220,6 +239,8 @@ static int find_bases(struct merging *m)
         rc = rmt_ancestor_settle(pages, catalog, &target.version);
     if (rc == 0)
         rc = rmt_catalog_version(pages, catalog, m->what.source, &source.version);
+    if (rc == 0 && source.branch)
+        rc = find_past(m, &source.past);
     if (rc == 0)
         rc = rmt_ancestry_best(pages, catalog, &target, &source, &m->bases);
     m->target = target.version;
@@ -251,39 +272,113 @@ static int bases_of(struct merging *m, const struct rmt_numbers *bases, size_t n
     return rc < 0 ? rc : rmt_ancestry_best(pages, catalog, &x, &y, out);
 }
 
+/* Bases that are being put together, one by one. */
+struct parts {
+    struct rmt_numbers bases;
+    size_t done;             /* of bases, in ours */
+    struct ramet_txn *ours;  /* a draft; of a single base, a view of it */
+    struct ramet_txn *below; /* base of the next merge; NULL: nothing, or not there yet */
+};
+
+/* They lie on each other: the base of the topmost parts is to be put together first. */
+struct stack {
+    RMT_VEC(struct parts) items;
+    size_t pushed;
+};
+
+static void stack_fini(struct stack *stack)
+{
+    for (size_t i = 0; i < stack->items.count; i++) {
+        ramet_abort(stack->items.items[i].below);
+        ramet_abort(stack->items.items[i].ours);
+        rmt_numbers_fini(&stack->items.items[i].bases);
+    }
+    rmt_vec_fini(&stack->items);
+}
+RMT_AUTO_VALUE(stack_fini, struct stack)
+
+/* Takes the bases, also on failure. */
+static int stack_push(struct merging *m, struct stack *stack, struct rmt_numbers *bases)
+{
+    struct parts parts = {.bases = *bases};
+    int rc = 0;
+    *bases = (struct rmt_numbers){0};
+    if (stack->pushed++ == DRAFTS_MAX)
+        rc = rmt_fail(-ELOOP,
+                      "'%s' and '%s' merged each other at the same time more than %d times: "
+                      "merge one into the other, and then that into the first",
+                      m->from, m->into, DRAFTS_MAX);
+    else if (!rmt_vec_push(&stack->items, parts))
+        rc = rmt_fail(-ENOMEM, "a merge base");
+    if (rc < 0)
+        rmt_numbers_fini(&parts.bases);
+    return rc;
+}
+
+/* Merges the next base into those before it. */
+static int add_part(struct merging *m, struct parts *parts)
+{
+    const struct rmt_tree *catalog = &m->view.catalog;
+    const uint64_t *numbers = parts->bases.items;
+    struct rmt_merge merge = {.options = m->options, .drafting = true, .quiet = true};
+    int rc = parts->ours ? 0 : rmt_txn_draft(m->store, catalog, numbers[0], &parts->ours);
+    merge.ours = parts->ours;
+    merge.base = parts->below;
+    if (rc == 0)
+        rc = rmt_txn_view(m->store, catalog, numbers[parts->done], &merge.theirs);
+    if (rc == 0)
+        rc = rmt_merge_run(&merge);
+    rmt_merge_fini(&merge);
+    ramet_abort(merge.theirs);
+    ramet_abort(parts->below);
+    parts->below = NULL;
+    parts->done++;
+    return rc;
+}
+
+/* The topmost parts are in one: they go, and it is what those below them waited for. */
+static struct ramet_txn *stack_pop(struct stack *stack)
+{
+    struct parts *top = &stack->items.items[--stack->items.count];
+    struct ramet_txn *whole = top->ours;
+    rmt_numbers_fini(&top->bases);
+    return whole;
+}
+
 /* A transaction to read the base: nothing, a version, or a draft of several that are merged one by
  * one, each with the base of its own that it has with those before, as git does it
- * (merge-recursive). */
-static int open_base(struct merging *m, const struct rmt_numbers *bases, int depth,
-                     struct ramet_txn **out)
+ * (merge-recursive). Where two merged each other time and again at the same time, each base has
+ * several of its own: down to one that is alone, or the policies that count would not be exact. */
+static int open_base(struct merging *m, struct rmt_numbers *bases, struct ramet_txn **out)
 {
-    *out = NULL;
-    if (!bases->count)
-        return 0;
-    if (bases->count == 1 || depth == DRAFT_DEPTH)
-        return rmt_txn_view(m->store, &m->view.catalog, bases->items[0], out);
-    struct rmt_merge merge = {.options = m->options, .drafting = true, .quiet = true};
-    int rc = rmt_txn_draft(m->store, &m->view.catalog, bases->items[0], &merge.ours);
-    for (size_t i = 1; rc == 0 && i < bases->count; i++) {
-        rmt_auto(rmt_numbers_fini) struct rmt_numbers below = {0};
-        rc = bases_of(m, bases, i, &below);
-        if (rc == 0)
-            rc = open_base(m, &below, depth + 1, &merge.base);
-        if (rc == 0)
-            rc = rmt_txn_view(m->store, &m->view.catalog, bases->items[i], &merge.theirs);
-        if (rc == 0)
-            rc = rmt_merge_run(&merge);
-        ramet_abort(merge.base);
-        ramet_abort(merge.theirs);
-        merge.base = merge.theirs = NULL;
+    rmt_auto(stack_fini) struct stack stack = {0};
+    int rc = stack_push(m, &stack, bases);
+    while (rc == 0) {
+        struct parts *top = &stack.items.items[stack.items.count - 1];
+        bool ready = top->done == top->bases.count;
+        if (top->bases.count == 1 && !ready) {
+            rc = rmt_txn_view(m->store, &m->view.catalog, top->bases.items[0], &top->ours);
+            top->done = 1;
+        } else if (!ready) {
+            rmt_auto(rmt_numbers_fini) struct rmt_numbers below = {0};
+            top->done += !top->done;
+            rc = bases_of(m, &top->bases, top->done, &below);
+            if (rc == 0)
+                rc = stack_push(m, &stack, &below);
+        } else {
+            if (top->bases.count > 1)
+                rc = rmt_maps_note(top->ours);
+            if (rc != 0)
+                return rc;
+            *out = stack_pop(&stack);
+            if (!stack.items.count)
+                return 0;
+            struct parts *waiting = &stack.items.items[stack.items.count - 1];
+            waiting->below = *out;
+            *out = NULL;
+            rc = add_part(m, waiting);
+        }
     }
-    if (rc == 0)
-        rc = rmt_maps_note(merge.ours);
-    rmt_merge_fini(&merge);
-    if (rc != 0)
-        ramet_abort(merge.ours);
-    else
-        *out = merge.ours;
     return rc;
 }
 
@@ -351,7 +446,7 @@ static int merge(struct merging *m)
         return 0;
     }
     if (!m->result.fast_forward || m->options->change || m->dry) {
-        rc = open_base(m, &m->bases, 0, &m->base);
+        rc = open_base(m, &m->bases, &m->base);
         if (rc == 0)
             rc = run(m);
         if (rc != 0)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* merge-test.c - merges, conflicts, reverts and history, case by case. */
 #include <errno.h>
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -441,10 +442,11 @@ static void maps(void **state)
 /* Each merges the other's version from before. */
 static void cross(int policy)
 {
-    (void)keep("main", "cross");
-    (void)keep("other", "cross");
-    assert_int_equal(merge("main", "other@cross", 0, policy), 0);
-    assert_int_equal(merge("other", "main@cross", 0, policy), 0);
+    char ours[32], theirs[32];
+    (void)snprintf(ours, sizeof(ours), "@%" PRIu64, keep("main", NULL));
+    (void)snprintf(theirs, sizeof(theirs), "@%" PRIu64, keep("other", NULL));
+    assert_int_equal(merge("main", theirs, 0, policy), 0);
+    assert_int_equal(merge("other", ours, 0, policy), 0);
     told[0] = '\0';
 }
 
@@ -498,6 +500,28 @@ static void criss_cross_counter(void **state)
     put("other", "m", "a", "15");
     assert_int_equal(merge("main", "other", 0, RAMET_MERGE_COUNTER), 0);
     assert_string_equal(get("main", "m", "a"), "16"); /* each was counted once */
+}
+
+static void add_one(const char *branch)
+{
+    char value[16];
+    (void)snprintf(value, sizeof(value), "%d", atoi(get(branch, "m", "a")) + 1);
+    put(branch, "m", "a", value);
+}
+
+/* Each time at once: each base has two of its own, down to where the two parted. */
+static void criss_cross_hundredfold(void **state)
+{
+    (void)state;
+    put("main", "m", "a", "0");
+    assert_int_equal(ramet_branch_create(store, "other", NULL), 0);
+    for (int i = 1; i <= 100; i++) {
+        add_one("main");
+        add_one("other");
+        cross(RAMET_MERGE_COUNTER);
+        assert_int_equal(atoi(get("main", "m", "a")), 2 * i);
+        assert_int_equal(atoi(get("other", "m", "a")), 2 * i);
+    }
 }
 
 /* Decides nothing, and looks at what it is asked about: no value that nobody ever wrote. */
@@ -1033,6 +1057,7 @@ int main(void)
         CASE(criss_cross),
         CASE(criss_cross_unknown),
         CASE(criss_cross_counter),
+        CASE(criss_cross_hundredfold),
         CASE(three_bases),
         CASE(three_bases_that_share),
         CASE(by_way_of_a_third),

@@ -360,8 +360,6 @@ uint64_t graph_diff(const struct model_version *from, const struct model_version
 
 /* ---- merging --------------------------------------------------------------------------------- */
 
-#define DRAFT_DEPTH 16 /* of bases of bases; further on, one of several is as good */
-
 struct merge {
     const struct ramet_merge_options *options;
     const struct model_version *base, *theirs; /* NULL: nothing */
@@ -553,12 +551,12 @@ static void merge_run(struct merge *m)
 
 /* What two versions had in common: nothing, a version, or several that are merged. Owned. */
 static struct model_version *base_of(const struct model_store *s, const struct graph_set *alive,
-                                     const int *bases, size_t count, int depth,
+                                     const int *bases, size_t count,
                                      const struct ramet_merge_options *options)
 {
     if (!count)
         return model_version_new();
-    if (count == 1 || depth == DRAFT_DEPTH)
+    if (count == 1)
         return model_version_ref(s->nodes.items[bases[0]].version);
     struct graph_merge none = {.id = 0};
     struct merge m = {.options = options, .drafting = true, .out = &none};
@@ -567,7 +565,7 @@ static struct model_version *base_of(const struct model_store *s, const struct g
     m.ours = model_version_copy(s->nodes.items[bases[0]].version);
     for (size_t i = 1; i < count; i++) {
         size_t n = bases_of(s, alive, bases, i, bases[i], below);
-        struct model_version *base = base_of(s, alive, below, n, depth + 1, options);
+        struct model_version *base = base_of(s, alive, below, n, options);
         m.base = base;
         m.theirs = s->nodes.items[bases[i]].version;
         merge_run(&m);
@@ -675,7 +673,7 @@ int graph_merge(struct model_store *s, const char *into, const char *from,
     }
     out->fast_forward = n == 1 && bases[0] == b->node && !(options->flags & RAMET_MERGE_NO_FF) &&
                         graph_stands_on(s, source, b->node);
-    struct model_version *base = base_of(s, &alive, bases, n, 0, options);
+    struct model_version *base = base_of(s, &alive, bases, n, options);
     struct model_version *ours = model_version_copy(b->head);
     struct merge m = {.options = options,
                       .base = base,
