@@ -224,7 +224,7 @@ static int is_pinned_base(struct rmt_pages *pages, const struct rmt_tree *catalo
                           struct rmt_version *out)
 {
     struct rmt_pin pin;
-    if (!source->branch || !target->branch)
+    if (!source->branch || !target->branch || target->past)
         return 0;
     int rc = rmt_pin_find(pages, catalog, source->branch, target->branch, &pin);
     if (rc == RAMET_ENOTFOUND || (rc == 0 && !pin.base))

@@ -13,7 +13,8 @@
 /* One of the two. */
 struct rmt_side {
     struct rmt_version version;
-    uint64_t branch; /* number, if it is the head of one: what it merged last is known then; or 0 */
+    uint64_t branch; /* number, if it is of one: what it merged last is known then; or 0 */
+    bool past;       /* that has merged something since: what it merged last may be newer */
 };
 
 /*

@@ -142,6 +142,18 @@ static void *run(void *ctx)
     return NULL;
 }
 
+/* Two branches merge each other, each by its own thread: what one of them pinned as its source may
+ * be behind what its branch merges meanwhile. */
+static void *run_to_and_fro(void *ctx)
+{
+    struct thread *t = ctx;
+    for (unsigned i = 0; i < t->steps; i++) {
+        add(t);
+        merge(branches[t->number], branches[3 - t->number], 0, false);
+    }
+    return NULL;
+}
+
 static void report(void *ctx, const char *problem)
 {
     (void)ctx;
@@ -173,14 +185,35 @@ static void judge(const struct thread *threads)
     must(ramet_check(store, 0, report, NULL, NULL));
 }
 
-static void run_program(uint64_t seed, unsigned steps)
+static void open_store(void)
 {
-    struct thread threads[THREADS];
-    bool alone = seed % 2; /* in turn, by one thread: the same each time */
     struct ramet_options options = {.size = sizeof(options), .durability = RAMET_NONE};
     must(ramet_open(NULL, &options, &store));
     for (unsigned i = 1; i <= THREADS; i++)
         must(ramet_branch_create(store, branches[i], "main"));
+}
+
+static void to_and_fro(uint64_t seed, unsigned steps)
+{
+    struct thread threads[THREADS] = {{.number = 1}, {.number = 2}, {.number = 3}, {.number = 4}};
+    open_store();
+    for (unsigned i = 0; i < 2; i++) {
+        threads[i].random = seed * 2 + i;
+        threads[i].steps = steps;
+        if (pthread_create(&threads[i].id, NULL, run_to_and_fro, &threads[i]) != 0)
+            fatal("no thread");
+    }
+    for (unsigned i = 0; i < 2; i++)
+        (void)pthread_join(threads[i].id, NULL);
+    judge(threads);
+    ramet_close(store);
+}
+
+static void run_program(uint64_t seed, unsigned steps)
+{
+    struct thread threads[THREADS];
+    bool alone = seed % 2; /* in turn, by one thread: the same each time */
+    open_store();
     for (unsigned i = 0; i < THREADS; i++) {
         threads[i] = (struct thread){.random = seed * THREADS + i, .number = i + 1, .steps = steps};
         if (!alone && pthread_create(&threads[i].id, NULL, run, &threads[i]) != 0)
@@ -205,6 +238,8 @@ int main(int argc, char **argv)
     }
     time_t end = time(NULL) + (time_t)args.seconds;
     uint64_t done = 0;
+    fatal_prefix("to and fro, seed %" PRIu64, args.seed);
+    to_and_fro(args.seed, 2000);
     for (; done < args.count && time(NULL) < end; done++) {
         fatal_prefix("seed %" PRIu64, args.seed + done);
         run_program(args.seed + done, 40);
