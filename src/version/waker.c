@@ -45,7 +45,7 @@ static unsigned tell_locked(struct rmt_watched *branch, const struct rmt_looked 
     unsigned told = 0;
     for (struct ramet_watch *w = branch->watches; w; w = w->bell.next) {
         struct rmt_watch_bell *bell = &w->bell;
-        if (bell->told || !differs(&bell->looked, now, bell->every))
+        if (bell->told || !bell->ready || !differs(&bell->looked, now, bell->every))
             continue;
         tell_one_locked(bell);
         told++;
@@ -231,6 +231,19 @@ void rmt_watch_leave(struct ramet_store *store, struct ramet_watch *watch)
 }
 
 /* ---- one watcher ----------------------------------------------------------------------------- */
+
+void rmt_watch_ready(struct ramet_store *store, struct ramet_watch *watch,
+                     const struct rmt_looked *looked, uint64_t publication)
+{
+    struct rmt_watch_bell *bell = &watch->bell;
+    rmt_lock_scope(&store->watches_lock);
+    bell->ready = true;
+    if (looked)
+        bell->looked = *looked;
+    /* Of what was published meanwhile it was not told. */
+    if (!looked || rmt_shared_published(&store->shared) != publication)
+        tell_one_locked(bell);
+}
 
 void rmt_watch_tell(struct ramet_store *store, struct ramet_watch *watch)
 {

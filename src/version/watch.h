@@ -58,6 +58,7 @@ struct rmt_watch_bell {
     struct rmt_watched *branch;
     struct rmt_looked looked; /* as its user found the branch */
     bool every;               /* base and snapshots matter */
+    bool ready;               /* it has its place, and looked is set */
     bool told;                /* fd is set */
     int fd;                   /* set once in open */
 };
@@ -100,10 +101,15 @@ struct ramet_watch {
 int rmt_watch_find_branch(struct rmt_pages *pages, const struct rmt_tree *catalog, const char *name,
                           struct rmt_looked *out, struct rmt_branch *branch,
                           struct rmt_version *head);
-/* Makes a watcher one of the store's. Its bell is zero but for every. */
+/* Makes a watcher one of the store's. Its bell is zero but for every: it is not told of anything
+ * before it is ready. */
 int rmt_watch_join(struct ramet_store *store, const char *branch, struct ramet_watch *watch);
 /* It is so no more; its descriptor is closed. It holds no view. */
 void rmt_watch_leave(struct ramet_store *store, struct ramet_watch *watch);
+/* It has its place, and found the branch as looked says in a publication; or, looked NULL, there
+ * may be a batch. */
+void rmt_watch_ready(struct ramet_store *store, struct ramet_watch *watch,
+                     const struct rmt_looked *looked, uint64_t publication);
 void rmt_watch_tell(struct ramet_store *store, struct ramet_watch *watch);
 void rmt_watch_clear(struct ramet_store *store, struct ramet_watch *watch);
 void rmt_watch_note(struct ramet_store *store, struct ramet_watch *watch,

@@ -153,7 +153,7 @@ static int take_place(struct ramet_watch *w, const char *since)
     struct beginning t;
     struct rmt_watch_look look;
     struct rmt_looked looked;
-    rmt_watch_clear(w->store, w);
+    uint64_t publication = rmt_shared_published(&w->store->shared);
     int rc = rmt_watch_look_begin(w->store, &look);
     if (rc < 0)
         return rc;
@@ -167,12 +167,9 @@ static int take_place(struct ramet_watch *w, const char *since)
     }
     if (rc < 0)
         return rc;
-    if (w->cursor || since)
-        rmt_watch_tell(w->store, w);
-    else
-        rmt_watch_note(w->store, w, &looked);
     w->at = t.place;
     w->advanced_ms = w->store->io->ops->clock_ms(w->store->io);
+    rmt_watch_ready(w->store, w, w->cursor || since ? NULL : &looked, publication);
     return 0;
 }
 
