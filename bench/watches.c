@@ -25,8 +25,8 @@
 #include "bench.h"
 
 #define WATCHERS_MAX 1000
-#define TURNS 15
-#define TURN_NS 60e6
+#define TURNS 31
+#define TURN_NS 30e6
 
 static void must(int64_t rc)
 {

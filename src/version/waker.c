@@ -7,7 +7,7 @@
 /* Between two looks. So many watchers told make it longer by as much again: a thread that tells
  * many takes a part of a processor, and not the whole. */
 #define PAUSE_MS 1u
-#define TOLD_PER_MS 100u
+#define TOLD_PER_MS 50u
 
 /* ---- looking --------------------------------------------------------------------------------- */
 
