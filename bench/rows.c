@@ -35,8 +35,7 @@ const char *const group_texts[GROUPS] = {
     [GROUP_SPACE] = "files and memory",
     [GROUP_BRANCH] = "branches",
     [GROUP_MERGE] = "merges of 100 and 100 changes; optimistic transactions; wall time",
-    [GROUP_VERSIONS] = "differences, for each entry that differs; bases in 100,000 versions; many "
-                       "branches; wall time",
+    [GROUP_VERSIONS] = "differences, by the entry; bases of 100,000 versions; branches; wall time",
     [GROUP_WATCH] = "commits of one entry, not flushed, that 1,000 watch; wall time",
     [GROUP_LARGE] = "ten million entries",
 };

@@ -336,14 +336,12 @@ int rmt_report_stat(struct rmt_session *s)
     view.cursors = json_array();
     if (rc >= 0)
         rc = rmt_watch_json_cursors(s->store, view.cursors);
-    if (rc < 0) {
-        status = rmt_session_fail(rc, "cannot read the figures of '%s'", s->path);
-    } else if (s->args.json) {
+    if (rc >= 0 && s->args.json) {
         print_json(&view);
-    } else if (s->args.bars) {
+    } else if (rc >= 0 && s->args.bars) {
         print_branches(&view);
         print_bars(&view);
-    } else {
+    } else if (rc >= 0) {
         print_store(&view);
         (void)putchar('\n');
         print_branches(&view);
@@ -351,6 +349,8 @@ int rmt_report_stat(struct rmt_session *s)
             rc = print_cursors(&view);
         print_readers(&view);
     }
+    if (rc < 0)
+        status = rmt_session_fail(rc, "cannot read the figures of '%s'", s->path);
     json_decref(view.cursors);
     free_view(&view);
     return status;
