@@ -191,7 +191,7 @@ const struct row rows[] = {
     {GROUP_VERSIONS,
      BASE + 4,
      WALL,
-     "base: crosses, of 20,000",
+     "base: crosses, of 1,000",
      0,
      {AT_MOST(AGAINST_NOTHING, 100e3)}},
     {GROUP_VERSIONS,

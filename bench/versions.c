@@ -230,7 +230,7 @@ void versions_bases(const void *branching, struct result *out)
     base_of_arms(b->path, b->bytes, &out[0]);
     base_of_tasks(b->path, b->bytes, &out[1]);
     base_of_ladder(b->path, b->bytes, &out[2]);
-    base_of_crosses(b->path, b->bytes / 5, &out[4]); /* which take longer to make */
+    base_of_crosses(b->path, b->bytes / 100, &out[4]); /* each merge takes as many as went before */
 }
 
 /* ---- many branches --------------------------------------------------------------------------- */
