@@ -208,25 +208,17 @@ int ramet_snapshot_delete(struct ramet_store *store, const char *ref)
 
 /* ---- listing --------------------------------------------------------------------------------- */
 
-/* A catalog that stays as it is while it is listed. */
 struct view {
     struct ramet_store *store;
-    struct rmt_reader_slot *slot;
-    struct rmt_tree catalog;
+    struct rmt_moment moment;
     struct rmt_version base; /* that the last head stood on: many stand on the same one */
 };
 
 static int view_open(struct ramet_store *store, struct view *view)
 {
-    struct rmt_state state;
     view->store = store;
     view->base.number = 0;
-    int rc = rmt_reader_claim(&store->shared, &view->slot);
-    if (rc < 0)
-        return rc;
-    rmt_state_hold(store, view->slot, &state);
-    view->catalog = (struct rmt_tree){.root = state.catalog, .fixed = true};
-    return 0;
+    return rmt_moment_open(store, &view->moment);
 }
 
 struct numbers {
@@ -245,7 +237,7 @@ static int kept_numbers(struct view *view, const struct rmt_branch *branch, stru
 {
     struct rmt_key prefix = rmt_key1('k', branch->number);
     rmt_auto(rmt_scan_fini) struct rmt_scan scan;
-    rmt_scan_init(&scan, &view->store->pages, &view->catalog, &prefix);
+    rmt_scan_init(&scan, &view->store->pages, &view->moment.catalog, &prefix);
     int rc;
     while ((rc = rmt_scan_next(&scan)) > 0) {
         if (scan.key.size < 8)
@@ -277,7 +269,7 @@ static int snapshot_pages(struct view *view, const struct rmt_version *head,
     if (!seen)
         return rmt_fail(-ENOMEM, "listing branches");
     while (left && v.prev) {
-        int rc = rmt_catalog_below(pages, &view->catalog, &v, &prev);
+        int rc = rmt_catalog_below(pages, &view->moment.catalog, &v, &prev);
         if (rc < 0)
             return rc;
         dead += prev.total_pages + v.owned_pages - v.total_pages;
@@ -290,7 +282,8 @@ static int snapshot_pages(struct view *view, const struct rmt_version *head,
         v = prev;
     }
     for (size_t i = 0; i < kept->count; i++) {
-        int rc = seen[i] ? 0 : rmt_catalog_version(pages, &view->catalog, kept->items[i], &v);
+        int rc =
+            seen[i] ? 0 : rmt_catalog_version(pages, &view->moment.catalog, kept->items[i], &v);
         if (rc < 0)
             return rc;
         pages_out += seen[i] ? 0 : v.owned_pages;
@@ -305,9 +298,9 @@ static int branch_info(struct view *view, const char *name, const struct rmt_bra
     struct rmt_version head;
     uint64_t kept = 0;
     struct rmt_pages *pages = &view->store->pages;
-    int rc = rmt_catalog_version(pages, &view->catalog, branch->head, &head);
+    int rc = rmt_catalog_version(pages, &view->moment.catalog, branch->head, &head);
     if (rc == 0 && head.prev && head.prev != view->base.number)
-        rc = rmt_catalog_version(pages, &view->catalog, head.prev, &view->base);
+        rc = rmt_catalog_version(pages, &view->moment.catalog, head.prev, &view->base);
     struct numbers numbers = {0};
     if (rc == 0 && branch->snapshots)
         rc = kept_numbers(view, branch, &numbers);
@@ -334,7 +327,7 @@ static int list_branches(struct view *view, ramet_branch_fn fn, void *ctx)
 {
     struct rmt_key prefix = {.bytes = {'b'}, .size = 1};
     rmt_auto(rmt_scan_fini) struct rmt_scan scan;
-    rmt_scan_init(&scan, &view->store->pages, &view->catalog, &prefix);
+    rmt_scan_init(&scan, &view->store->pages, &view->moment.catalog, &prefix);
     int rc;
     while ((rc = rmt_scan_next(&scan)) > 0) {
         char name[RAMET_NAME_MAX + 1];
@@ -364,7 +357,7 @@ int ramet_branch_list(struct ramet_store *store, ramet_branch_fn fn, void *ctx)
     if (rc < 0)
         return rc;
     rc = list_branches(&view, fn, ctx);
-    rmt_reader_release(view.slot);
+    rmt_moment_close(&view.moment);
     return rc;
 }
 
@@ -374,9 +367,9 @@ static int tell_snapshot(struct view *view, const char *branch, const struct rmt
     struct rmt_pages *pages = &view->store->pages;
     rmt_auto(rmt_kept_fini) struct rmt_kept kept;
     struct rmt_version v;
-    int rc = rmt_catalog_kept(pages, &view->catalog, scan->key, scan->value, &kept);
+    int rc = rmt_catalog_kept(pages, &view->moment.catalog, scan->key, scan->value, &kept);
     if (rc == 0)
-        rc = rmt_catalog_version(pages, &view->catalog, kept.number, &v);
+        rc = rmt_catalog_version(pages, &view->moment.catalog, kept.number, &v);
     if (rc < 0)
         return rc;
     struct ramet_snapshot_info info;
@@ -387,14 +380,14 @@ static int tell_snapshot(struct view *view, const char *branch, const struct rmt
 static int list_of_branch(struct view *view, const char *name, ramet_snapshot_fn fn, void *ctx)
 {
     struct rmt_branch branch;
-    int rc = rmt_catalog_branch(&view->store->pages, &view->catalog, name, &branch);
+    int rc = rmt_catalog_branch(&view->store->pages, &view->moment.catalog, name, &branch);
     if (rc == RAMET_ENOTFOUND)
         return rmt_fail(rc, "'%s': there is no such branch", name);
     if (rc < 0)
         return rc;
     struct rmt_key prefix = rmt_key1('k', branch.number);
     rmt_auto(rmt_scan_fini) struct rmt_scan scan;
-    rmt_scan_init(&scan, &view->store->pages, &view->catalog, &prefix);
+    rmt_scan_init(&scan, &view->store->pages, &view->moment.catalog, &prefix);
     while ((rc = rmt_scan_next(&scan)) > 0) {
         rc = tell_snapshot(view, name, &scan, fn, ctx);
         if (rc != 0)
@@ -430,7 +423,7 @@ int ramet_snapshot_list(struct ramet_store *store, const char *branch, ramet_sna
         return rc;
     struct listing l = {&view, fn, ctx};
     rc = branch ? list_of_branch(&view, branch, fn, ctx) : list_branches(&view, of_each, &l);
-    rmt_reader_release(view.slot);
+    rmt_moment_close(&view.moment);
     return rc;
 }
 
@@ -460,7 +453,7 @@ static int held_by(struct view *view, uint64_t v, uint64_t *out)
 {
     struct rmt_key prefix = {.bytes = {'L'}, .size = 1};
     rmt_auto(rmt_scan_fini) struct rmt_scan scan;
-    rmt_scan_init(&scan, &view->store->pages, &view->catalog, &prefix);
+    rmt_scan_init(&scan, &view->store->pages, &view->moment.catalog, &prefix);
     struct holding h = {.v = v};
     int rc;
     while ((rc = rmt_scan_next(&scan)) > 0) {
@@ -473,7 +466,7 @@ static int held_by(struct view *view, uint64_t v, uint64_t *out)
         h.freed = rmt_get_be64(scan.key.data);
         rc = rmt_list_load(&list, &view->store->pages, &key, scan.value);
         if (rc == 0 && v < h.freed && list.birth_min <= v)
-            rc = rmt_list_each(&view->store->pages, &view->catalog, &list, add_held, &h);
+            rc = rmt_list_each(&view->store->pages, &view->moment.catalog, &list, add_held, &h);
         if (rc < 0)
             return rc;
     }
@@ -509,7 +502,7 @@ int ramet_reader_list(struct ramet_store *store, ramet_reader_fn fn, void *ctx)
     if (rc < 0)
         return rc;
     struct telling t = {&view, fn, ctx, store->io->ops->clock_ms(store->io)};
-    rc = rmt_readers_list(&store->shared, view.slot, tell_reader, &t);
-    rmt_reader_release(view.slot);
+    rc = rmt_readers_list(&store->shared, view.moment.slot, tell_reader, &t);
+    rmt_moment_close(&view.moment);
     return rc;
 }

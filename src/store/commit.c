@@ -94,6 +94,24 @@ void rmt_state_hold(struct ramet_store *store, struct rmt_reader_slot *slot, str
     rmt_reader_settle(slot, out->id);
 }
 
+int rmt_moment_open(struct ramet_store *store, struct rmt_moment *moment)
+{
+    struct rmt_state state;
+    int rc = rmt_reader_claim(&store->shared, &moment->slot);
+    if (rc < 0)
+        return rc;
+    rmt_state_hold(store, moment->slot, &state);
+    moment->catalog = (struct rmt_tree){.root = state.catalog, .fixed = true};
+    return 0;
+}
+
+void rmt_moment_close(struct rmt_moment *moment)
+{
+    if (moment->slot)
+        rmt_reader_release(moment->slot);
+    moment->slot = NULL;
+}
+
 int rmt_store_writable(const struct ramet_store *store)
 {
     if (store->readonly)

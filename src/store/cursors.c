@@ -226,31 +226,14 @@ static int sum_all(struct rmt_pages *pages, const struct rmt_tree *catalog, uint
     return rc;
 }
 
-/* A catalog that stays as it is while it is looked at. */
-struct view {
-    struct rmt_reader_slot *slot;
-    struct rmt_tree catalog;
-};
-
-static int view_open(struct ramet_store *store, struct view *view)
-{
-    struct rmt_state state;
-    int rc = rmt_reader_claim(&store->shared, &view->slot);
-    if (rc < 0)
-        return rc;
-    rmt_state_hold(store, view->slot, &state);
-    view->catalog = (struct rmt_tree){.root = state.catalog, .fixed = true};
-    return 0;
-}
-
 int rmt_cursors_sum(struct ramet_store *store, uint64_t *out)
 {
-    struct view view;
-    int rc = view_open(store, &view);
+    struct rmt_moment moment;
+    int rc = rmt_moment_open(store, &moment);
     if (rc < 0)
         return rc;
-    rc = sum_all(&store->pages, &view.catalog, out);
-    rmt_reader_release(view.slot);
+    rc = sum_all(&store->pages, &moment.catalog, out);
+    rmt_moment_close(&moment);
     return rc;
 }
 
@@ -312,14 +295,14 @@ int ramet_watch_cursor_list(struct ramet_store *store, ramet_watch_cursor_fn fn,
 {
     if (!store || !fn)
         return rmt_fail(-EINVAL, "ramet_watch_cursor_list: store or fn");
-    struct view view;
+    struct rmt_moment moment;
     int rc = rmt_store_usable(store);
     if (rc == 0)
-        rc = view_open(store, &view);
+        rc = rmt_moment_open(store, &moment);
     if (rc < 0)
         return rc;
-    rc = list_cursors(store, &view.catalog, fn, ctx);
-    rmt_reader_release(view.slot);
+    rc = list_cursors(store, &moment.catalog, fn, ctx);
+    rmt_moment_close(&moment);
     return rc;
 }
 
@@ -342,17 +325,17 @@ int ramet_watch_cursor_delete(struct ramet_store *store, const char *name)
 {
     if (!store)
         return rmt_fail(-EINVAL, "ramet_watch_cursor_delete: no store");
-    struct view view;
+    struct rmt_moment moment;
     struct rmt_durable durable;
     int rc = rmt_store_usable(store);
     if (rc == 0)
         rc = rmt_name_check("cursor", name, true);
     if (rc == 0)
-        rc = view_open(store, &view);
+        rc = rmt_moment_open(store, &moment);
     if (rc < 0)
         return rc;
-    rc = rmt_cursors_find(&store->pages, &view.catalog, name, &durable);
-    rmt_reader_release(view.slot);
+    rc = rmt_cursors_find(&store->pages, &moment.catalog, name, &durable);
+    rmt_moment_close(&moment);
     if (rc == RAMET_ENOTFOUND)
         return rmt_fail(rc, "'%s': there is no such cursor", name);
     if (rc == 0)

@@ -85,6 +85,15 @@ void rmt_state_load(struct rmt_state *state, const struct rmt_disk_slot *slot);
 void rmt_state_published(struct ramet_store *store, struct rmt_state *out);
 /* The same, and what it refers to is held, catalog and all, by a slot that was just claimed. */
 void rmt_state_hold(struct ramet_store *store, struct rmt_reader_slot *slot, struct rmt_state *out);
+/* The catalog of the newest published version, which stays as it is, with all its versions: what is
+ * found in it at one moment does not fail to be there at the next. */
+struct rmt_moment {
+    struct rmt_reader_slot *slot; /* NULL: it is not open */
+    struct rmt_tree catalog;
+};
+/* 0, or -EBUSY: all reader slots are taken. */
+int rmt_moment_open(struct ramet_store *store, struct rmt_moment *moment);
+void rmt_moment_close(struct rmt_moment *moment);
 void rmt_state_save(const struct ramet_store *store, const struct rmt_state *state,
                     struct rmt_disk_slot *out);
 

@@ -21,8 +21,7 @@ struct named {
 
 struct history {
     struct ramet_store *store;
-    struct rmt_reader_slot *slot;
-    struct rmt_tree catalog;
+    struct rmt_moment moment;
     RMT_VEC(struct named) branches; /* the ref's, and all when that does not keep a version */
     size_t last;                    /* the one that kept the last version */
     bool loaded;                    /* all are there */
@@ -34,21 +33,14 @@ static void history_fini(struct history *h)
     for (size_t i = 0; i < h->branches.count; i++)
         free(h->branches.items[i].name);
     rmt_vec_fini(&h->branches);
-    if (h->slot)
-        rmt_reader_release(h->slot);
+    rmt_moment_close(&h->moment);
 }
 RMT_AUTO_VALUE(history_fini, struct history)
 
 static int history_init(struct history *h, struct ramet_store *store)
 {
-    struct rmt_state state;
     h->store = store;
-    int rc = rmt_reader_claim(&store->shared, &h->slot);
-    if (rc < 0)
-        return rc;
-    rmt_state_hold(store, h->slot, &state);
-    h->catalog = (struct rmt_tree){.root = state.catalog, .fixed = true};
-    return 0;
+    return rmt_moment_open(store, &h->moment);
 }
 
 static int add_branch(struct history *h, const void *name, size_t size, uint64_t number)
@@ -64,7 +56,7 @@ static int load_branches(struct history *h)
 {
     struct rmt_key prefix = {.bytes = {'b'}, .size = 1};
     rmt_auto(rmt_scan_fini) struct rmt_scan scan;
-    rmt_scan_init(&scan, &h->store->pages, &h->catalog, &prefix);
+    rmt_scan_init(&scan, &h->store->pages, &h->moment.catalog, &prefix);
     int rc;
     h->loaded = true;
     while ((rc = rmt_scan_next(&scan)) > 0) {
@@ -86,7 +78,7 @@ static int kept_by(struct history *h, uint64_t branch, uint64_t number, struct r
     struct rmt_pages *pages = &h->store->pages;
     struct rmt_key prefix = rmt_key2('k', branch, number);
     rmt_auto(rmt_scan_fini) struct rmt_scan scan;
-    rmt_scan_init(&scan, pages, &h->catalog, &prefix);
+    rmt_scan_init(&scan, pages, &h->moment.catalog, &prefix);
     int rc, found = 0;
     while ((rc = rmt_scan_next(&scan)) > 0) {
         uint8_t key[8 + RAMET_NAME_MAX]; /* of the version, as it is without the kind and branch */
@@ -98,8 +90,8 @@ static int kept_by(struct history *h, uint64_t branch, uint64_t number, struct r
         if (found)
             rmt_kept_fini(out);
         found = 1;
-        rc = rmt_catalog_kept(pages, &h->catalog, rmt_slice(key, 8 + scan.key.size), scan.value,
-                              out);
+        rc = rmt_catalog_kept(pages, &h->moment.catalog, rmt_slice(key, 8 + scan.key.size),
+                              scan.value, out);
         if (rc < 0)
             return rc;
     }
@@ -138,9 +130,9 @@ static int history_begin(struct history *h, const char *ref, struct rmt_version 
     struct rmt_found found;
     if (!ref)
         ref = "main";
-    int rc = rmt_ref_find(&h->store->pages, &h->catalog, ref, &found);
+    int rc = rmt_ref_find(&h->store->pages, &h->moment.catalog, ref, &found);
     if (rc == 0)
-        rc = rmt_ancestor_settle(&h->store->pages, &h->catalog, &found.version);
+        rc = rmt_ancestor_settle(&h->store->pages, &h->moment.catalog, &found.version);
     if (rc < 0)
         return rc;
     size_t n = strcspn(ref, "@~");
@@ -148,7 +140,7 @@ static int history_begin(struct history *h, const char *ref, struct rmt_version 
     struct rmt_branch branch;
     if (n && n < sizeof(name)) {
         (void)snprintf(name, sizeof(name), "%.*s", (int)n, ref);
-        rc = rmt_catalog_branch(&h->store->pages, &h->catalog, name, &branch);
+        rc = rmt_catalog_branch(&h->store->pages, &h->moment.catalog, name, &branch);
         if (rc == 0)
             rc = add_branch(h, name, n, branch.number);
         else if (rc == RAMET_ENOTFOUND) /* it has a '~' in its name */
@@ -168,7 +160,7 @@ static int tell_hidden(struct history *h, struct rmt_version v, ramet_snapshot_f
     struct ramet_snapshot_info info;
     if (v.flags & RMT_VERSION_HEAD) {
         struct rmt_version prev = {.number = 0};
-        int rc = v.prev ? rmt_catalog_below(&h->store->pages, &h->catalog, &v, &prev) : 0;
+        int rc = v.prev ? rmt_catalog_below(&h->store->pages, &h->moment.catalog, &v, &prev) : 0;
         if (rc < 0)
             return rc;
         v.generation = prev.generation + 1;
@@ -200,7 +192,7 @@ static int list_line(struct history *h, struct rmt_version v, ramet_snapshot_fn 
         int rc = tell(h, &v, fn, ctx);
         if (rc != 0 || !v.prev)
             return rc;
-        rc = rmt_catalog_below(&h->store->pages, &h->catalog, &v, &below);
+        rc = rmt_catalog_below(&h->store->pages, &h->moment.catalog, &v, &below);
         if (rc < 0)
             return rc;
     }
@@ -216,7 +208,7 @@ static int rest_add(struct history *h, struct rest *rest, const struct rmt_versi
                     uint64_t number)
 {
     struct rmt_version v;
-    int rc = rmt_catalog_version(&h->store->pages, &h->catalog, number, &v);
+    int rc = rmt_catalog_version(&h->store->pages, &h->moment.catalog, number, &v);
     if (rc == 0)
         rc = rmt_version_older(&h->store->pages, &v, of);
     if (rc < 0)
@@ -244,7 +236,7 @@ static int list_all(struct history *h, struct rmt_version first, struct rest *re
         if (rc == 0 && v.prev)
             rc = rest_add(h, rest, &v, v.prev);
         if (rc == 0 && v.flags & RMT_VERSION_MERGED)
-            rc = rmt_merged_sources(&h->store->pages, &h->catalog, v.number, &sources);
+            rc = rmt_merged_sources(&h->store->pages, &h->moment.catalog, v.number, &sources);
         for (size_t i = 0; rc == 0 && i < sources.count; i++)
             rc = rest_add(h, rest, &v, sources.items[i]);
         if (rc != 0 || !rest->items.count)
@@ -346,7 +338,7 @@ static int kept_from(struct history *h, struct rmt_version *v)
         if (!v->prev)
             return 0;
         struct rmt_version above = *v;
-        int rc = rmt_catalog_below(&h->store->pages, &h->catalog, &above, v);
+        int rc = rmt_catalog_below(&h->store->pages, &h->moment.catalog, &above, v);
         if (rc < 0)
             return rc;
     }
@@ -365,7 +357,8 @@ static int list_changes(struct history *h, struct rmt_version first, struct rame
         struct state before = {.version = after.version};
         bool there = false;
         if (before.version.prev) {
-            rc = rmt_catalog_below(&h->store->pages, &h->catalog, &after.version, &before.version);
+            rc = rmt_catalog_below(&h->store->pages, &h->moment.catalog, &after.version,
+                                   &before.version);
             if (rc == 0)
                 rc = kept_from(h, &before.version);
             there = rc > 0;
@@ -477,7 +470,7 @@ static int judge(struct history *h, const struct pruning *p, const struct rmt_ke
         return 0;
     if (options->before && kept->time_us >= options->before)
         return 0;
-    int rc = rmt_catalog_version(&h->store->pages, &h->catalog, kept->number, &v);
+    int rc = rmt_catalog_version(&h->store->pages, &h->moment.catalog, kept->number, &v);
     if (rc < 0)
         return rc;
     rmt_kept_info(&h->store->pages, kept, &v, p->branch, &info);
@@ -489,14 +482,14 @@ static int judge(struct history *h, const struct pruning *p, const struct rmt_ke
 static int choose(struct history *h, struct pruning *p)
 {
     struct rmt_branch branch;
-    int rc = rmt_catalog_branch(&h->store->pages, &h->catalog, p->branch, &branch);
+    int rc = rmt_catalog_branch(&h->store->pages, &h->moment.catalog, p->branch, &branch);
     if (rc == RAMET_ENOTFOUND)
         return rmt_fail(rc, "'%s': there is no such branch", p->branch);
     if (rc < 0)
         return rc;
     struct rmt_key prefix = rmt_key1('k', branch.number);
     rmt_auto(rmt_scan_fini) struct rmt_scan scan;
-    rmt_scan_init(&scan, &h->store->pages, &h->catalog, &prefix);
+    rmt_scan_init(&scan, &h->store->pages, &h->moment.catalog, &prefix);
     p->number = branch.number;
     uint64_t left = branch.snapshots;
     while (left > p->options->keep_last && (rc = rmt_scan_next(&scan)) > 0) {
@@ -504,7 +497,7 @@ static int choose(struct history *h, struct pruning *p)
         struct candidate one;
         bool goes = false;
         left--;
-        rc = rmt_catalog_kept(&h->store->pages, &h->catalog, scan.key, scan.value, &kept);
+        rc = rmt_catalog_kept(&h->store->pages, &h->moment.catalog, scan.key, scan.value, &kept);
         if (rc == 0)
             rc = judge(h, p, &kept, &goes);
         if (rc < 0)

@@ -18,18 +18,11 @@
 /* Bases that are put together for one merge, at most: each takes a merge of its own. */
 #define DRAFTS_MAX 65536
 
-/* A catalog that stays as it is, with all its versions: what is found in it at one moment does not
- * fail to be there at the next. */
-struct view {
-    struct rmt_reader_slot *slot; /* NULL: it is not open */
-    struct rmt_tree catalog;
-};
-
 struct merging {
     struct ramet_store *store;
     const char *into, *from;
     const struct ramet_merge_options *options;
-    struct view view; /* of theirs and base, and of ours if it is a draft */
+    struct rmt_moment moment; /* of theirs and base, and of ours if it is a draft */
     struct ramet_txn *ours, *theirs, *base;
     struct rmt_version target;       /* its head, settled */
     struct rmt_merging what;         /* the source */
@@ -39,30 +32,12 @@ struct merging {
     struct ramet_merge_result result;
 };
 
-static int view_open(struct ramet_store *store, struct view *view)
-{
-    struct rmt_state state;
-    int rc = view->slot ? 0 : rmt_reader_claim(&store->shared, &view->slot);
-    if (rc < 0)
-        return rc;
-    rmt_state_hold(store, view->slot, &state);
-    view->catalog = (struct rmt_tree){.root = state.catalog, .fixed = true};
-    return 0;
-}
-
-static void view_close(struct view *view)
-{
-    if (view->slot)
-        rmt_reader_release(view->slot);
-    view->slot = NULL;
-}
-
 static void merging_fini(struct merging *m)
 {
     ramet_abort(m->base);
     ramet_abort(m->theirs);
     ramet_abort(m->ours);
-    view_close(&m->view);
+    rmt_moment_close(&m->moment);
     rmt_numbers_fini(&m->bases);
 }
 RMT_AUTO_VALUE(merging_fini, struct merging)
@@ -116,7 +91,7 @@ static int setup(struct merging *m, const char *what, struct ramet_merge_result 
     return rc;
 }
 
-/* The target: its branch, locked; or, of a dry run, a draft that nobody will see. Opens the view.
+/* The target: its branch, locked; or, of a dry run, a draft that nobody will see. Opens the moment.
  */
 static int begin_target(struct merging *m)
 {
@@ -125,13 +100,14 @@ static int begin_target(struct merging *m)
     if (rc == 0 && !m->dry && m->ours->queued)
         rc = rmt_store_turn(m->store); /* its head is to be looked up in the catalog */
     if (rc == 0)
-        rc = view_open(m->store, &m->view);
+        rc = rmt_moment_open(m->store, &m->moment);
     if (rc < 0 || !m->dry)
         return rc;
-    rc = rmt_ref_find(&m->store->pages, &m->view.catalog, m->into, &found);
+    rc = rmt_ref_find(&m->store->pages, &m->moment.catalog, m->into, &found);
     if (rc == 0 && !found.branch)
         rc = rmt_fail(-EINVAL, "'%s' is a snapshot, which never changes", m->into);
-    return rc < 0 ? rc : rmt_txn_draft(m->store, &m->view.catalog, found.version.number, &m->ours);
+    return rc < 0 ? rc
+                  : rmt_txn_draft(m->store, &m->moment.catalog, found.version.number, &m->ours);
 }
 
 static int check_conflicts(struct merging *m, struct rmt_ref root, const char *name)
@@ -192,36 +168,36 @@ static void give_up(struct merging *m)
 static int begin_source(struct merging *m)
 {
     struct rmt_found found;
-    int rc = find_source(m, &m->view.catalog, &found);
+    int rc = find_source(m, &m->moment.catalog, &found);
     if (rc == 0)
-        rc = rmt_ancestor_settle(&m->store->pages, &m->view.catalog, &found.version);
+        rc = rmt_ancestor_settle(&m->store->pages, &m->moment.catalog, &found.version);
     if (rc < 0)
         return rc;
     m->what = (struct rmt_merging){found.version.number, found.branch, m->branch, false};
     if (found.version.flags & RMT_VERSION_HEAD && !m->dry) {
-        view_close(&m->view); /* nothing needs it while that commit waits */
+        rmt_moment_close(&m->moment); /* nothing needs it while that commit waits */
         rc = commit(m->store, pin_source, m);
         if (rc == 0)
-            rc = view_open(m->store, &m->view);
+            rc = rmt_moment_open(m->store, &m->moment);
     }
-    return rc < 0 ? rc : rmt_txn_view(m->store, &m->view.catalog, m->what.source, &m->theirs);
+    return rc < 0 ? rc : rmt_txn_view(m->store, &m->moment.catalog, m->what.source, &m->theirs);
 }
 
 /* ---- the base -------------------------------------------------------------------------------- */
 
-/* Since the source was looked up, and before the view was opened, its branch may have merged
+/* Since the source was looked up, and before the moment was opened, its branch may have merged
  * something, the target even: the source has not. */
 static int find_past(const struct merging *m, bool *out)
 {
     struct rmt_pages *pages = &m->store->pages;
     struct rmt_branch branch;
     struct rmt_version head;
-    int rc = rmt_catalog_branch(pages, &m->view.catalog, m->branch, &branch);
+    int rc = rmt_catalog_branch(pages, &m->moment.catalog, m->branch, &branch);
     *out = true;
     if (rc == RAMET_ENOTFOUND || (rc == 0 && branch.number != m->what.branch))
         return 0;
     if (rc == 0)
-        rc = rmt_catalog_version(pages, &m->view.catalog, branch.head, &head);
+        rc = rmt_catalog_version(pages, &m->moment.catalog, branch.head, &head);
     if (rc == 0)
         *out = head.number != m->what.source &&
                (head.prev != m->what.source || head.flags & RMT_VERSION_MERGED);
@@ -232,7 +208,7 @@ static int find_bases(struct merging *m)
 {
     struct rmt_pages *pages = &m->store->pages;
     struct rmt_side target = {.branch = m->ours->branch}, source = {.branch = m->what.branch};
-    const struct rmt_tree *catalog = &m->view.catalog;
+    const struct rmt_tree *catalog = &m->moment.catalog;
     /* As it is now: its own head may have been the source. */
     int rc = rmt_catalog_version(pages, catalog, m->ours->version.number, &target.version);
     if (rc == 0)
@@ -261,7 +237,7 @@ static int bases_of(struct merging *m, const struct rmt_numbers *bases, size_t n
                     struct rmt_numbers *out)
 {
     struct rmt_pages *pages = &m->store->pages;
-    const struct rmt_tree *catalog = &m->view.catalog;
+    const struct rmt_tree *catalog = &m->moment.catalog;
     struct rmt_side x = {.branch = 0}, y = {.branch = 0};
     const uint64_t *numbers = bases->items;
     if (n > 1)
@@ -318,7 +294,7 @@ static int stack_push(struct merging *m, struct stack *stack, struct rmt_numbers
 /* Merges the next base into those before it. */
 static int add_part(struct merging *m, struct parts *parts)
 {
-    const struct rmt_tree *catalog = &m->view.catalog;
+    const struct rmt_tree *catalog = &m->moment.catalog;
     const uint64_t *numbers = parts->bases.items;
     struct rmt_merge merge = {.options = m->options, .drafting = true, .quiet = true};
     int rc = parts->ours ? 0 : rmt_txn_draft(m->store, catalog, numbers[0], &parts->ours);
@@ -357,7 +333,7 @@ static int open_base(struct merging *m, struct rmt_numbers *bases, struct ramet_
         struct parts *top = &stack.items.items[stack.items.count - 1];
         bool ready = top->done == top->bases.count;
         if (top->bases.count == 1 && !ready) {
-            rc = rmt_txn_view(m->store, &m->view.catalog, top->bases.items[0], &top->ours);
+            rc = rmt_txn_view(m->store, &m->moment.catalog, top->bases.items[0], &top->ours);
             top->done = 1;
         } else if (!ready) {
             rmt_auto(rmt_numbers_fini) struct rmt_numbers below = {0};
@@ -494,7 +470,7 @@ int ramet_merge(struct ramet_store *store, const char *into, const char *from,
 static int pick(struct merging *m, bool reverse)
 {
     struct rmt_found found;
-    const struct rmt_tree *catalog = &m->view.catalog;
+    const struct rmt_tree *catalog = &m->moment.catalog;
     struct ramet_txn **before = reverse ? &m->theirs : &m->base;
     struct ramet_txn **after = reverse ? &m->base : &m->theirs;
     int rc = begin_target(m);
@@ -557,27 +533,27 @@ int ramet_merge_base(struct ramet_store *store, const char *a, const char *b, ui
     if (!store || !count || (*count && !ids))
         return rmt_fail(-EINVAL, "ramet_merge_base: store, ids or count");
     int rc = rmt_store_usable(store);
-    struct view view = {.slot = NULL};
+    struct rmt_moment moment = {.slot = NULL};
     if (rc == 0)
-        rc = view_open(store, &view);
+        rc = rmt_moment_open(store, &moment);
     if (rc < 0)
         return rc;
     rmt_auto(rmt_numbers_fini) struct rmt_numbers bases = {0};
     struct rmt_found x, y;
     struct rmt_pages *pages = &store->pages;
-    rc = rmt_ref_find(pages, &view.catalog, a, &x);
+    rc = rmt_ref_find(pages, &moment.catalog, a, &x);
     if (rc == 0)
-        rc = rmt_ref_find(pages, &view.catalog, b, &y);
+        rc = rmt_ref_find(pages, &moment.catalog, b, &y);
     if (rc == 0)
-        rc = rmt_ancestry_best(pages, &view.catalog, &(struct rmt_side){x.version, x.branch},
+        rc = rmt_ancestry_best(pages, &moment.catalog, &(struct rmt_side){x.version, x.branch},
                                &(struct rmt_side){y.version, y.branch}, &bases);
     for (size_t i = 0; rc == 0 && i < bases.count && i < *count; i++) {
         struct rmt_version v;
-        rc = rmt_catalog_version(pages, &view.catalog, bases.items[i], &v);
+        rc = rmt_catalog_version(pages, &moment.catalog, bases.items[i], &v);
         if (rc == 0)
             ids[i] = v.id;
     }
-    view_close(&view);
+    rmt_moment_close(&moment);
     if (rc == 0)
         *count = bases.count;
     return rc;

@@ -314,20 +314,9 @@ void rmt_view_put(struct ramet_store *store, struct rmt_view *view)
     free(view);
 }
 
-int rmt_watch_look_begin(struct ramet_store *store, struct rmt_watch_look *look)
+int rmt_view_settle(struct ramet_store *store, struct rmt_moment *moment,
+                    const struct rmt_version *version, struct rmt_view **out)
 {
-    struct rmt_state state;
-    int rc = rmt_reader_claim(&store->shared, &look->slot);
-    if (rc < 0)
-        return rc;
-    rmt_state_hold(store, look->slot, &state);
-    look->catalog = (struct rmt_tree){.root = state.catalog, .fixed = true};
-    return 0;
-}
-
-int rmt_watch_look_settle(struct ramet_store *store, struct rmt_watch_look *look,
-                          const struct rmt_version *version, struct rmt_view **out)
-{
-    rmt_reader_settle(look->slot, version->id);
-    return rmt_view_get(store, look->slot, version, out);
+    rmt_reader_settle(moment->slot, version->id);
+    return rmt_view_get(store, moment->slot, version, out);
 }

@@ -150,17 +150,17 @@ static int choose(struct ramet_watch *w, const struct rmt_tree *catalog, struct 
 /* The same, in the newest version of the store; what it leads to is held. */
 static int find(struct ramet_watch *w, struct target *t)
 {
-    struct rmt_watch_look look;
+    struct rmt_moment moment;
     struct rmt_looked looked = {.head = 0};
-    int rc = rmt_watch_look_begin(w->store, &look);
+    int rc = rmt_moment_open(w->store, &moment);
     if (rc < 0)
         return rc;
-    rc = choose(w, &look.catalog, t, &looked);
+    rc = choose(w, &moment.catalog, t, &looked);
     if (rc > 0 && t->kind != RAMET_BATCH_GONE) {
-        int got = rmt_watch_look_settle(w->store, &look, &t->version, &t->place.view);
+        int got = rmt_view_settle(w->store, &moment, &t->version, &t->place.view);
         rc = got < 0 ? got : rc;
     } else {
-        rmt_reader_release(look.slot);
+        rmt_moment_close(&moment);
     }
     if (rc >= 0)
         rmt_watch_note(w->store, w, &looked);
@@ -247,7 +247,7 @@ static int commit(struct ramet_store *store, rmt_apply_fn apply, void *ctx)
 static int pin_target(struct ramet_watch *w, struct target *t)
 {
     struct offering o = {.watch = w};
-    struct rmt_watch_look look;
+    struct rmt_moment moment;
     struct rmt_version v;
     int rc = commit(w->store, offer, &o);
     if (rc < 0 || !o.found)
@@ -255,15 +255,15 @@ static int pin_target(struct ramet_watch *w, struct target *t)
     *t = o.target;
     w->durable = o.durable;
     w->offered = t->place;
-    rc = rmt_watch_look_begin(w->store, &look);
+    rc = rmt_moment_open(w->store, &moment);
     if (rc < 0)
         return rc;
-    rc = rmt_catalog_version(&w->store->pages, &look.catalog, t->version.number, &v);
+    rc = rmt_catalog_version(&w->store->pages, &moment.catalog, t->version.number, &v);
     if (rc < 0) {
-        rmt_reader_release(look.slot);
+        rmt_moment_close(&moment);
         return rc;
     }
-    rc = rmt_watch_look_settle(w->store, &look, &v, &t->place.view);
+    rc = rmt_view_settle(w->store, &moment, &v, &t->place.view);
     return rc < 0 ? rc : 1;
 }
 

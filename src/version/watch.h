@@ -121,16 +121,9 @@ int rmt_view_get(struct ramet_store *store, struct rmt_reader_slot *slot,
 /* NULL is allowed. */
 void rmt_view_put(struct ramet_store *store, struct rmt_view *view);
 
-/* The newest version of the store, held by a slot. */
-struct rmt_watch_look {
-    struct rmt_reader_slot *slot;
-    struct rmt_tree catalog;
-};
-
-int rmt_watch_look_begin(struct ramet_store *store, struct rmt_watch_look *look);
-/* From here on the slot, which is taken, also on failure, holds the one version. */
-int rmt_watch_look_settle(struct ramet_store *store, struct rmt_watch_look *look,
-                          const struct rmt_version *version, struct rmt_view **out);
+/* From here on the moment's slot, which is taken, also on failure, holds the one version. */
+int rmt_view_settle(struct ramet_store *store, struct rmt_moment *moment,
+                    const struct rmt_version *version, struct rmt_view **out);
 
 /* ---- watch.c --------------------------------------------------------------------------------- */
 

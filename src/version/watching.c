@@ -102,12 +102,12 @@ static int create(struct rmt_commit *c, void *ctx)
 static int claim_cursor(struct ramet_watch *w, const char *since)
 {
     struct creating k = {.watch = w, .since = since};
-    struct rmt_watch_look look;
-    int rc = rmt_watch_look_begin(w->store, &look);
+    struct rmt_moment moment;
+    int rc = rmt_moment_open(w->store, &moment);
     if (rc < 0)
         return rc;
-    rc = rmt_cursors_find(&w->store->pages, &look.catalog, w->cursor, &w->durable);
-    rmt_reader_release(look.slot);
+    rc = rmt_cursors_find(&w->store->pages, &moment.catalog, w->cursor, &w->durable);
+    rmt_moment_close(&moment);
     if (rc == RAMET_ENOTFOUND) {
         rc = rmt_store_writable(w->store);
         if (rc == 0)
@@ -151,18 +151,18 @@ static int begin_at_cursor(struct ramet_watch *w, const struct rmt_tree *catalog
 static int take_place(struct ramet_watch *w, const char *since)
 {
     struct beginning t;
-    struct rmt_watch_look look;
+    struct rmt_moment moment;
     struct rmt_looked looked;
     uint64_t publication = rmt_shared_published(&w->store->shared);
-    int rc = rmt_watch_look_begin(w->store, &look);
+    int rc = rmt_moment_open(w->store, &moment);
     if (rc < 0)
         return rc;
-    rc = w->cursor ? begin_at_cursor(w, &look.catalog, &t)
-                   : begin_at(w, &look.catalog, since, &t, &looked);
+    rc = w->cursor ? begin_at_cursor(w, &moment.catalog, &t)
+                   : begin_at(w, &moment.catalog, since, &t, &looked);
     if (rc <= 0) {
-        rmt_reader_release(look.slot);
+        rmt_moment_close(&moment);
     } else {
-        rc = rmt_watch_look_settle(w->store, &look, &t.version, &t.place.view);
+        rc = rmt_view_settle(w->store, &moment, &t.version, &t.place.view);
         w->told_id = t.version.id;
     }
     if (rc < 0)
