@@ -5,25 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "alone.h"
 #include "bench.h"
 
 #define BATCH 10000
 #define NUMBER_SIZE 16
 #define BRANCHES 100
-
-static void must(int64_t rc)
-{
-    if (rc < 0)
-        die("ramet: %s", ramet_errmsg());
-}
-
-static struct ramet_store *open_unflushed(const char *path)
-{
-    struct ramet_options options = {.size = sizeof(options), .durability = RAMET_NONE};
-    struct ramet_store *store;
-    must(ramet_open(path, &options, &store));
-    return store;
-}
 
 static struct ramet_stat stat_of(struct ramet_store *store)
 {

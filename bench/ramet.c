@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "alone.h"
 #include "bench.h"
 
 struct peer {
@@ -18,12 +19,6 @@ struct session {
     struct ramet_map *map; /* in it */
     struct ramet_cursor *cursor;
 };
-
-static void must(int64_t rc)
-{
-    if (rc < 0)
-        die("ramet: %s", ramet_errmsg());
-}
 
 static struct ramet_slice slice(const void *data, size_t size)
 {

@@ -5,23 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "alone.h"
 #include "bench.h"
 
 #define BATCH 10000
-
-static void must(int64_t rc)
-{
-    if (rc < 0)
-        die("ramet: %s", ramet_errmsg());
-}
-
-static struct ramet_store *open_unflushed(const char *path)
-{
-    struct ramet_options options = {.size = sizeof(options), .durability = RAMET_NONE};
-    struct ramet_store *store;
-    must(ramet_open(path, &options, &store));
-    return store;
-}
 
 static struct ramet_txn *begin(struct ramet_store *store, const char *ref, unsigned flags)
 {
@@ -31,22 +18,6 @@ static struct ramet_txn *begin(struct ramet_store *store, const char *ref, unsig
 }
 
 /* ---- differences ----------------------------------------------------------------------------- */
-
-/* Writes entries order[at] on. */
-static void write_some(struct ramet_store *store, const char *branch, const struct entries *e,
-                       size_t at, size_t count, uint32_t salt)
-{
-    struct ramet_txn *txn = begin(store, branch, RAMET_WRITE);
-    struct ramet_map *map;
-    must(ramet_map_open(txn, "bench", RAMET_CREATE, &map));
-    for (size_t n = 0; n < count && at < e->count; n++, at++) {
-        uint32_t i = e->shuffled[at];
-        struct ramet_slice k = {entry_key(e, i), entry_key_size(e, i)};
-        struct ramet_slice v = {entry_value(e, i, salt), VALUE_SIZE};
-        must(ramet_put(map, k, v, 0));
-    }
-    must(ramet_commit(txn, NULL, NULL));
-}
 
 /* From opening to closing. */
 static double time_diff(struct ramet_txn *from, struct ramet_txn *to, size_t changes,
@@ -79,14 +50,14 @@ void versions_diff(const void *sharing, struct result *out)
     const struct entries *e = s->entries;
     struct ramet_store *store = open_unflushed(s->path);
     for (size_t at = 0; at < e->count; at += BATCH)
-        write_some(store, "main", e, at, BATCH, 0);
+        write_some(store, "main", e, at, 1, BATCH, 0);
     for (size_t d = 0; d < DIFFS; d++) {
         size_t k = diff_changes[d];
         double wall[TIMES];
         if (k > e->count)
             break;
         must(ramet_branch_create(store, "other", NULL));
-        write_some(store, "other", e, 0, k, s->round + 1);
+        write_some(store, "other", e, 0, 1, k, s->round + 1);
         struct ramet_txn *from = begin(store, "main", RAMET_READ);
         struct ramet_txn *to = begin(store, "other", RAMET_READ);
         (void)time_diff(from, to, k, &out[d].pages); /* once to warm the caches */

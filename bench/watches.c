@@ -22,25 +22,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "alone.h"
 #include "bench.h"
 
 #define WATCHERS_MAX 1000
 #define TURNS 31
 #define TURN_NS 30e6
-
-static void must(int64_t rc)
-{
-    if (rc < 0)
-        die("ramet: %s", ramet_errmsg());
-}
-
-static struct ramet_store *open_unflushed(const char *path)
-{
-    struct ramet_options options = {.size = sizeof(options), .durability = RAMET_NONE};
-    struct ramet_store *store;
-    must(ramet_open(path, &options, &store));
-    return store;
-}
 
 static void write_one(struct ramet_store *store, uint64_t i, const void *value, size_t size)
 {
