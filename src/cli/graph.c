@@ -406,14 +406,9 @@ static void *array_of(size_t count, size_t size)
     return bytes.data;
 }
 
-struct dated {
-    uint64_t id;
-    size_t version;
-};
-
-static int by_id(const void *a, const void *b)
+int rmt_graph_by_id(const void *a, const void *b)
 {
-    const struct dated *x = a, *y = b;
+    const struct rmt_graph_dated *x = a, *y = b;
     return x->id < y->id ? -1 : x->id > y->id;
 }
 
@@ -429,12 +424,12 @@ static void order_rows(struct rmt_graph *g)
         .stack = array_of(nr, sizeof(size_t)),
         .done = array_of(nr, sizeof(bool)),
     };
-    struct dated *dated = array_of(nr, sizeof(*dated));
+    struct rmt_graph_dated *dated = array_of(nr, sizeof(*dated));
     g->rows = array_of(nr, sizeof(size_t));
     memset(o.first, 0xff, nr * sizeof(size_t));
     for (size_t i = 0; i < nr; i++)
-        dated[i] = (struct dated){g->versions[i].id, i};
-    qsort(dated, nr, sizeof(*dated), by_id);
+        dated[i] = (struct rmt_graph_dated){g->versions[i].id, i};
+    qsort(dated, nr, sizeof(*dated), rmt_graph_by_id);
     for (int own = 0; own <= 1; own++) { /* links are put in front: those of its line at last */
         for (size_t i = 0; i < nr; i++) {
             const struct rmt_graph_version *version = &g->versions[dated[i].version];

@@ -62,6 +62,14 @@ struct rmt_graph {
     struct rmt_buf version_bytes, branch_bytes, line_bytes, ids; /* what the arrays are in */
 };
 
+/* Something of a version or line, to be put in the order of ids. */
+struct rmt_graph_dated {
+    uint64_t id;
+    size_t version; /* or line */
+};
+/* For qsort(). */
+int rmt_graph_by_id(const void *a, const void *b);
+
 /* fold: long runs of versions without a name become one. Returns an exit status. */
 int rmt_graph_collect(struct rmt_graph *graph, struct rmt_session *s, bool fold);
 void rmt_graph_free(struct rmt_graph *graph);

@@ -144,17 +144,6 @@ static size_t label_width(const struct rmt_graph *g, const struct rmt_graph_vers
     return above > below ? above : below;
 }
 
-struct dated {
-    uint64_t id;
-    size_t version;
-};
-
-static int by_id(const void *a, const void *b)
-{
-    const struct dated *x = a, *y = b;
-    return x->id < y->id ? -1 : x->id > y->id;
-}
-
 static size_t larger(size_t a, size_t b)
 {
     return a > b ? a : b;
@@ -165,12 +154,12 @@ static void choose_x(struct drawing *d)
     const struct rmt_graph *g = d->g;
     struct rmt_buf bytes = {0};
     for (size_t i = 0; i < g->nr_rows; i++) {
-        struct dated dated = {g->versions[g->rows[i]].id, g->rows[i]};
+        struct rmt_graph_dated dated = {g->versions[g->rows[i]].id, g->rows[i]};
         rmt_buf_add(&bytes, &dated, sizeof(dated));
     }
-    const struct dated *dated = (void *)bytes.data;
+    const struct rmt_graph_dated *dated = (void *)bytes.data;
     if (g->nr_rows)
-        qsort(bytes.data, g->nr_rows, sizeof(*dated), by_id);
+        qsort(bytes.data, g->nr_rows, sizeof(*dated), rmt_graph_by_id);
     size_t last = MARGIN;
     for (size_t i = 0; i < g->nr_rows; i++) {
         const struct rmt_graph_version *version = &g->versions[dated[i].version];
@@ -195,15 +184,15 @@ static void choose_lanes(struct drawing *d)
     const struct rmt_graph *g = d->g;
     struct rmt_buf order = {0}, stack = {0};
     for (size_t i = 0; i < g->nr_lines; i++) {
-        struct dated dated = {0, i};
+        struct rmt_graph_dated dated = {0, i};
         if (g->lines[i].from != RMT_GRAPH_NONE)
             dated.id = d->x[g->lines[i].from];
         rmt_buf_add(&order, &dated, sizeof(dated));
     }
     /* By where they left, so the last one on the stack is the latest; roots come from the back. */
-    const struct dated *lines = (void *)order.data;
+    const struct rmt_graph_dated *lines = (void *)order.data;
     if (g->nr_lines)
-        qsort(order.data, g->nr_lines, sizeof(*lines), by_id);
+        qsort(order.data, g->nr_lines, sizeof(*lines), rmt_graph_by_id);
     for (size_t i = g->nr_lines; i-- > 0;) {
         if (g->lines[i].from == RMT_GRAPH_NONE)
             rmt_buf_add(&stack, &i, sizeof(i));
