@@ -107,6 +107,7 @@ enum rmt_node_kind {
     RMT_NODE_REGION = 4,
     RMT_NODE_FIXED = 0x10, /* a leaf, FORMAT.md 4.5; the low bits: bytes of a suffix, 1 to 4 */
     RMT_NODE_DENSE = 0x20, /* a leaf, FORMAT.md 4.5; the same */
+    RMT_NODE_PAGES = 0x40, /* with one of these two: its values are page records, FORMAT.md 4.4 */
 };
 #define RMT_NODE_SUFFIX_BITS 0x0fu
 
@@ -141,6 +142,9 @@ struct rmt_disk_extents { /* FORMAT.md 4.4: a value too large for its leaf */
 };
 static_assert(sizeof(struct rmt_disk_extents) == 96, "FORMAT.md 4.4");
 #define RMT_EXTENTS_PRIVATE 0xff /* .level in memory only: the value is not yet in the file */
+/* FORMAT.md 4.4: the record of a value that is just one page. In memory only: birth 0: it is not
+ * yet in the file. */
+#define RMT_PAGE_RECORD_SIZE ((uint32_t)sizeof(struct rmt_disk_ref))
 
 /* ---- 5. the space map ------------------------------------------------------------------------ */
 

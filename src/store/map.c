@@ -367,7 +367,7 @@ int64_t ramet_read(struct ramet_map *map, struct ramet_slice key, uint64_t off, 
         return rc;
     int64_t n = rmt_value_read(&map->txn->store->pages, &value, off, buf, len);
     if (n >= 0 && out_size)
-        *out_size = rmt_value_size(&value);
+        *out_size = rmt_value_size(&map->txn->store->pages, &value);
     return n;
 }
 

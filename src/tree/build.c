@@ -96,6 +96,12 @@ static inline uint32_t pick_value_size(const struct rmt_seq *seq, struct pick pi
     return rmt_load16(rmt_node_bytes(pick.node) + rmt_node_slot_at(pick.node, pick.index) + 2);
 }
 
+/* Of a leaf: the value is a record of where its bytes are. */
+static inline bool pick_extents(const struct rmt_seq *seq, struct pick pick)
+{
+    return pick.node ? rmt_node_extents_at(pick.node, pick.index) : seq->item->value.extents;
+}
+
 /* The head of a key under a prefix. */
 static uint32_t pick_head(const struct rmt_seq *seq, struct pick pick, uint32_t prefix_size)
 {
@@ -121,17 +127,20 @@ static uint32_t pick_bytes(const struct rmt_seq *seq, struct pick pick, uint32_t
 
 /* ---- layouts --------------------------------------------------------------------------------- */
 
-/* True if entries [from, to) of a leaf have keys and values of these sizes. */
+/* True if entries [from, to) of a leaf have keys and values of these sizes, and no extents, or just
+ * pages. */
 static bool entries_even(const struct rmt_disk_node *leaf, uint32_t from, uint32_t to,
-                         uint32_t key_size, uint32_t value_size)
+                         uint32_t key_size, uint32_t value_size, bool pages)
 {
     uint32_t suffix_size = key_size - rmt_node_prefix_size(leaf);
     if (!rmt_node_general(leaf))
-        return rmt_node_width(leaf) == suffix_size && rmt_node_value_size(leaf) == value_size;
+        return rmt_node_width(leaf) == suffix_size && rmt_node_value_size(leaf) == value_size &&
+               rmt_node_pages(leaf) == pages;
     for (uint32_t i = from; i < to; i++) {
         const uint8_t *cell = rmt_node_bytes(leaf) + rmt_node_slot_at(leaf, i);
-        if (rmt_load16(cell) != suffix_size || rmt_load16(cell + 2) != value_size)
-            return false; /* by its size, or by its mark, if the value is in extents */
+        if (rmt_load16(cell) != (suffix_size | (pages ? RMT_CELL_EXTENTS : 0)) ||
+            rmt_load16(cell + 2) != value_size)
+            return false;
     }
     return true;
 }
@@ -147,27 +156,29 @@ static uint8_t kind_of(const struct rmt_seq *seq, uint32_t first, uint32_t count
     struct pick low = pick_at(seq, first), high = pick_at(seq, first + count - 1);
     uint32_t value_size = pick_value_size(seq, low);
     uint32_t key_size = pick_key_size(seq, low), width = key_size - prefix_size;
-    if (width < 1 || width > RMT_NODE_HEAD)
+    bool pages = pick_extents(seq, low);
+    if (width < 1 || width > RMT_NODE_HEAD || (pages && value_size != RMT_PAGE_RECORD_SIZE))
         return RMT_NODE_LEAF;
 
     uint32_t end = first + count, b_first = seq->a_count + (seq->item != NULL);
     if (first < seq->a_count &&
-        !entries_even(seq->a, first, rmt_min(end, seq->a_count), key_size, value_size))
+        !entries_even(seq->a, first, rmt_min(end, seq->a_count), key_size, value_size, pages))
         return RMT_NODE_LEAF;
     if (seq->item && first <= seq->a_count && end > seq->a_count &&
         (seq->item->key.size != key_size || seq->item->value.size != value_size ||
-         seq->item->value.extents))
+         seq->item->value.extents != pages))
         return RMT_NODE_LEAF;
     if (end > b_first) {
         uint32_t from = first > b_first ? first - b_first : 0;
         if (!entries_even(seq->b, seq->b_from + from, seq->b_from + end - b_first, key_size,
-                          value_size))
+                          value_size, pages))
             return RMT_NODE_LEAF;
     }
     /* They ascend: if the last is as far from the first as there are others, none is left out. */
     uint32_t across = pick_head(seq, high, prefix_size) - pick_head(seq, low, prefix_size);
     bool dense = across >> (32 - 8 * width) == count - 1;
-    return (uint8_t)((dense ? RMT_NODE_DENSE : RMT_NODE_FIXED) | width);
+    return (uint8_t)((dense ? RMT_NODE_DENSE : RMT_NODE_FIXED) | (pages ? RMT_NODE_PAGES : 0) |
+                     width);
 }
 
 uint8_t rmt_leaf_kind(const struct rmt_disk_node *leaf, uint32_t page_size)

@@ -167,7 +167,7 @@ static int doom(struct range *range, struct rmt_ref ref, const struct rmt_disk_n
         uint32_t from, to;
         span_entries(span, node, range->pages->page_size, &from, &to);
         range->count += to - from;
-        bool values = range->edit && rmt_node_general(node); /* others have no extents */
+        bool values = range->edit && (rmt_node_general(node) || rmt_node_pages(node));
         for (uint32_t i = from; values && rc == 0 && i < to; i++) {
             if (rmt_unlikely(rmt_node_extents_at(node, i)))
                 rc = doom_value(range, node, i);

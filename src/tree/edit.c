@@ -317,6 +317,11 @@ int rmt_edit_value_blank(struct rmt_edit *edit, size_t size, struct rmt_private 
 
 int rmt_edit_value(struct rmt_edit *edit, struct ramet_slice data, struct rmt_private **out)
 {
+    if (data.size == edit->pages->page_size) {
+        *out = rmt_private_of(rmt_edit_page(edit));
+        memcpy((*out)->bytes, data.data, data.size);
+        return 0;
+    }
     int rc = rmt_edit_value_blank(edit, data.size, out);
     if (rc < 0)
         return rc;
@@ -327,7 +332,8 @@ int rmt_edit_value(struct rmt_edit *edit, struct ramet_slice data, struct rmt_pr
 
 void rmt_edit_value_drop(struct rmt_edit *edit, struct rmt_private *value)
 {
-    uint64_t pages = rmt_value_pages(edit->pages->page_size, value->value_size);
+    uint32_t page_size = edit->pages->page_size;
+    uint64_t pages = rmt_value_pages(page_size, rmt_private_size(edit, value));
     rmt_assert(edit->nr_private >= pages);
     edit->nr_private -= pages;
     if (value->savepoint == edit->savepoint)

@@ -18,7 +18,7 @@
 
 struct rmt_private {
     struct rmt_private *next, *prev; /* in edit->all: older, newer */
-    uint64_t value_size;             /* of a value; pages have 0 */
+    uint64_t value_size;             /* of a value; pages, and values of one page, have 0 */
     uint32_t savepoint;              /* that was innermost when it was made */
     uint32_t garbage;                /* of a page: bytes of cells that no slot points to */
     uint32_t last;                   /* of a page: where the last key was put in */
@@ -68,8 +68,13 @@ struct rmt_disk_node *rmt_edit_page(struct rmt_edit *edit);
 /* The page is no part of its tree any more. */
 void rmt_edit_page_drop(struct rmt_edit *edit, const struct rmt_disk_node *node);
 
-/* A private value: a copy of data. -ENOMEM; -ENOSPC and kin if it is to be spilled. */
+/* A private value: a copy of data. -ENOMEM; -ENOSPC and kin if it is to be spilled. One that is
+ * just a page is a private page, which was ensured. */
 int rmt_edit_value(struct rmt_edit *edit, struct ramet_slice data, struct rmt_private **out);
+static inline uint64_t rmt_private_size(const struct rmt_edit *edit, const struct rmt_private *own)
+{
+    return own->value_size ? own->value_size : edit->pages->page_size;
+}
 /* Bytes that live as long as a private value, undefined and in no account. */
 int rmt_edit_value_blank(struct rmt_edit *edit, size_t size, struct rmt_private **out);
 void rmt_edit_value_drop(struct rmt_edit *edit, struct rmt_private *value);
@@ -199,14 +204,14 @@ void rmt_cursors_note(struct rmt_tree *tree);
 
 /* Pages that a value takes in the file at most: its data and lists of runs. */
 uint64_t rmt_value_pages(uint32_t page_size, uint64_t size);
-/* A record of a private value. */
-void rmt_extents_private(struct rmt_disk_extents *out, const struct rmt_private *value);
+/* A record of a private value, in out, which has room for any. */
+struct rmt_value rmt_extents_private(struct rmt_disk_extents *out, const struct rmt_private *value);
 /* The private value of a record, or NULL. */
 struct rmt_private *rmt_extents_value(const struct rmt_value *value);
 /* Puts all runs of a value in the file on edit->gone. On failure some of them are. seen: pages of
  * values that went before in the same operation; they cannot be more than the file has. */
 int rmt_value_gone(struct rmt_edit *edit, const struct rmt_value *value, uint64_t *seen);
-/* Writes a private value; its record then has its runs. */
-int rmt_value_seal(struct rmt_edit *edit, struct rmt_disk_extents *record, struct rmt_writer *w);
+/* Writes a private value; its record, which is in a private leaf, then has its runs. */
+int rmt_value_seal(struct rmt_edit *edit, const struct rmt_value *value, struct rmt_writer *w);
 
 #endif

@@ -193,7 +193,7 @@ static void use_value(struct fake *fake, const struct rmt_value *value)
         for (size_t i = 0; i < slice.size; i += 512)
             sink += ((const uint8_t *)slice.data)[i];
     }
-    (void)rmt_value_read(&fake->pages, value, chance(rmt_value_size(value) + 1), part,
+    (void)rmt_value_read(&fake->pages, value, chance(rmt_value_size(&fake->pages, value) + 1), part,
                          sizeof(part));
     (void)rmt_value_runs(&fake->pages, value, true, sink_run, NULL);
 }

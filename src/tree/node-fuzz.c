@@ -120,7 +120,7 @@ static void make_raw(struct rmt_input *in, struct fake *fake, struct rmt_tree *o
 static void use_value(struct fake *fake, const struct rmt_value *value)
 {
     uint8_t part[300];
-    uint64_t size = rmt_value_size(value);
+    uint64_t size = rmt_value_size(&fake->pages, value);
     (void)rmt_value_read(&fake->pages, value, 0, part, sizeof(part));
     (void)rmt_value_read(&fake->pages, value, size / 2, part, sizeof(part));
     if (size < sizeof(zeros)) {

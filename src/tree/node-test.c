@@ -134,7 +134,7 @@ static void even_page(struct page *page, const struct even *even)
     memset(end, 'p', even->prefix_size);
     for (uint32_t i = 0; i < even->count; i++) {
         uint32_t head = (uint32_t)((even->first + i * even->step) << (32 - 8 * even->width));
-        if (i == 0 || even->kind == RMT_NODE_FIXED)
+        if (i == 0 || !(even->kind & RMT_NODE_DENSE))
             memcpy(page->bytes + 32 + 4 * i, &head, 4);
         end -= even->value_size;
         memset(end, even_fill(i), even->value_size);
@@ -432,7 +432,10 @@ static void refuses_N1_kind_level_and_empty_leaf(void **state)
         even.width = right ? kind & 15 : 1;
         even_page(&page, &even);
         node_of(&page)->kind = (uint8_t)kind;
-        if (right) {
+        uint32_t plain = kind & ~(uint32_t)RMT_NODE_PAGES;
+        if (kind != plain && ((plain >= 0x11 && plain <= 0x14) || (plain >= 0x21 && plain <= 0x24)))
+            refused(&page, "page records"); /* there is a test of its own for them */
+        else if (right) {
             assert_int_equal(check(&page), 0);
             node_of(&page)->level = 1;
             refused(&page, "level");
@@ -761,6 +764,43 @@ static void refuses_N6_extents(void **state)
     assert_int_equal(check(&page), 0);
 }
 
+static void refuses_N6_pages(void **state)
+{
+    (void)state;
+    static struct page page;
+    static const struct rmt_ref good = {500, BIRTH, 1};
+    static const struct rmt_ref wrong[] = {
+        {500, BIRTH + 1, 1},         {31, BIRTH, 1}, {1 << 20, BIRTH, 1}, {500, 0, 1},
+        {500, (uint64_t)1 << 32, 1}, {0, 0, 0},
+    };
+    for (uint32_t i = 0; i <= sizeof(wrong) / sizeof(wrong[0]); i++) {
+        uint8_t record[RMT_PAGE_RECORD_SIZE];
+        struct rmt_value value = {record, sizeof(record), true};
+        rmt_ref_store(record, i ? wrong[i - 1] : good);
+        page_new(&page, 4096, 0, "");
+        page_add(&page, rmt_slice("key", 3), value);
+        if (i == 0)
+            assert_int_equal(check(&page), 0);
+        else
+            refused(&page, "extents");
+        for (uint32_t kind = RMT_NODE_FIXED; kind <= RMT_NODE_DENSE; kind += 0x10) {
+            struct even even = even_sample((uint8_t)(kind | RMT_NODE_PAGES));
+            even.value_size = sizeof(record);
+            even_page(&page, &even);
+            struct rmt_value last = {0};
+            for (uint32_t j = 0; j < even.count; j++) {
+                last = rmt_node_value_at(node_of(&page), 4096, j);
+                assert_true(last.extents);
+                rmt_ref_store((uint8_t *)(uintptr_t)last.data, good);
+            }
+            assert_int_equal(check(&page), 0);
+            memcpy((uint8_t *)(uintptr_t)last.data, record, sizeof(record));
+            if (i > 0)
+                refused(&page, "a value's page is not valid");
+        }
+    }
+}
+
 static void refuses_N7_children(void **state)
 {
     (void)state;
@@ -970,6 +1010,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(refuses_N5_sizes),
         cmocka_unit_test(refuses_N5_sizes_of_fixed_and_dense),
         cmocka_unit_test(refuses_N6_extents),
+        cmocka_unit_test(refuses_N6_pages),
         cmocka_unit_test(refuses_N7_children),
         cmocka_unit_test(forged_pages_stay_in_bounds),
         cmocka_unit_test(forged_fixed_and_dense_stay_in_bounds),

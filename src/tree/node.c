@@ -100,7 +100,7 @@ static bool sizes_suit(const struct rmt_disk_node *node, uint32_t suffix_size,
                        const struct rmt_value *value)
 {
     return suffix_size == rmt_node_width(node) && value->size == rmt_node_value_size(node) &&
-           !value->extents;
+           value->extents == rmt_node_pages(node);
 }
 
 /* True if a fixed or dense leaf has a place for an item; in a dense one that is behind the last. */
@@ -203,7 +203,7 @@ static void spell(struct rmt_disk_node *node)
         uint32_t head = first + (i << shift);
         memcpy(heads + (size_t)4 * i, &head, sizeof(head));
     }
-    node->kind = (uint8_t)(RMT_NODE_FIXED | rmt_node_width(node));
+    node->kind = (uint8_t)(node->kind - RMT_NODE_DENSE + RMT_NODE_FIXED);
 }
 
 bool rmt_node_loosen(struct rmt_disk_node *node, uint32_t page_size, const struct rmt_item *item)
@@ -276,7 +276,7 @@ bool rmt_node_replace(struct rmt_disk_node *node, uint32_t page_size, uint32_t i
                       const struct rmt_value *value, uint32_t *out_garbage)
 {
     if (!rmt_node_general(node)) {
-        if (value->extents || value->size != rmt_node_value_size(node))
+        if (value->extents != rmt_node_pages(node) || value->size != rmt_node_value_size(node))
             return false;
         if (value->size) /* it may be part of this very page */
             memmove((uint8_t *)node + rmt_node_value_off(node, page_size, i), value->data,
@@ -406,6 +406,8 @@ static bool extents_valid(const struct rmt_pages *pages, const struct rmt_value 
                           uint64_t birth)
 {
     const struct rmt_disk_extents *extents = value->data;
+    if (value->size == RMT_PAGE_RECORD_SIZE)
+        return rmt_ref_plausible(pages, rmt_ref_load(value->data), birth);
     if (value->size != sizeof(*extents))
         return false;
     uint64_t size = rmt_get64(extents->size), nr_pages = 0;
@@ -494,15 +496,17 @@ static bool ascends(const struct rmt_disk_node *node, uint32_t i)
 /* True if it is the kind of a fixed or dense leaf. */
 static bool even_kind(uint8_t kind)
 {
-    uint32_t layout = kind & ~RMT_NODE_SUFFIX_BITS, width = kind & RMT_NODE_SUFFIX_BITS;
+    uint32_t layout = kind & ~(RMT_NODE_SUFFIX_BITS | RMT_NODE_PAGES),
+             width = kind & RMT_NODE_SUFFIX_BITS;
     return (layout == RMT_NODE_FIXED || layout == RMT_NODE_DENSE) && width >= 1 &&
            width <= RMT_NODE_HEAD;
 }
 
-/* N2 to N5 of a fixed or dense leaf that has entries. NULL, or what is wrong. */
-static const char *even_judge(const struct rmt_disk_node *node, uint32_t page_size)
+/* N2 to N6 of a fixed or dense leaf that has entries. NULL, or what is wrong. */
+static const char *even_judge(const struct rmt_pages *pages, const struct rmt_disk_node *node)
 {
-    uint32_t count = rmt_node_count(node), prefix_size = rmt_node_prefix_size(node);
+    uint32_t page_size = pages->page_size, count = rmt_node_count(node);
+    uint32_t prefix_size = rmt_node_prefix_size(node);
     uint32_t key_size = prefix_size + rmt_node_width(node);
     uint32_t value_size = rmt_node_value_size(node);
     if (RMT_NODE_HEADER + (uint64_t)count * (4 + value_size) + prefix_size > page_size)
@@ -525,6 +529,15 @@ static const char *even_judge(const struct rmt_disk_node *node, uint32_t page_si
     if (rmt_node_dense(node) &&
         rmt_node_head_at(node, 0) + ((uint64_t)(count - 1) << rmt_node_shift(node)) > UINT32_MAX)
         return "its last key is no number of that size";
+    if (!rmt_node_pages(node))
+        return NULL;
+    if (value_size != RMT_PAGE_RECORD_SIZE)
+        return "its values are no page records";
+    for (uint32_t i = 0; i < count; i++) {
+        struct rmt_value value = rmt_node_value_at(node, page_size, i);
+        if (!extents_valid(pages, &value, rmt_get64(node->birth)))
+            return "a value's page is not valid";
+    }
     return NULL;
 }
 
@@ -539,7 +552,7 @@ int rmt_node_check(const struct rmt_pages *pages, const struct rmt_disk_node *no
     if (!inner && count == 0)
         return corrupt(node, "a leaf without entries");
     if (even) {
-        const char *wrong = even_judge(node, page_size);
+        const char *wrong = even_judge(pages, node);
         return wrong ? corrupt(node, wrong) : 0;
     }
 

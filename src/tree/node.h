@@ -28,7 +28,8 @@
  * first just before the prefix, the last foremost. The low bits of kind say the first size, the
  * field cells_size the second. A dense leaf's suffixes are moreover consecutive numbers: it has the
  * head of the first alone, and where a key is is computed. What the other heads would take it
- * leaves free, so that it can become fixed in its place. Which layout a leaf has is decided when it
+ * leaves free, so that it can become fixed in its place. The values can be page records too, of all
+ * entries or of none: the kind says so. Which layout a leaf has is decided when it
  * is built (build.h). What does not suit its layout is not put in: see RMT_NODE_UNSUITED.
  *
  * A leaf's slot is the offset of a cell: struct rmt_disk_cell, tail, value. An inner node's slot is
@@ -48,14 +49,15 @@
  *       contents can differ in the cells' order only, and no heap bytes leak to disk
  *   N5  a key has 1 to RAMET_KEY_MAX bytes, and an entry is no larger than rmt_node_entry_max():
  *       any node that overflows by one entry can be split in two
- *   N6  a value that is an extents record has 96 bytes, size 1 to RAMET_VALUE_MAX that the file can
+ *   N6  a value that is a page record has 16 bytes, a plausible reference; one that is an extents
+ *       record has 96 bytes, size 1 to RAMET_VALUE_MAX that the file can
  *       hold, a level of at most RMT_EXTENTS_LEVEL_MAX, 1 to 4 plausible runs of 1 to
  *       RMT_RUN_PAGES_MAX pages, then zeros; of level 0 the runs have just the pages that the size
  *       takes
  *   N7  references to children are plausible (rmt_ref_plausible), so none is private
  * rmt_node_check() refuses a page that breaks one; node-test.c has a case for each number. A
- * private node keeps them but for N4 (garbage waits to be packed), N6 (RMT_EXTENTS_PRIVATE) and N7
- * (private children).
+ * private node keeps them but for N4 (garbage waits to be packed), N6 (RMT_EXTENTS_PRIVATE, and
+ * pages of birth 0) and N7 (private children).
  */
 #ifndef RMT_NODE_H
 #define RMT_NODE_H
@@ -115,7 +117,13 @@ static inline bool rmt_node_general(const struct rmt_disk_node *node)
 
 static inline bool rmt_node_dense(const struct rmt_disk_node *node)
 {
-    return node->kind >= RMT_NODE_DENSE;
+    return (node->kind & RMT_NODE_DENSE) != 0;
+}
+
+/* Of a fixed or dense leaf: its values are page records. */
+static inline bool rmt_node_pages(const struct rmt_disk_node *node)
+{
+    return (node->kind & RMT_NODE_PAGES) != 0;
 }
 
 /* Of a fixed or dense leaf: bytes of each suffix. */
@@ -487,6 +495,7 @@ static inline struct rmt_value rmt_node_value_at(const struct rmt_disk_node *nod
         struct rmt_value fixed = {
             .data = rmt_node_bytes(node) + rmt_node_value_off(node, page_size, i),
             .size = rmt_node_value_size(node),
+            .extents = rmt_node_pages(node),
         };
         return fixed;
     }
@@ -503,8 +512,9 @@ static inline struct rmt_value rmt_node_value_at(const struct rmt_disk_node *nod
 
 static inline bool rmt_node_extents_at(const struct rmt_disk_node *node, uint32_t i)
 {
-    return rmt_node_general(node) &&
-           (rmt_load16(rmt_node_bytes(node) + rmt_node_slot_at(node, i)) & RMT_CELL_EXTENTS) != 0;
+    if (!rmt_node_general(node))
+        return rmt_node_pages(node);
+    return (rmt_load16(rmt_node_bytes(node) + rmt_node_slot_at(node, i)) & RMT_CELL_EXTENTS) != 0;
 }
 
 /* Key i (entry of a leaf, separator of an inner node), put together. Returns its size. buf may be

@@ -43,7 +43,7 @@ static int seal_values(struct rmt_edit *edit, struct rmt_disk_node *leaf, struct
         if (!rmt_extents_value(&value))
             continue;
         /* The record is part of a page that is ours to write. */
-        int rc = rmt_value_seal(edit, (struct rmt_disk_extents *)(uintptr_t)value.data, w);
+        int rc = rmt_value_seal(edit, &value, w);
         if (rc < 0)
             return rc;
     }

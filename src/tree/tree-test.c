@@ -99,7 +99,7 @@ static void same_value(struct fake *fake, const struct rmt_value *value, const s
 {
     rmt_auto(rmt_arena_fini) struct rmt_arena *arena = &(struct rmt_arena){0};
     struct ramet_slice slice;
-    assert_int_equal(rmt_value_size(value), pair->value_size);
+    assert_int_equal(rmt_value_size(&fake->pages, value), pair->value_size);
     assert_int_equal(rmt_value_slice(&fake->pages, value, arena, &slice), 0);
     assert_int_equal(slice.size, pair->value_size);
     assert_true(slice.size == 0 || memcmp(slice.data, pair->value, slice.size) == 0);
@@ -255,7 +255,7 @@ static uint64_t count_private(struct fake *fake, struct rmt_ref ref)
         }
         rmt_node_value(node, fake->pages.page_size, i, &value);
         if (rmt_extents_value(&value))
-            count += rmt_value_pages(fake->pages.page_size, rmt_value_size(&value));
+            count += rmt_value_pages(fake->pages.page_size, rmt_value_size(&fake->pages, &value));
     }
     return count;
 }
@@ -663,6 +663,9 @@ PROGRAM(agrees_on_numbers_with_values, 4096, KEYS_NUMBERS, 100, 64, 0, 16, 400, 
 PROGRAM(agrees_on_numbers_in_large_pages, 65536, KEYS_NUMBERS, 1, 64, 0, 16, 600, true)
 PROGRAM(agrees_on_numbers_with_holes, 4096, KEYS_HOLES, 4, 64, 0, 16, 600, true)
 PROGRAM(agrees_on_numbers_with_any_values, 4096, KEYS_HOLES, 5000, 64, 0, 12, 400)
+PROGRAM(agrees_on_pages, 4096, KEYS_NUMBERS, 4096, 64, 0, 16, 400, true)
+PROGRAM(agrees_on_pages_with_holes, 4096, KEYS_HOLES, 4096, 64, 0, 16, 400, true)
+PROGRAM(agrees_on_scattered_pages, 4096, KEYS_HOLES, 4096, 1, 1, 12, 100, true)
 PROGRAM(agrees_on_zero_bytes, 4096, KEYS_ZEROS, 300, 64, 0, 12, 400)
 PROGRAM(agrees_on_mixed_keys, 4096, KEYS_MIXED, 5000, 64, 0, 12, 400)
 PROGRAM(agrees_on_large_values, 4096, KEYS_MIXED, 200000, 3, 1, 6, 60)
@@ -687,6 +690,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(agrees_on_numbers_in_large_pages),
         cmocka_unit_test(agrees_on_numbers_with_holes),
         cmocka_unit_test(agrees_on_numbers_with_any_values),
+        cmocka_unit_test(agrees_on_pages),
+        cmocka_unit_test(agrees_on_pages_with_holes),
+        cmocka_unit_test(agrees_on_scattered_pages),
     };
     chance_state = chance_seed(argc, argv);
     return cmocka_run_group_tests(tests, NULL, NULL);

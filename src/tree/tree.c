@@ -411,18 +411,46 @@ static int put_check(struct ramet_slice key, struct ramet_slice value)
     return 0;
 }
 
-/* Everything about a put that can fail but for the new value's memory. */
-static int put_prepare(struct rmt_edit *edit, const struct rmt_path *path, uint64_t value_pages)
+/* Everything about a put that can fail but for the new value's memory. value_size: if it has no
+ * room in the leaf. */
+static int put_prepare(struct rmt_edit *edit, const struct rmt_path *path, uint64_t value_size)
 {
-    uint32_t splits = 1;
+    uint32_t page_size = edit->pages->page_size, splits = 1;
+    bool page = value_size == page_size; /* that is a private page */
+    uint64_t value_pages = page ? 0 : rmt_value_pages(page_size, value_size);
     if (path->depth > 0) {
         const struct rmt_disk_node *leaf = path->steps[path->depth - 1].node;
-        uint32_t halvings = rmt_node_halvings(leaf, edit->pages->page_size);
+        uint32_t halvings = rmt_node_halvings(leaf, page_size);
         if (path->steps[0].node->level + halvings >= RMT_LEVEL_MAX)
             return rmt_fail(-EFBIG, "the tree has %u levels and cannot grow", RMT_LEVEL_MAX + 1);
         splits = (1 + halvings) * (path->depth + 1 + halvings); /* each may make it higher */
     }
-    return rmt_edit_ensure(edit, rmt_path_nr_fixed(edit, path) + splits, value_pages, path->depth);
+    return rmt_edit_ensure(edit, rmt_path_nr_fixed(edit, path) + splits + page, value_pages,
+                           path->depth);
+}
+
+/* A private copy of a value that has no room in its leaf. */
+static int value_new(struct rmt_edit *edit, struct ramet_slice value, struct rmt_item *item,
+                     struct rmt_disk_extents *record)
+{
+    struct rmt_private *copy;
+    int rc = rmt_edit_value(edit, value, &copy);
+    if (rc == 0)
+        item->value = rmt_extents_private(record, copy);
+    return rc;
+}
+
+/* What an entry had in its leaf's place is gone, but for what is private. */
+static int value_gone(struct rmt_edit *edit, const struct rmt_value *old, uint32_t runs)
+{
+    struct rmt_gone_mark mark = rmt_gone_mark(edit);
+    uint64_t seen = 0;
+    int rc = rmt_value_gone(edit, old, &seen);
+    if (rc == 0)
+        rc = rmt_edit_ensure(edit, 0, 0, runs);
+    if (rc < 0)
+        rmt_gone_undo(edit, mark);
+    return rc;
 }
 
 int rmt_tree_put(struct rmt_edit *edit, struct rmt_tree *tree, struct ramet_slice key,
@@ -438,7 +466,7 @@ int rmt_tree_put(struct rmt_edit *edit, struct rmt_tree *tree, struct ramet_slic
         return 0;
     if (rc < 0 || (rc = rmt_path_find(edit, tree, key, &path)) < 0 ||
         (rc = flags_check(&path, flags)) < 0 ||
-        (rc = put_prepare(edit, &path, in_leaf ? 0 : rmt_value_pages(page_size, value.size))) < 0)
+        (rc = put_prepare(edit, &path, in_leaf ? 0 : value.size)) < 0)
         return rc;
 
     struct rmt_value old = {0};
@@ -447,25 +475,13 @@ int rmt_tree_put(struct rmt_edit *edit, struct rmt_tree *tree, struct ramet_slic
         old = rmt_node_value_at(path.steps[path.depth - 1].node, page_size,
                                 path.steps[path.depth - 1].index);
     struct rmt_private *old_private = rmt_extents_value(&old);
-    if (old.extents && !old_private) {
-        uint64_t seen = 0;
-        rc = rmt_value_gone(edit, &old, &seen);
-        if (rc == 0)
-            rc = rmt_edit_ensure(edit, 0, 0, path.depth);
-        if (rc < 0) {
-            rmt_gone_undo(edit, mark);
-            return rc;
-        }
-    }
-    if (!in_leaf) {
-        struct rmt_private *copy;
-        rc = rmt_edit_value(edit, value, &copy);
-        if (rc < 0) {
-            rmt_gone_undo(edit, mark);
-            return rc;
-        }
-        rmt_extents_private(&record, copy);
-        item.value = (struct rmt_value){&record, sizeof(record), true};
+    if (old.extents && !old_private)
+        rc = value_gone(edit, &old, path.depth);
+    if (rc == 0 && !in_leaf)
+        rc = value_new(edit, value, &item, &record);
+    if (rc < 0) {
+        rmt_gone_undo(edit, mark);
+        return rc;
     }
 
     rmt_cursors_note(tree);

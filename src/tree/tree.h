@@ -92,7 +92,8 @@ void rmt_tree_set(struct rmt_tree *tree, struct rmt_ref root, uint64_t count);
 
 /* A value as it lies in a leaf. */
 struct rmt_value {
-    const void *data; /* the bytes, or a struct rmt_disk_extents */
+    const void *data; /* the bytes, or a struct rmt_disk_extents, or, of RMT_PAGE_RECORD_SIZE, a
+                         struct rmt_disk_ref */
     uint32_t size;    /* of data */
     bool extents;     /* too large for the leaf: rmt_value_*() below */
 };
@@ -133,7 +134,7 @@ int rmt_tree_seal(struct rmt_edit *edit, struct rmt_tree *tree, struct rmt_write
 
 /* ---- values ---------------------------------------------------------------------------------- */
 
-uint64_t rmt_value_size(const struct rmt_value *value);
+uint64_t rmt_value_size(const struct rmt_pages *pages, const struct rmt_value *value);
 /* The whole value as one slice: in place where it lies side by side in the file, else put together
  * in the arena. -EFBIG above RAMET_SLICE_MAX. */
 int rmt_value_slice(struct rmt_pages *pages, const struct rmt_value *value, struct rmt_arena *arena,

@@ -2,10 +2,12 @@
 /*
  * value.c - values too large for a leaf: runs of pages, and lists of runs where there are many.
  *
- * A value's record in the leaf has room for 4 runs. If the value takes more, its runs are written
- * to pages of their own, as many whole runs to a page as fit and zeros behind them, and the record
- * has the runs of these pages; and so on, level by level. All pages of a list but the last are
- * full: that bounds, for forged files, what reading a value can cost by what its size says.
+ * The record of a value that is just one page is a reference to that page: so a map of numbers to
+ * pages, which is what a blob is, takes 16 bytes for each. Of other values the record has room for
+ * 4 runs. If the value takes more, its runs are written to pages of their own, as many whole runs
+ * to a page as fit and zeros behind them, and the record has the runs of these pages; and so on,
+ * level by level. All pages of a list but the last are full: that bounds, for forged files, what
+ * reading a value can cost by what its size says.
  */
 #include "tree/edit.h"
 
@@ -26,24 +28,46 @@ uint64_t rmt_value_pages(uint32_t page_size, uint64_t size)
     return total;
 }
 
+uint64_t rmt_value_size(const struct rmt_pages *pages, const struct rmt_value *value)
+{
+    const struct rmt_disk_extents *extents = value->data;
+    if (!value->extents)
+        return value->size;
+    return value->size == RMT_PAGE_RECORD_SIZE ? pages->page_size : rmt_get64(extents->size);
+}
+
 /* ---- private values -------------------------------------------------------------------------- */
 
-void rmt_extents_private(struct rmt_disk_extents *out, const struct rmt_private *value)
+struct rmt_value rmt_extents_private(struct rmt_disk_extents *out, const struct rmt_private *value)
 {
     uint64_t at = (uintptr_t)value;
+    if (!value->value_size) {
+        struct rmt_value page = {out, RMT_PAGE_RECORD_SIZE, true};
+        struct rmt_ref ref = {at, 0, 0};
+        rmt_ref_store(out, ref);
+        return page;
+    }
     *out = (struct rmt_disk_extents){
         .size = rmt_put64(value->value_size),
         .level = RMT_EXTENTS_PRIVATE,
     };
     memcpy(out->runs, &at, sizeof(at));
+    struct rmt_value record = {out, sizeof(*out), true};
+    return record;
 }
 
 struct rmt_private *rmt_extents_value(const struct rmt_value *value)
 {
     const struct rmt_disk_extents *extents = value->data;
-    if (!value->extents || extents->level != RMT_EXTENTS_PRIVATE)
-        return NULL;
     uint64_t at;
+    if (!value->extents)
+        return NULL;
+    if (value->size == RMT_PAGE_RECORD_SIZE) {
+        struct rmt_ref ref = rmt_ref_load(value->data);
+        return ref.birth ? NULL : (struct rmt_private *)(uintptr_t)ref.addr;
+    }
+    if (extents->level != RMT_EXTENTS_PRIVATE)
+        return NULL;
     memcpy(&at, extents->runs, sizeof(at));
     return (struct rmt_private *)(uintptr_t)at;
 }
@@ -142,16 +166,22 @@ static int walk_run(struct walk *walk, const struct rmt_disk_run *run, uint32_t 
 }
 
 /* Over all runs of a record of the file. */
-static int walk_record(struct rmt_pages *pages, const struct rmt_disk_extents *extents,
-                       uint64_t *seen, rmt_value_run_fn fn, void *ctx)
+static int walk_record(struct rmt_pages *pages, const struct rmt_value *value, uint64_t *seen,
+                       rmt_value_run_fn fn, void *ctx)
 {
+    const struct rmt_disk_extents *extents = value->data;
     struct walk walk = {
         .seen = seen,
         .pages = pages,
         .fn = fn,
         .ctx = ctx,
-        .pages_max = rmt_div_up(rmt_get64(extents->size), pages->page_size),
+        .pages_max = rmt_div_up(rmt_value_size(pages, value), pages->page_size),
     };
+    if (value->size == RMT_PAGE_RECORD_SIZE) {
+        struct rmt_disk_run run = {.pages = rmt_put32(1)};
+        memcpy(&run.ref, value->data, sizeof(run.ref));
+        return walk_run(&walk, &run, 0);
+    }
     for (uint32_t i = 0; i < RMT_EXTENT_RUNS && rmt_get32(extents->runs[i].pages); i++) {
         int rc = walk_run(&walk, &extents->runs[i], extents->level);
         if (rc)
@@ -170,7 +200,7 @@ static int gone_fn(void *ctx, const struct rmt_disk_run *run, uint32_t level)
 
 int rmt_value_gone(struct rmt_edit *edit, const struct rmt_value *value, uint64_t *seen)
 {
-    return walk_record(edit->pages, value->data, seen, gone_fn, edit);
+    return walk_record(edit->pages, value, seen, gone_fn, edit);
 }
 
 struct runs_call {
@@ -199,16 +229,10 @@ int rmt_value_runs(struct rmt_pages *pages, const struct rmt_value *value, bool 
     if (!value->extents || rmt_extents_value(value))
         return 0;
     uint64_t seen = 0;
-    return walk_record(pages, value->data, &seen, runs_fn, &call);
+    return walk_record(pages, value, &seen, runs_fn, &call);
 }
 
 /* ---- reading --------------------------------------------------------------------------------- */
-
-uint64_t rmt_value_size(const struct rmt_value *value)
-{
-    const struct rmt_disk_extents *extents = value->data;
-    return value->extents ? rmt_get64(extents->size) : value->size;
-}
 
 /* Copies [off, off + len) of a value to buf; without buf, finds out whether it lies side by side.
  */
@@ -253,13 +277,13 @@ static int copy_fn(void *ctx, const struct rmt_disk_run *run, uint32_t level)
 static int copy_run(struct copy *copy, const struct rmt_value *value)
 {
     uint64_t seen = 0;
-    return walk_record(copy->pages, value->data, &seen, copy_fn, copy);
+    return walk_record(copy->pages, value, &seen, copy_fn, copy);
 }
 
 int64_t rmt_value_read(struct rmt_pages *pages, const struct rmt_value *value, uint64_t off,
                        void *buf, size_t len)
 {
-    uint64_t size = rmt_value_size(value);
+    uint64_t size = rmt_value_size(pages, value);
     if (off >= size || len == 0)
         return 0;
     len = rmt_min(len, size - off);
@@ -281,7 +305,7 @@ int rmt_value_slice(struct rmt_pages *pages, const struct rmt_value *value, stru
         *out = rmt_slice(value->data, value->size);
         return 0;
     }
-    uint64_t size = rmt_value_size(value);
+    uint64_t size = rmt_value_size(pages, value);
     if (size > RAMET_SLICE_MAX)
         return rmt_fail(-EFBIG, "a value of %llu bytes is too large to be had in one piece",
                         (unsigned long long)size);
@@ -361,11 +385,22 @@ static int list_new(struct rmt_edit *edit, const struct run_list *list, struct r
     return 0;
 }
 
-int rmt_value_seal(struct rmt_edit *edit, struct rmt_disk_extents *record, struct rmt_writer *w)
+static int page_seal(const struct rmt_private *own, void *record, struct rmt_writer *w)
 {
-    struct rmt_value value = {record, sizeof(*record), true};
-    struct rmt_private *own = rmt_extents_value(&value);
+    struct rmt_disk_run run;
+    int rc = rmt_writer_data(w, own->bytes, 1, &run);
+    if (rc == 0)
+        memcpy(record, &run.ref, sizeof(run.ref));
+    return rc;
+}
+
+int rmt_value_seal(struct rmt_edit *edit, const struct rmt_value *value, struct rmt_writer *w)
+{
+    struct rmt_private *own = rmt_extents_value(value);
+    struct rmt_disk_extents *record = (struct rmt_disk_extents *)(uintptr_t)value->data;
     rmt_assert(own != NULL);
+    if (!own->value_size)
+        return page_seal(own, record, w);
 
     struct rmt_disk_extents sealed = {.size = record->size};
     rmt_auto(run_list_fini) struct run_list *runs = &(struct run_list){0};
@@ -412,8 +447,8 @@ static int equal_contents(struct rmt_pages *pages, const struct rmt_value *a,
 
 int rmt_value_equal(struct rmt_pages *pages, const struct rmt_value *a, const struct rmt_value *b)
 {
-    uint64_t size = rmt_value_size(a);
-    if (size != rmt_value_size(b))
+    uint64_t size = rmt_value_size(pages, a);
+    if (size != rmt_value_size(pages, b))
         return 0;
     /* Also of two that are in the same extents, or both are the same private one. */
     if (a->extents == b->extents && a->size == b->size && memcmp(a->data, b->data, a->size) == 0)

@@ -91,7 +91,7 @@ static int ours_open(struct maps *maps)
 static int put_huge(struct maps *maps, struct ramet_slice key, const struct rmt_value *value)
 {
     struct rmt_pages *pages = pages_of(maps->m);
-    uint64_t size = rmt_value_size(value), at = 0;
+    uint64_t size = rmt_value_size(pages, value), at = 0;
     void *bytes;
     int rc = rmt_spill_new(pages, size, &bytes);
     if (rc < 0)
@@ -113,7 +113,8 @@ static int take(struct maps *maps, struct ramet_slice key, const struct rmt_valu
                 const struct rmt_value *theirs)
 {
     struct rmt_merge *m = maps->m;
-    bool huge = theirs->data && theirs->extents && rmt_value_size(theirs) > RAMET_SLICE_MAX;
+    bool huge =
+        theirs->data && theirs->extents && rmt_value_size(pages_of(m), theirs) > RAMET_SLICE_MAX;
     struct ramet_slice value = {NULL, 0};
     int rc = huge ? 0 : slice_of(m, theirs, &value);
     if (rc == 0)

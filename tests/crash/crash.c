@@ -26,7 +26,7 @@ void crash_choose(struct config *config, uint64_t seed)
         .many_max = model_random(&r, 2) ? 20 : 200,
         .stays_open = true,
     };
-    config->usual_size = config_usual_size(config->key_style, &r);
+    config->usual_size = config_usual_size(config->key_style, config->page_size, &r);
     config->spill_bytes = (size_t)(model_random(&r, 3) ? 64 << 20 : 128 << 10);
 }
 

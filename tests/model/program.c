@@ -226,10 +226,10 @@ static bool key_style_even(unsigned style)
     return style == KEYS_NUMBERS || style == KEYS_GAPS || style == KEYS_SHORT;
 }
 
-uint64_t config_usual_size(unsigned key_style, uint64_t *random)
+uint64_t config_usual_size(unsigned key_style, uint32_t page_size, uint64_t *random)
 {
-    static const uint64_t sizes[] = {8, 8, 1, 40, 100};
-    uint64_t size = sizes[model_random(random, 5)];
+    const uint64_t sizes[] = {8, 8, 1, 40, 100, page_size};
+    uint64_t size = sizes[model_random(random, 6)];
     return key_style_even(key_style) && model_random(random, 4) ? size : 0;
 }
 
@@ -251,7 +251,7 @@ void config_choose(struct config *config, uint64_t seed)
         .check_every = 25,
     };
     config->many_max = config->profile == BIG_TREES ? 2000 : 200;
-    config->usual_size = config_usual_size(config->key_style, &r);
+    config->usual_size = config_usual_size(config->key_style, config->page_size, &r);
     config->spill_bytes = model_random(&r, 3) ? (size_t)64 << 20 : (size_t)128 << 10;
     if (config->durability == RAMET_FULL && config->backend == ON_FILE && model_random(&r, 2))
         config->durability = RAMET_NONE; /* real flushes are slow */

@@ -128,7 +128,7 @@ void config_choose(struct config *config, uint64_t seed);
 /* Makes it one of a program of merges: MERGES or CRISS_CROSS, of few keys. */
 void config_merges(struct config *config);
 /* A size for config->usual_size that goes with a key style. */
-uint64_t config_usual_size(unsigned key_style, uint64_t *random);
+uint64_t config_usual_size(unsigned key_style, uint32_t page_size, uint64_t *random);
 void program_make(const struct config *config, struct op *ops, size_t count);
 /* Fills kept with the indexes of all operations, or of those in only ("3,17,44"; NULL: all).
  * Returns how many. */
