@@ -61,6 +61,14 @@ enum ramet_error { RAMET_ERRORS(RAMET_ERROR_ENUM) RAMET_ERROR_LAST = -5000 };
 #define RAMET_MESSAGE_MAX 65536u            /* bytes of a snapshot's message */
 #define RAMET_SLICE_MAX ((size_t)64 << 20)  /* bytes of the largest value ramet_get() returns */
 #define RAMET_VALUE_MAX ((uint64_t)1 << 40) /* bytes of a value */
+#define RAMET_BLOB_NAME_MAX 254u            /* bytes of a blob's name */
+#define RAMET_BLOB_MAX ((uint64_t)1 << 60)  /* bytes of a blob */
+
+/* Where the changes of blobs stand among those of maps (diff, merge, conflicts), the name of the
+ * map is this byte, which no name has, and the name of the blob; a key is the number of a page,
+ * eight bytes, big-endian, and its value the page; or the byte 0, and the value is the blob's size,
+ * eight bytes, little-endian. */
+#define RAMET_BLOB_MARK 0x7f
 
 /* Durability of a commit. */
 enum {
@@ -1155,6 +1163,247 @@ RAMET_API int ramet_cursor_get(struct ramet_cursor *c, struct ramet_slice *key,
  * Cost:     O(open cursors of the map).
  */
 RAMET_API void ramet_cursor_close(struct ramet_cursor *c);
+
+/* ---- blobs ----------------------------------------------------------------------------------- */
+
+/*
+ * A blob is a sparse array of bytes: a disk, a region of memory, a file. Pages that nobody wrote,
+ * or that hold zeros alone, take no room and read as zeros. A write copies just the pages it
+ * touches. A blob is part of its branch, as a map is, and versions, branches, differences and
+ * merges have it page by page. A blob has a name of 1 to RAMET_BLOB_NAME_MAX bytes; maps have names
+ * of their own.
+ */
+struct ramet_blob;
+
+struct ramet_blob_info {
+    size_t size;
+    const char *name;    /* until the callback returns */
+    uint64_t bytes;      /* its size */
+    uint64_t data_bytes; /* pages that are there */
+};
+
+enum ramet_extent_kind {
+    RAMET_EXTENT_HOLE = 0,  /* reads as zeros, takes no room */
+    RAMET_EXTENT_OWNED = 1, /* pages that no version below has: dropping them gives room back */
+    RAMET_EXTENT_SHARED = 2 /* pages that a version below has too: a write copies them */
+};
+
+struct ramet_extent {
+    size_t size;
+    uint64_t offset; /* bytes, as bytes is */
+    uint64_t bytes;
+    int kind; /* enum ramet_extent_kind */
+};
+
+/*
+ * ramet_blob_open() - a blob of a transaction's version.
+ *
+ * @txn    borrowed.
+ * @name   of the blob.
+ * @flags  RAMET_CREATE: make it, with size 0, if it is not there (write transactions).
+ * @out    owned by the transaction.
+ *
+ * Returns 0, or
+ *   RAMET_ENOTFOUND  no such blob, and no RAMET_CREATE
+ *   RAMET_ETXN       RAMET_CREATE in a read transaction, or one in an unknown state
+ *   RAMET_ECORRUPT, -ENOMEM, -ENOSPC, -EIO and kin
+ * Lifetime: @out until the transaction ends. After ramet_refresh() or a rollback it is the blob of
+ *           the same name, if there is one; else its functions answer RAMET_ENOTFOUND.
+ * Threads:  one at a time on a transaction.
+ * Blocks:   on device reads.
+ * Cost:     O(log blobs); nothing if it is open already.
+ */
+RAMET_API int ramet_blob_open(struct ramet_txn *txn, const char *name, unsigned flags,
+                              struct ramet_blob **out);
+
+/*
+ * ramet_blob_drop() - drop a blob with all it holds.
+ *
+ * A handle of it answers RAMET_ENOTFOUND from now on, until the blob is made again.
+ *
+ * @txn   write transaction, borrowed.
+ * @name  of the blob.
+ *
+ * Returns 0, or
+ *   RAMET_ENOTFOUND  no such blob
+ *   RAMET_ETXN       @txn is a read transaction, or is in an unknown state
+ *   RAMET_ECORRUPT, -ENOMEM, -ENOSPC, -EIO and kin
+ *                    as ramet_map_drop()
+ * Lifetime: returns nothing that could end.
+ * Threads:  one at a time.
+ * Blocks:   on device reads; when the disk is full, perhaps on a commit that frees pages.
+ * Cost:     O(pages of the blob / 200): the pages that say where its data is are read, the data is
+ *           not.
+ */
+RAMET_API int ramet_blob_drop(struct ramet_txn *txn, const char *name);
+
+/* A nonzero answer stops the list, which returns it. */
+typedef int (*ramet_blob_fn)(void *ctx, const struct ramet_blob_info *info);
+
+/*
+ * ramet_blob_list() - the blobs of a transaction's version, in the order of their names.
+ *
+ * @txn  borrowed.
+ * @fn   called once for each; must not write in @txn, nor open or drop blobs.
+ * @ctx  handed to @fn.
+ *
+ * Returns 0, what @fn answered if that was not 0, or
+ *   RAMET_ECORRUPT, -ENOMEM, -EIO and kin
+ * Lifetime: @info until @fn returns.
+ * Threads:  any number at once on a read transaction.
+ * Blocks:   on device reads.
+ * Cost:     O(maps and blobs).
+ */
+RAMET_API int ramet_blob_list(struct ramet_txn *txn, ramet_blob_fn fn, void *ctx);
+
+/*
+ * ramet_blob_size() - how many bytes a blob has, holes counted.
+ *
+ * @blob  borrowed.
+ * @out   bytes.
+ *
+ * Returns 0, or
+ *   RAMET_ENOTFOUND  it was dropped
+ *   RAMET_ECORRUPT, -EIO and kin
+ * Lifetime: copies.
+ * Threads:  any number at once on a read transaction; on a write transaction while nobody writes.
+ * Blocks:   on device reads.
+ * Cost:     one lookup.
+ */
+RAMET_API int ramet_blob_size(struct ramet_blob *blob, uint64_t *out);
+
+/*
+ * ramet_blob_read() - bytes of a blob.
+ *
+ * @blob  borrowed.
+ * @off   first byte, from 0.
+ * @buf   the caller's memory, at least @len bytes; contents undefined on failure.
+ * @len   bytes wanted.
+ *
+ * Returns how many: @len, or fewer only where the blob ends (0 at or behind its end); else
+ *   RAMET_ENOTFOUND  it was dropped
+ *   RAMET_ECORRUPT   a page fails its checksum: the message names blob, offset and page. Other
+ *                    pages can be read
+ *   -EIO and kin     from the device
+ * Lifetime: copies.
+ * Threads:  any number at once on a read transaction; on a write transaction while nobody writes.
+ * Blocks:   on device reads; takes no lock, never waits for a writer.
+ * Cost:     O(log pages of the blob + pages touched); each page's checksum is verified; pages that
+ *           lie side by side in the file are read at once.
+ */
+RAMET_API int64_t ramet_blob_read(struct ramet_blob *blob, uint64_t off, void *buf, size_t len);
+
+/*
+ * ramet_blob_write() - write bytes of a blob, which grows if they lie behind its end.
+ *
+ * Nobody else sees them before the commit. Pages of zeros become holes.
+ *
+ * @blob  of a write transaction, borrowed.
+ * @off   first byte, from 0.
+ * @buf   copied.
+ * @len   bytes.
+ *
+ * Returns 0, or
+ *   RAMET_ENOTFOUND  it was dropped
+ *   RAMET_ETXN       a read transaction, or one in an unknown state
+ *   -EFBIG           it would have more than RAMET_BLOB_MAX bytes
+ *   RAMET_ECORRUPT   a page that is to be changed in part fails its checksum
+ *   -ENOMEM, -ENOSPC, -EIO and kin
+ *                    what lies before the page that could not be written may have been
+ * Lifetime: copies.
+ * Threads:  one at a time.
+ * Blocks:   on device reads; when the disk is full, perhaps on a commit that frees pages.
+ * Cost:     O(pages touched * log pages of the blob); a page that is written in part is read first.
+ *           Up to 64 MiB stay in memory until the commit, the rest in unnamed files beside the
+ *           store.
+ */
+RAMET_API int ramet_blob_write(struct ramet_blob *blob, uint64_t off, const void *buf, size_t len);
+
+/*
+ * ramet_blob_zero() - make bytes of a blob zeros: discard, and write zeroes.
+ *
+ * Whole pages become holes, which take no room; the blob keeps its size.
+ *
+ * @blob  of a write transaction, borrowed.
+ * @off   first byte, from 0.
+ * @len   bytes; what lies behind the blob's end does not matter.
+ *
+ * Returns 0, or
+ *   RAMET_ENOTFOUND  it was dropped
+ *   RAMET_ETXN       a read transaction, or one in an unknown state
+ *   RAMET_ECORRUPT   a page that is to be changed in part fails its checksum
+ *   -ENOMEM, -ENOSPC, -EIO and kin
+ * Lifetime: returns nothing that could end.
+ * Threads:  one at a time.
+ * Blocks:   on device reads; when the disk is full, perhaps on a commit that frees pages.
+ * Cost:     O(log pages of the blob + pages that were there / 200).
+ */
+RAMET_API int ramet_blob_zero(struct ramet_blob *blob, uint64_t off, uint64_t len);
+
+/*
+ * ramet_blob_truncate() - give a blob another size.
+ *
+ * What is cut off is gone: if the blob grows again it has zeros there.
+ *
+ * @blob  of a write transaction, borrowed.
+ * @size  bytes.
+ *
+ * Returns as ramet_blob_zero(), and
+ *   -EFBIG  @size is above RAMET_BLOB_MAX
+ * Lifetime: returns nothing that could end.
+ * Threads:  one at a time.
+ * Blocks:   on device reads; when the disk is full, perhaps on a commit that frees pages.
+ * Cost:     O(log pages of the blob + pages that were cut off / 200).
+ */
+RAMET_API int ramet_blob_truncate(struct ramet_blob *blob, uint64_t size);
+
+/* A nonzero answer stops the list, which returns it. */
+typedef int (*ramet_extent_fn)(void *ctx, const struct ramet_extent *extent);
+
+/*
+ * ramet_blob_extents() - where a part of a blob has data, and where holes.
+ *
+ * @blob  borrowed.
+ * @off   first byte.
+ * @len   bytes; what lies behind the blob's end is not listed.
+ * @fn    called for each, in order and without a gap; two of one kind do not follow each other. It
+ *        must not write in the transaction.
+ * @ctx   handed to @fn.
+ *
+ * Returns 0, what @fn answered if that was not 0, or
+ *   RAMET_ENOTFOUND  it was dropped
+ *   RAMET_ECORRUPT, -EBUSY, -EIO and kin
+ * Lifetime: @extent until @fn returns.
+ * Threads:  any number at once on a read transaction; on a write transaction one.
+ * Blocks:   on device reads.
+ * Cost:     O(log pages of the blob + pages that are there in the part).
+ */
+RAMET_API int ramet_blob_extents(struct ramet_blob *blob, uint64_t off, uint64_t len,
+                                 ramet_extent_fn fn, void *ctx);
+
+/*
+ * ramet_blob_diff() - where two blobs differ.
+ *
+ * Pages that both share are not looked at.
+ *
+ * @from  borrowed; of any version of the same store. NULL: an empty blob.
+ * @to    borrowed.
+ * @fn    called for each range of pages that differ, in order, with their kind in @to: a hole, or
+ *        RAMET_EXTENT_OWNED. What one of them has behind the end of the other differs if it is no
+ *        hole. It must not write in either transaction.
+ * @ctx   handed to @fn.
+ *
+ * Returns 0, what @fn answered if that was not 0, or
+ *   RAMET_ENOTFOUND  one was dropped
+ *   -EINVAL          they are of different stores
+ *   RAMET_ECORRUPT, -EIO and kin
+ * Lifetime: @extent until @fn returns.
+ * Threads:  any number at once on read transactions; on a write transaction one.
+ * Blocks:   on device reads.
+ * Cost:     O(pages that differ * log pages): their data is read where both have some.
+ */
+RAMET_API int ramet_blob_diff(struct ramet_blob *from, struct ramet_blob *to, ramet_extent_fn fn,
+                              void *ctx);
 
 /* ---- versions -------------------------------------------------------------------------------- */
 

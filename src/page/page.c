@@ -155,6 +155,29 @@ int rmt_data_load(struct rmt_pages *pages, const struct rmt_disk_run *run, void 
     return 0;
 }
 
+int rmt_data_read(struct rmt_pages *pages, const struct rmt_ref *refs, size_t count, void *buf,
+                  size_t *out_bad)
+{
+    *out_bad = 0;
+    int rc = within_file(pages, refs[0].addr, count);
+    if (rc == 0)
+        rc = pages->io->ops->read(pages->io, buf, count << pages->page_shift,
+                                  refs[0].addr << pages->page_shift);
+    for (size_t i = 0; rc == 0 && i < count; i++) {
+        const uint8_t *page = (const uint8_t *)buf + (i << pages->page_shift);
+        if (rmt_data_sum(page, pages->page_size, pages->seed, refs[i].addr, refs[i].birth) ==
+            refs[i].sum) {
+            rmt_data_known(pages, refs[i].addr, 1, refs[i].birth);
+            continue;
+        }
+        *out_bad = i;
+        rc = rmt_fail(RAMET_ECORRUPT,
+                      "store '%s': page %" PRIu64 " (birth %" PRIu64 "): its checksum is wrong",
+                      pages->io->path, refs[i].addr, refs[i].birth);
+    }
+    return rc;
+}
+
 int rmt_page_data(struct rmt_pages *pages, const struct rmt_disk_run *run, const uint8_t **out)
 {
     struct rmt_ref ref = rmt_ref_load(&run->ref);

@@ -100,6 +100,12 @@ int rmt_page_load(struct rmt_pages *pages, struct rmt_ref ref, enum rmt_node_kin
  */
 int rmt_data_load(struct rmt_pages *pages, const struct rmt_disk_run *run, void *buf);
 
+/* Reads pages of raw data that lie side by side, each with a reference of its own, into the
+ * caller's memory, and verifies them, whether they were before or not. out_bad: on RAMET_ECORRUPT,
+ * the index of the first that is wrong. */
+int rmt_data_read(struct rmt_pages *pages, const struct rmt_ref *refs, size_t count, void *buf,
+                  size_t *out_bad);
+
 /* As rmt_page_read(), of a run of raw data. The bytes are pages << page_shift long. */
 int rmt_page_data(struct rmt_pages *pages, const struct rmt_disk_run *run, const uint8_t **out);
 

@@ -99,6 +99,8 @@ static struct ramet_map *opened(struct ramet_txn *txn, const char *name)
 
 static int no_map(const char *name)
 {
+    if (name[0] == RMT_MAP_BLOB)
+        return rmt_fail(RAMET_ENOTFOUND, "'%s': there is no such blob", name + 1);
     return rmt_fail(RAMET_ENOTFOUND, "'%s': there is no such map", name);
 }
 
@@ -206,10 +208,14 @@ int ramet_map_drop(struct ramet_txn *txn, const char *name)
     struct ramet_map *map;
     if (txn && !txn->writing)
         return rmt_fail(RAMET_ETXN, "ramet_map_drop in a read transaction");
-    const struct ramet_slice all = {NULL, 0};
     int rc = ramet_map_open(txn, name, 0, &map);
-    if (rc == 0)
-        rc = writable(map, "ramet_map_drop");
+    return rc < 0 ? rc : rmt_map_drop_noted(txn, map);
+}
+
+int rmt_map_drop_noted(struct ramet_txn *txn, struct ramet_map *map)
+{
+    const struct ramet_slice all = {NULL, 0};
+    int rc = writable(map, "ramet_map_drop");
     if (rc == 0 && txn->optimistic)
         rc = rmt_optimistic_note_range(map, all, all, RMT_NOTE_DROPPED);
     if (rc < 0)
@@ -235,17 +241,14 @@ int rmt_map_drop(struct ramet_txn *txn, struct ramet_map *map)
     return rc;
 }
 
-/* Of an open map: its record may be a note (rmt_maps_note()), or not be written yet. */
-static int count_entries(struct ramet_txn *txn, const char *name, const struct rmt_value *record,
-                         uint64_t *out)
+int rmt_map_tree(struct ramet_txn *txn, const char *name, const struct rmt_value *record,
+                 struct rmt_tree *out)
 {
-    struct rmt_tree tree;
     const struct ramet_map *map = opened(txn, name);
-    bool open = map && map->exists;
-    int rc = open ? 0 : rmt_map_load(&txn->store->pages, record, RMT_ID_MAX, &tree);
-    if (rc == 0)
-        *out = open ? map->tree.count : tree.count;
-    return rc;
+    if (!map || !map->exists)
+        return rmt_map_load(&txn->store->pages, record, RMT_ID_MAX, out);
+    *out = (struct rmt_tree){.root = map->tree.root, .count = map->tree.count, .fixed = true};
+    return 0;
 }
 
 int ramet_map_list(struct ramet_txn *txn, ramet_map_fn fn, void *ctx)
@@ -259,9 +262,10 @@ int ramet_map_list(struct ramet_txn *txn, ramet_map_fn fn, void *ctx)
         struct ramet_slice key;
         struct rmt_value value;
         char name[RAMET_NAME_MAX + 1];
-        uint64_t entries = 0;
+        struct rmt_tree tree;
         rc = rmt_cursor_get(&cursor, &key, &value);
-        if (rc == 0 && *(const uint8_t *)key.data < 0x20) { /* none of the user's */
+        uint8_t first = rc == 0 ? *(const uint8_t *)key.data : 0;
+        if (rc == 0 && (first < 0x20 || first == RMT_MAP_BLOB)) {
             rc = rmt_cursor_next(&cursor);
             continue;
         }
@@ -272,10 +276,10 @@ int ramet_map_list(struct ramet_txn *txn, ramet_map_fn fn, void *ctx)
             break;
         memcpy(name, key.data, key.size);
         name[key.size] = 0;
-        rc = count_entries(txn, name, &value, &entries);
+        rc = rmt_map_tree(txn, name, &value, &tree);
         if (rc < 0)
             break;
-        struct ramet_map_info info = {sizeof(info), name, entries};
+        struct ramet_map_info info = {sizeof(info), name, tree.count};
         rc = fn(ctx, &info);
         if (rc == 0)
             rc = rmt_cursor_next(&cursor);

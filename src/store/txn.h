@@ -113,19 +113,27 @@ void rmt_txn_abort_all(struct ramet_store *store);
 
 /* Maps: map.c. */
 
-/* Names of maps that users do not see begin with one of these bytes, and go on with a user's name.
- */
+/* Names of maps that users do not open as such begin with one of these bytes, and go on with a
+ * user's name. */
 enum {
     RMT_MAP_CONFLICTS = 1,
     RMT_MAP_UNKNOWN = 2, /* of drafts alone, as are those that follow */
     RMT_MAP_KEYS = 3,    /* what an optimistic transaction wrote and guards */
     RMT_MAP_RANGES = 4,
+    RMT_MAP_BLOB = RAMET_BLOB_MARK, /* and a name with a byte less: it takes part in what is done to
+                                       all maps of users, but for being listed */
 };
 #define RMT_MAP_NAME_MAX (RAMET_NAME_MAX + 1u)
 /* ramet_map_open() for any name. kind: 0, or one of these. */
 int rmt_map_open(struct ramet_txn *txn, int kind, const char *name, unsigned flags,
                  struct ramet_map **out);
+/* The tree of a map by its record, as it is listed. Of one that is open the record may be a note
+ * (rmt_maps_note()), or not be written yet: of that, as it is now. */
+int rmt_map_tree(struct ramet_txn *txn, const char *name, const struct rmt_value *record,
+                 struct rmt_tree *out);
 int rmt_map_drop(struct ramet_txn *txn, struct ramet_map *map);
+/* The same for users: an optimistic transaction notes it. */
+int rmt_map_drop_noted(struct ramet_txn *txn, struct ramet_map *map);
 /* The records of changed maps of a draft differ from what they were. They hold references to
  * private pages, which rmt_map_load() refuses: of a map that is open, the record is not to be read.
  */

@@ -1,0 +1,602 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * blob.c - ramet_blob_*(): sparse arrays of bytes.
+ *
+ * A blob is a map from the numbers of pages to pages, whose name begins with RAMET_BLOB_MARK: so
+ * transactions, savepoints, differences and merges need to know nothing of it. The key of a page is
+ * its number, eight bytes, big-endian; the leaf has 16 bytes of it (tree/value.c). Before all pages
+ * comes the entry whose key is the byte 0: the blob's size, eight bytes, little-endian.
+ *
+ *   B1  a page is no hole unless it has a byte that is not zero
+ *   B2  what lies behind the blob's end is not there, or zero, before the blob grows over it:
+ * merges can leave some
+ */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "store/txn.h"
+#include "tree/diff.h"
+#include "tree/edit.h"
+
+static const uint8_t size_key[1] = {0};
+
+struct number {
+    uint8_t bytes[8];
+};
+
+static struct ramet_slice key_of(uint64_t page, struct number *number)
+{
+    rmt_put_be64(number->bytes, page);
+    return rmt_slice(number->bytes, sizeof(number->bytes));
+}
+
+static struct ramet_map *map_of(struct ramet_blob *blob)
+{
+    return (struct ramet_map *)blob;
+}
+
+static struct rmt_pages *pages_of(const struct ramet_map *map)
+{
+    return &map->txn->store->pages;
+}
+
+static int usable(const struct ramet_map *map, const char *what)
+{
+    if (!map)
+        return rmt_fail(-EINVAL, "%s: no blob", what);
+    if (!map->exists)
+        return rmt_fail(RAMET_ENOTFOUND, "'%s': there is no such blob", map->name + 1);
+    return 0;
+}
+
+static int writable(const struct ramet_map *map, const char *what)
+{
+    int rc = usable(map, what);
+    if (rc == 0 && !map->txn->writing)
+        return rmt_fail(RAMET_ETXN, "%s in a read transaction", what);
+    return rc;
+}
+
+/* ---- opening --------------------------------------------------------------------------------- */
+
+static int check_name(const char *name)
+{
+    int rc = rmt_name_check("blob", name, true);
+    if (rc == 0 && strlen(name) > RAMET_BLOB_NAME_MAX)
+        return rmt_fail(-EINVAL, "a blob name has at most %u bytes", RAMET_BLOB_NAME_MAX);
+    return rc;
+}
+
+int ramet_blob_open(struct ramet_txn *txn, const char *name, unsigned flags,
+                    struct ramet_blob **out)
+{
+    if (!txn || !name || !out || flags & ~(unsigned)RAMET_CREATE)
+        return rmt_fail(-EINVAL, "ramet_blob_open: txn, name, out or flags");
+    if (flags & RAMET_CREATE && !txn->writing)
+        return rmt_fail(RAMET_ETXN, "'%s': a read transaction creates no blob", name);
+    struct ramet_map *map;
+    int rc = check_name(name);
+    if (rc == 0)
+        rc = rmt_map_open(txn, RMT_MAP_BLOB, name, flags, &map);
+    if (rc == 0)
+        *out = (struct ramet_blob *)map;
+    return rc;
+}
+
+int ramet_blob_drop(struct ramet_txn *txn, const char *name)
+{
+    if (!txn || !name)
+        return rmt_fail(-EINVAL, "ramet_blob_drop: txn or name");
+    if (!txn->writing)
+        return rmt_fail(RAMET_ETXN, "ramet_blob_drop in a read transaction");
+    struct ramet_map *map;
+    int rc = check_name(name);
+    if (rc == 0)
+        rc = rmt_map_open(txn, RMT_MAP_BLOB, name, 0, &map);
+    return rc < 0 ? rc : rmt_map_drop_noted(txn, map);
+}
+
+/* ---- size ------------------------------------------------------------------------------------ */
+
+static int load_size(struct rmt_pages *pages, const struct rmt_tree *tree, const char *name,
+                     uint64_t *out)
+{
+    struct rmt_value value;
+    int rc = rmt_tree_get(pages, tree, rmt_slice(size_key, 1), &value);
+    *out = 0;
+    if (rc == RAMET_ENOTFOUND)
+        return 0;
+    if (rc < 0)
+        return rc;
+    uint64_t size = UINT64_MAX;
+    if (!value.extents && value.size == sizeof(rmt_le64))
+        size = rmt_get64(*(const rmt_le64 *)value.data);
+    if (size > RAMET_BLOB_MAX)
+        return rmt_fail(RAMET_ECORRUPT, "store '%s': the size of blob '%s' is malformed",
+                        pages->io->path, name);
+    *out = size;
+    return 0;
+}
+
+static int size_of(const struct ramet_map *map, uint64_t *out)
+{
+    return load_size(pages_of(map), &map->tree, map->name + 1, out);
+}
+
+static int put_size(struct ramet_map *map, uint64_t size)
+{
+    rmt_le64 disk = rmt_put64(size);
+    return ramet_put(map, rmt_slice(size_key, 1), rmt_slice(&disk, sizeof(disk)), 0);
+}
+
+int ramet_blob_size(struct ramet_blob *blob, uint64_t *out)
+{
+    const struct ramet_map *map = map_of(blob);
+    int rc = usable(map, "ramet_blob_size");
+    if (rc == 0 && !out)
+        return rmt_fail(-EINVAL, "ramet_blob_size: out");
+    return rc < 0 ? rc : size_of(map, out);
+}
+
+/* ---- reading --------------------------------------------------------------------------------- */
+
+#define BATCH 64u /* pages looked up at once */
+
+/* What an entry of a page is. */
+static int check_page(const struct ramet_map *map, const struct rmt_value *value, uint64_t page)
+{
+    if (value->extents && value->size == RMT_PAGE_RECORD_SIZE)
+        return 0;
+    return rmt_fail(RAMET_ECORRUPT, "store '%s': blob '%s' has no page at byte %" PRIu64,
+                    pages_of(map)->io->path, map->name + 1, page << pages_of(map)->page_shift);
+}
+
+/* Says of which blob a page is that could not be read. */
+static int page_fail(const struct ramet_map *map, uint64_t page, int rc)
+{
+    char why[512];
+    (void)snprintf(why, sizeof(why), "%s", ramet_errmsg());
+    char *end = strstr(why, ramet_strerror(rc));
+    if (end && end - why > 2)
+        end[-2] = 0; /* that is said once more */
+    return rmt_fail(rc, "blob '%s', byte %" PRIu64 ": %s", map->name + 1,
+                    page << pages_of(map)->page_shift, why);
+}
+
+/* The pages of the file from values[0] on that lie side by side. Returns how many; 0: the first one
+ * is not in the file. */
+static size_t side_by_side(const struct rmt_value *values, size_t count, struct rmt_ref *refs)
+{
+    size_t n = 0;
+    for (; n < count && values[n].data; n++) {
+        refs[n] = rmt_ref_load(values[n].data);
+        if (!refs[n].birth || (n && refs[n].addr != refs[0].addr + n))
+            break;
+    }
+    return n;
+}
+
+static int read_batch(const struct ramet_map *map, uint64_t page, size_t count, uint8_t *buf)
+{
+    struct rmt_pages *pages = pages_of(map);
+    struct number numbers[BATCH];
+    struct ramet_slice keys[BATCH];
+    struct rmt_value values[BATCH];
+    struct rmt_ref refs[BATCH];
+    for (size_t i = 0; i < count; i++)
+        keys[i] = key_of(page + i, &numbers[i]);
+    int rc = rmt_tree_get_many(pages, &map->tree, count, keys, values);
+    for (size_t i = 0; i < count && rc == 0; i++) {
+        if (values[i].data)
+            rc = check_page(map, &values[i], page + i);
+    }
+    for (size_t i = 0, bad; i < count && rc == 0;) {
+        uint8_t *to = buf + (i << pages->page_shift);
+        size_t n = side_by_side(values + i, count - i, refs);
+        if (n) {
+            rc = rmt_data_read(pages, refs, n, to, &bad);
+            if (rc < 0)
+                return page_fail(map, page + i + bad, rc);
+            i += n;
+            continue;
+        }
+        if (values[i].data)
+            memcpy(to, rmt_extents_value(&values[i])->bytes, pages->page_size);
+        else
+            memset(to, 0, pages->page_size);
+        i++;
+    }
+    return rc;
+}
+
+static int read_pages(const struct ramet_map *map, uint64_t page, uint64_t count, uint8_t *buf)
+{
+    int rc = 0;
+    for (uint64_t at = 0; at < count && rc == 0; at += BATCH)
+        rc = read_batch(map, page + at, (size_t)rmt_min(count - at, BATCH),
+                        buf + (at << pages_of(map)->page_shift));
+    return rc;
+}
+
+/* The part of [off, off + len) that lies in one page, or is all of many. */
+struct part {
+    uint64_t page, count; /* count 0: a part of a page, */
+    size_t from, len;     /* which is this */
+};
+
+static struct part part_of(const struct rmt_pages *pages, uint64_t off, uint64_t len)
+{
+    struct part part = {.page = off >> pages->page_shift};
+    part.from = (size_t)(off & (pages->page_size - 1));
+    if (part.from == 0)
+        part.count = len >> pages->page_shift;
+    part.len = part.count ? 0 : (size_t)rmt_min(pages->page_size - part.from, len);
+    return part;
+}
+
+static uint64_t part_bytes(const struct rmt_pages *pages, const struct part *part)
+{
+    return part->count ? part->count << pages->page_shift : part->len;
+}
+
+int64_t ramet_blob_read(struct ramet_blob *blob, uint64_t off, void *buf, size_t len)
+{
+    const struct ramet_map *map = map_of(blob);
+    uint64_t size;
+    int rc = usable(map, "ramet_blob_read");
+    if (rc == 0 && ((!buf && len) || len > INT64_MAX))
+        return rmt_fail(-EINVAL, "ramet_blob_read: buf or len");
+    if (rc == 0)
+        rc = size_of(map, &size);
+    if (rc < 0)
+        return rc;
+    if (off >= size)
+        return 0;
+    _Alignas(64) uint8_t one[RMT_PAGE_SIZE_MAX];
+    struct rmt_pages *pages = pages_of(map);
+    uint8_t *to = buf;
+    len = (size_t)rmt_min(len, size - off);
+    for (uint64_t at = 0; at < len && rc == 0;) {
+        struct part part = part_of(pages, off + at, len - at);
+        if (part.count) {
+            rc = read_pages(map, part.page, part.count, to + at);
+        } else {
+            rc = read_pages(map, part.page, 1, one);
+            if (rc == 0)
+                memcpy(to + at, one + part.from, part.len);
+        }
+        at += part_bytes(pages, &part);
+    }
+    return rc < 0 ? rc : (int64_t)len;
+}
+
+/* ---- writing --------------------------------------------------------------------------------- */
+
+static bool all_zero(const uint8_t *p, size_t size)
+{
+    return p[0] == 0 && memcmp(p, p + 1, size - 1) == 0;
+}
+
+static int drop_page(struct ramet_map *map, uint64_t page)
+{
+    struct number number;
+    int rc = ramet_del(map, key_of(page, &number));
+    return rc == RAMET_ENOTFOUND ? 0 : rc;
+}
+
+static int put_page(struct ramet_map *map, uint64_t page, const uint8_t *bytes)
+{
+    struct number number;
+    size_t size = pages_of(map)->page_size;
+    if (all_zero(bytes, size))
+        return drop_page(map, page);
+    return ramet_put(map, key_of(page, &number), rmt_slice(bytes, size), 0);
+}
+
+/* Changes a part of a page; bytes NULL: to zeros. */
+static int put_part(struct ramet_map *map, const struct part *part, const uint8_t *bytes)
+{
+    _Alignas(64) uint8_t one[RMT_PAGE_SIZE_MAX];
+    int rc = read_pages(map, part->page, 1, one);
+    if (rc < 0)
+        return rc;
+    if (bytes)
+        memcpy(one + part->from, bytes, part->len);
+    else
+        memset(one + part->from, 0, part->len);
+    return put_page(map, part->page, one);
+}
+
+/* Pages [from, to) become holes. */
+static int drop_pages(struct ramet_map *map, uint64_t from, uint64_t to)
+{
+    struct number first, last;
+    return from < to ? ramet_del_range(map, key_of(from, &first), key_of(to, &last), NULL) : 0;
+}
+
+/* Makes [off, off + len) zeros, wherever the blob ends. */
+static int zero(struct ramet_map *map, uint64_t off, uint64_t len)
+{
+    const struct rmt_pages *pages = pages_of(map);
+    int rc = 0;
+    for (uint64_t at = 0; at < len && rc == 0;) {
+        struct part part = part_of(pages, off + at, len - at);
+        if (part.count) {
+            rc = drop_pages(map, part.page, part.page + part.count);
+        } else {
+            struct number number;
+            struct rmt_value value;
+            rc = rmt_tree_get(pages_of(map), &map->tree, key_of(part.page, &number), &value);
+            rc = rc == RAMET_ENOTFOUND ? 0 : rc < 0 ? rc : put_part(map, &part, NULL);
+        }
+        at += part_bytes(pages, &part);
+    }
+    return rc;
+}
+
+/* Everything from a byte on, to the last page that a blob can have. */
+static int zero_from(struct ramet_map *map, uint64_t off)
+{
+    return zero(map, off, RAMET_BLOB_MAX - off);
+}
+
+/* B2 */
+static int grow(struct ramet_map *map, uint64_t from, uint64_t to)
+{
+    int rc = zero_from(map, from);
+    return rc < 0 ? rc : put_size(map, to);
+}
+
+static int too_large(const struct ramet_map *map, uint64_t size)
+{
+    return rmt_fail(-EFBIG, "blob '%s': %" PRIu64 " bytes are more than a blob can have",
+                    map->name + 1, size);
+}
+
+int ramet_blob_write(struct ramet_blob *blob, uint64_t off, const void *buf, size_t len)
+{
+    struct ramet_map *map = map_of(blob);
+    const uint8_t *from = buf;
+    uint64_t size;
+    int rc = writable(map, "ramet_blob_write");
+    if (rc == 0 && !buf && len)
+        return rmt_fail(-EINVAL, "ramet_blob_write: buf");
+    if (rc == 0 && (off > RAMET_BLOB_MAX || len > RAMET_BLOB_MAX - off))
+        return too_large(map, off + len);
+    if (rc == 0)
+        rc = size_of(map, &size);
+    if (rc == 0 && len && off + len > size)
+        rc = grow(map, size, off + len);
+    const struct rmt_pages *pages = pages_of(map);
+    for (uint64_t at = 0; at < len && rc == 0;) {
+        struct part part = part_of(pages, off + at, len - at);
+        if (!part.count)
+            rc = put_part(map, &part, from + at);
+        for (uint64_t i = 0; i < part.count && rc == 0; i++)
+            rc = put_page(map, part.page + i, from + at + (i << pages->page_shift));
+        at += part_bytes(pages, &part);
+    }
+    return rc;
+}
+
+int ramet_blob_zero(struct ramet_blob *blob, uint64_t off, uint64_t len)
+{
+    struct ramet_map *map = map_of(blob);
+    uint64_t size;
+    int rc = writable(map, "ramet_blob_zero");
+    if (rc == 0)
+        rc = size_of(map, &size);
+    if (rc < 0 || off >= size)
+        return rc;
+    if (len >= size - off) /* so that the last page becomes a hole, too */
+        return zero_from(map, off);
+    return zero(map, off, len);
+}
+
+int ramet_blob_truncate(struct ramet_blob *blob, uint64_t size)
+{
+    struct ramet_map *map = map_of(blob);
+    uint64_t old;
+    int rc = writable(map, "ramet_blob_truncate");
+    if (rc == 0 && size > RAMET_BLOB_MAX)
+        return too_large(map, size);
+    if (rc == 0)
+        rc = size_of(map, &old);
+    if (rc < 0 || size == old)
+        return rc;
+    return grow(map, rmt_min(old, size), size);
+}
+
+/* ---- extents --------------------------------------------------------------------------------- */
+
+/* Puts together what follows each other and is of one kind, and clips it. */
+struct extents {
+    ramet_extent_fn fn;
+    void *ctx;
+    uint64_t end;             /* nothing lies behind */
+    struct ramet_extent last; /* not yet told; bytes 0: none */
+};
+
+static int tell_last(struct extents *e)
+{
+    struct ramet_extent last = e->last;
+    e->last.bytes = 0;
+    last.bytes = rmt_min(last.bytes, e->end - rmt_min(e->end, last.offset));
+    return last.bytes ? e->fn(e->ctx, &last) : 0;
+}
+
+static int add(struct extents *e, uint64_t from, uint64_t to, int kind)
+{
+    struct ramet_extent *last = &e->last;
+    if (from >= to)
+        return 0;
+    if (last->bytes && last->kind == kind && last->offset + last->bytes == from) {
+        last->bytes += to - from;
+        return 0;
+    }
+    int rc = tell_last(e);
+    *last = (struct ramet_extent){sizeof(*last), from, to - from, kind};
+    return rc;
+}
+
+/* The id of the newest version below a transaction's: pages born at or before it are shared. Of a
+ * version that is gone meanwhile nobody knows: then none are. */
+static int horizon_of(struct ramet_txn *txn, uint64_t *out)
+{
+    struct rmt_moment moment;
+    struct rmt_version version, prev;
+    int rc = rmt_moment_open(txn->store, &moment);
+    *out = 0;
+    if (rc < 0)
+        return rc;
+    struct rmt_pages *pages = &txn->store->pages;
+    rc = rmt_catalog_version(pages, &moment.catalog, txn->version.number, &version);
+    if (rc == 0 && version.prev)
+        rc = rmt_catalog_version(pages, &moment.catalog, version.prev, &prev);
+    if (rc == 0 && version.prev)
+        *out = prev.id;
+    rmt_moment_close(&moment);
+    return rc == RAMET_ENOTFOUND ? 0 : rc;
+}
+
+/* Goes on from the cursor's entry to the end. */
+static int list_pages(struct rmt_cursor *cursor, const struct ramet_map *map, struct extents *e,
+                      uint64_t off, uint64_t horizon)
+{
+    uint32_t shift = pages_of(map)->page_shift;
+    int rc = 0;
+    for (; rc == 0 && off < e->end; rc = rmt_cursor_next(cursor)) {
+        struct ramet_slice key;
+        struct rmt_value value;
+        rc = rmt_cursor_get(cursor, &key, &value);
+        if (rc == 0 && key.size != sizeof(struct number))
+            continue;
+        if (rc < 0)
+            return rc;
+        uint64_t page = rmt_get_be64(key.data), at = page << shift;
+        rc = check_page(map, &value, page);
+        if (rc < 0)
+            return rc;
+        uint64_t birth = rmt_ref_load(value.data).birth;
+        int kind = birth && birth <= horizon ? RAMET_EXTENT_SHARED : RAMET_EXTENT_OWNED;
+        rc = add(e, off, rmt_min(at, e->end), RAMET_EXTENT_HOLE);
+        if (rc == 0)
+            rc = add(e, rmt_max(at, off), at + pages_of(map)->page_size, kind);
+        if (rc != 0)
+            return rc;
+        off = at + pages_of(map)->page_size;
+    }
+    if (rc < 0 && rc != RAMET_ENOTFOUND)
+        return rc;
+    rc = add(e, off, e->end, RAMET_EXTENT_HOLE);
+    return rc != 0 ? rc : tell_last(e);
+}
+
+int ramet_blob_extents(struct ramet_blob *blob, uint64_t off, uint64_t len, ramet_extent_fn fn,
+                       void *ctx)
+{
+    struct ramet_map *map = map_of(blob);
+    uint64_t size, horizon;
+    int rc = usable(map, "ramet_blob_extents");
+    if (rc == 0 && !fn)
+        return rmt_fail(-EINVAL, "ramet_blob_extents: fn");
+    if (rc == 0)
+        rc = size_of(map, &size);
+    if (rc == 0)
+        rc = horizon_of(map->txn, &horizon);
+    if (rc < 0 || off >= size || len == 0)
+        return rc;
+    struct extents e = {.fn = fn, .ctx = ctx, .end = off + rmt_min(len, size - off)};
+    struct number number;
+    struct rmt_cursor cursor;
+    rmt_cursor_init(&cursor, pages_of(map), &map->tree);
+    rc = rmt_cursor_seek(&cursor, key_of(off >> pages_of(map)->page_shift, &number));
+    if (rc == RAMET_ENOTFOUND) {
+        rc = add(&e, off, e.end, RAMET_EXTENT_HOLE);
+        rc = rc != 0 ? rc : tell_last(&e);
+    } else if (rc == 0) {
+        rc = list_pages(&cursor, map, &e, off, horizon);
+    }
+    rmt_cursor_fini(&cursor);
+    return rc;
+}
+
+/* ---- differences ----------------------------------------------------------------------------- */
+
+int ramet_blob_diff(struct ramet_blob *from, struct ramet_blob *to, ramet_extent_fn fn, void *ctx)
+{
+    static const struct rmt_tree empty = {.fixed = true};
+    struct ramet_map *old = map_of(from), *new = map_of(to);
+    int rc = usable(new, "ramet_blob_diff");
+    if (rc == 0 && old)
+        rc = usable(old, "ramet_blob_diff");
+    if (rc == 0 && (!fn || (old && old->txn->store != new->txn->store)))
+        return rmt_fail(-EINVAL, "ramet_blob_diff: fn, or blobs of different stores");
+    if (rc < 0)
+        return rc;
+    struct extents e = {.fn = fn, .ctx = ctx, .end = RAMET_BLOB_MAX};
+    struct rmt_pages *pages = pages_of(new);
+    struct ramet_slice none = {NULL, 0}, key;
+    struct rmt_value before, after;
+    struct rmt_diff diff;
+    rmt_diff_init(&diff, pages, old ? &old->tree : &empty, &new->tree, none, none);
+    while ((rc = rmt_diff_next(&diff, &key, &before, &after)) > 0) {
+        if (key.size != sizeof(struct number))
+            continue;
+        uint64_t at = rmt_get_be64(key.data) << pages->page_shift;
+        rc =
+            add(&e, at, at + pages->page_size, after.data ? RAMET_EXTENT_OWNED : RAMET_EXTENT_HOLE);
+        if (rc != 0)
+            return rc;
+    }
+    return rc < 0 ? rc : tell_last(&e);
+}
+
+/* ---- listing --------------------------------------------------------------------------------- */
+
+/* name: as that of a map. */
+static int tell_blob(struct ramet_txn *txn, const char *name, const struct rmt_value *record,
+                     ramet_blob_fn fn, void *ctx)
+{
+    struct rmt_pages *pages = &txn->store->pages;
+    struct ramet_blob_info info = {.size = sizeof(info), .name = name + 1};
+    struct rmt_tree tree;
+    int rc = rmt_map_tree(txn, name, record, &tree);
+    if (rc == 0)
+        rc = load_size(pages, &tree, info.name, &info.bytes);
+    if (rc < 0)
+        return rc;
+    if (tree.count) /* one entry is its size */
+        info.data_bytes = (tree.count - 1) << pages->page_shift;
+    return fn(ctx, &info);
+}
+
+int ramet_blob_list(struct ramet_txn *txn, ramet_blob_fn fn, void *ctx)
+{
+    if (!txn || !fn)
+        return rmt_fail(-EINVAL, "ramet_blob_list: txn or fn");
+    static const uint8_t mark = RAMET_BLOB_MARK;
+    struct rmt_cursor cursor;
+    rmt_cursor_init(&cursor, &txn->store->pages, &txn->maps_tree);
+    int rc = rmt_cursor_seek(&cursor, rmt_slice(&mark, 1));
+    while (rc == 0) {
+        struct ramet_slice key;
+        struct rmt_value record;
+        char name[RAMET_NAME_MAX + 1];
+        rc = rmt_cursor_get(&cursor, &key, &record);
+        if (rc < 0 || *(const uint8_t *)key.data != mark)
+            break;
+        if (key.size > RAMET_NAME_MAX) {
+            rc = rmt_fail(RAMET_ECORRUPT, "store '%s': a blob has too long a name",
+                          txn->store->io->path);
+            break;
+        }
+        memcpy(name, key.data, key.size);
+        name[key.size] = 0;
+        rc = tell_blob(txn, name, &record, fn, ctx);
+        if (rc == 0)
+            rc = rmt_cursor_next(&cursor);
+    }
+    rmt_cursor_fini(&cursor);
+    return rc == RAMET_ENOTFOUND ? 0 : rc;
+}

@@ -1,0 +1,588 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * blob-test.c - ramet_blob_*() case by case; and random programs of writes, holes, sizes,
+ * savepoints, branches and reopening, whose blobs are compared byte for byte with arrays.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include <ramet.h>
+
+#include "api/args.h"
+
+#define MUST(call)                                              \
+    do {                                                        \
+        int rc_ = (int)(call);                                  \
+        if (rc_ < 0)                                            \
+            fail_msg("%s: %d: %s", #call, rc_, ramet_errmsg()); \
+    } while (0)
+
+#define KIB 1024u
+#define FULL (1536 * KIB) /* no blob of a program is larger */
+
+static struct ramet_store *store;
+static char path[64]; /* empty: in memory */
+static uint64_t chance_state;
+
+static uint64_t chance(uint64_t below)
+{
+    return random_below(&chance_state, below);
+}
+
+static void report(void *ctx, const char *problem)
+{
+    (void)ctx;
+    print_error("check: %s\n", problem);
+}
+
+static void check(void)
+{
+    assert_int_equal(ramet_check(store, 0, report, NULL, NULL), 0);
+}
+
+static void open_store(uint32_t page_size)
+{
+    struct ramet_options options = {
+        .size = sizeof(options), .durability = RAMET_NONE, .page_size = page_size};
+    MUST(ramet_open(path[0] ? path : NULL, &options, &store));
+}
+
+static void remove_store(void)
+{
+    char lock[80];
+    (void)snprintf(lock, sizeof(lock), "%s-lock", path);
+    if (path[0]) {
+        (void)unlink(path);
+        (void)unlink(lock);
+    }
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    path[0] = 0;
+    open_store(0);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    check();
+    ramet_close(store);
+    return 0;
+}
+
+static struct ramet_txn *begin(const char *ref, unsigned flags)
+{
+    struct ramet_txn *txn;
+    MUST(ramet_begin(store, ref, flags, &txn));
+    return txn;
+}
+
+static struct ramet_blob *blob_of(struct ramet_txn *txn, const char *name)
+{
+    struct ramet_blob *blob;
+    MUST(ramet_blob_open(txn, name, 0, &blob));
+    return blob;
+}
+
+static struct ramet_blob *blob_new(struct ramet_txn *txn, const char *name)
+{
+    struct ramet_blob *blob;
+    MUST(ramet_blob_open(txn, name, RAMET_CREATE, &blob));
+    return blob;
+}
+
+static void fill(uint8_t *bytes, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        bytes[i] = (uint8_t)(chance(256) | 1);
+}
+
+/* ---- extents as a string: h hole, o owned, s shared, each with its KiB -------------------------
+ */
+
+struct told {
+    char text[400];
+    uint64_t end; /* where the next one must begin; UINT64_MAX: anywhere */
+};
+
+static int tell(void *ctx, const struct ramet_extent *extent)
+{
+    struct told *told = ctx;
+    size_t at = strlen(told->text);
+    assert_true(extent->bytes > 0);
+    if (told->end != UINT64_MAX)
+        assert_int_equal(extent->offset, told->end);
+    told->end = told->end == UINT64_MAX ? told->end : extent->offset + extent->bytes;
+    (void)snprintf(told->text + at, sizeof(told->text) - at, "%s%c%" PRIu64, at ? " " : "",
+                   "hos"[extent->kind], extent -> bytes / KIB);
+    return 0;
+}
+
+static void extents_are(struct ramet_blob *blob, const char *wanted)
+{
+    struct told told = {.end = 0};
+    MUST(ramet_blob_extents(blob, 0, UINT64_MAX, tell, &told));
+    assert_string_equal(told.text, wanted);
+}
+
+/* Where each difference is, too. */
+static int tell_at(void *ctx, const struct ramet_extent *extent)
+{
+    struct told *told = ctx;
+    size_t at = strlen(told->text);
+    (void)snprintf(told->text + at, sizeof(told->text) - at, "%s%" PRIu64 "%c%" PRIu64,
+                   at ? " " : "", extent->offset / KIB, "hos"[extent->kind], extent -> bytes / KIB);
+    return 0;
+}
+
+static void diff_is(struct ramet_blob *from, struct ramet_blob *to, const char *wanted)
+{
+    struct told told = {.end = UINT64_MAX};
+    MUST(ramet_blob_diff(from, to, tell_at, &told));
+    assert_string_equal(told.text, wanted);
+}
+
+/* ---- cases ----------------------------------------------------------------------------------- */
+
+static void is_empty_when_new(void **state)
+{
+    (void)state;
+    uint8_t byte;
+    uint64_t size = 7;
+    struct ramet_txn *txn = begin("main", RAMET_WRITE);
+    struct ramet_blob *blob;
+    assert_int_equal(ramet_blob_open(txn, "disk", 0, &blob), RAMET_ENOTFOUND);
+    assert_non_null(strstr(ramet_errmsg(), "'disk': there is no such blob"));
+    blob = blob_new(txn, "disk");
+    MUST(ramet_blob_size(blob, &size));
+    assert_int_equal(size, 0);
+    assert_int_equal(ramet_blob_read(blob, 0, &byte, 1), 0);
+    extents_are(blob, "");
+    MUST(ramet_commit(txn, NULL, NULL));
+    txn = begin("main", RAMET_READ);
+    blob = blob_of(txn, "disk");
+    assert_int_equal(ramet_blob_write(blob, 0, &byte, 1), RAMET_ETXN);
+    assert_int_equal(ramet_blob_zero(blob, 0, 1), RAMET_ETXN);
+    assert_int_equal(ramet_blob_truncate(blob, 1), RAMET_ETXN);
+    assert_int_equal(ramet_blob_open(txn, "other", RAMET_CREATE, &blob), RAMET_ETXN);
+    ramet_abort(txn);
+}
+
+static void refuses_bad_arguments(void **state)
+{
+    (void)state;
+    char name[RAMET_BLOB_NAME_MAX + 2];
+    uint8_t byte = 1;
+    struct ramet_txn *txn = begin("main", RAMET_WRITE);
+    struct ramet_blob *blob;
+    memset(name, 'n', sizeof(name));
+    name[RAMET_BLOB_NAME_MAX + 1] = 0;
+    assert_int_equal(ramet_blob_open(txn, name, RAMET_CREATE, &blob), -EINVAL);
+    name[RAMET_BLOB_NAME_MAX] = 0;
+    blob = blob_new(txn, name);
+    assert_int_equal(ramet_blob_open(txn, "", RAMET_CREATE, &blob), -EINVAL);
+    assert_int_equal(ramet_blob_open(txn, "a\x7f", RAMET_CREATE, &blob), -EINVAL);
+    assert_int_equal(ramet_blob_open(txn, "a", 2, &blob), -EINVAL);
+    assert_int_equal(ramet_blob_open(NULL, "a", 0, &blob), -EINVAL);
+    assert_int_equal(ramet_blob_write(NULL, 0, &byte, 1), -EINVAL);
+    assert_int_equal(ramet_blob_write(blob, 0, NULL, 1), -EINVAL);
+    assert_int_equal(ramet_blob_read(blob, 0, NULL, 1), -EINVAL);
+    assert_int_equal(ramet_blob_size(blob, NULL), -EINVAL);
+    assert_int_equal(ramet_blob_extents(blob, 0, 1, NULL, NULL), -EINVAL);
+    assert_int_equal(ramet_blob_write(blob, RAMET_BLOB_MAX, &byte, 1), -EFBIG);
+    assert_int_equal(ramet_blob_write(blob, UINT64_MAX, &byte, 1), -EFBIG);
+    assert_int_equal(ramet_blob_truncate(blob, RAMET_BLOB_MAX + 1), -EFBIG);
+    MUST(ramet_blob_drop(txn, name));
+    assert_int_equal(ramet_blob_write(blob, 0, &byte, 1), RAMET_ENOTFOUND);
+    assert_int_equal(ramet_blob_drop(txn, name), RAMET_ENOTFOUND);
+    ramet_abort(txn);
+}
+
+static void may_be_as_large_as_it_gets(void **state)
+{
+    (void)state;
+    uint8_t byte = 9, got[3];
+    uint64_t size;
+    struct ramet_txn *txn = begin("main", RAMET_WRITE);
+    struct ramet_blob *blob = blob_new(txn, "disk");
+    MUST(ramet_blob_write(blob, RAMET_BLOB_MAX - 1, &byte, 1));
+    MUST(ramet_blob_size(blob, &size));
+    assert_true(size == RAMET_BLOB_MAX);
+    assert_int_equal(ramet_blob_read(blob, RAMET_BLOB_MAX - 2, got, 3), 2);
+    assert_int_equal(got[0], 0);
+    assert_int_equal(got[1], 9);
+    MUST(ramet_blob_zero(blob, 0, UINT64_MAX));
+    struct told told = {.end = 0};
+    MUST(ramet_blob_extents(blob, 0, UINT64_MAX, tell, &told));
+    assert_string_equal(told.text, "h1125899906842624");
+    MUST(ramet_commit(txn, NULL, NULL));
+}
+
+static void extents_and_differences(void **state)
+{
+    (void)state;
+    uint8_t bytes[16 * KIB];
+    fill(bytes, sizeof(bytes));
+    struct ramet_txn *txn = begin("main", RAMET_WRITE), *clone;
+    struct ramet_blob *blob = blob_new(txn, "disk");
+    MUST(ramet_blob_truncate(blob, 64 * KIB));
+    extents_are(blob, "h64");
+    MUST(ramet_blob_write(blob, 8 * KIB, bytes, 16 * KIB));
+    extents_are(blob, "h8 o16 h40");
+    MUST(ramet_commit(txn, NULL, NULL));
+    MUST(ramet_branch_create(store, "clone", "main"));
+
+    txn = begin("main", RAMET_READ);
+    extents_are(blob_of(txn, "disk"), "h8 s16 h40");
+    clone = begin("clone", RAMET_WRITE);
+    blob = blob_of(clone, "disk");
+    extents_are(blob, "h8 s16 h40");
+    MUST(ramet_blob_write(blob, 12 * KIB + 1, "x", 1));
+    MUST(ramet_blob_zero(blob, 16 * KIB, 4 * KIB));
+    MUST(ramet_blob_write(blob, 62 * KIB, bytes, 4 * KIB));
+    extents_are(blob, "h8 s4 o4 h4 s4 h36 o6");
+    diff_is(blob_of(txn, "disk"), blob, "12o4 16h4 60o8");
+    diff_is(NULL, blob_of(txn, "disk"), "8o16");
+    diff_is(blob, blob, "");
+    struct told told = {.end = 10 * KIB};
+    MUST(ramet_blob_extents(blob, 10 * KIB, 7 * KIB, tell, &told));
+    assert_string_equal(told.text, "s2 o4 h1");
+    MUST(ramet_commit(clone, NULL, NULL));
+    ramet_abort(txn);
+}
+
+/* What a blob is cut by does not come back. */
+static void grows_with_zeros(void **state)
+{
+    (void)state;
+    uint8_t bytes[10000], got[20000];
+    fill(bytes, sizeof(bytes));
+    struct ramet_txn *txn = begin("main", RAMET_WRITE);
+    struct ramet_blob *blob = blob_new(txn, "disk");
+    MUST(ramet_blob_write(blob, 0, bytes, sizeof(bytes)));
+    MUST(ramet_blob_truncate(blob, 5000));
+    MUST(ramet_blob_truncate(blob, 20000));
+    assert_int_equal(ramet_blob_read(blob, 0, got, sizeof(got)), sizeof(got));
+    assert_memory_equal(got, bytes, 5000);
+    for (size_t i = 5000; i < sizeof(got); i++)
+        assert_int_equal(got[i], 0);
+    MUST(ramet_blob_truncate(blob, 5000));
+    MUST(ramet_blob_write(blob, 9000, bytes, 10));
+    assert_int_equal(ramet_blob_read(blob, 0, got, sizeof(got)), 9010);
+    for (size_t i = 5000; i < 9000; i++)
+        assert_int_equal(got[i], 0);
+    MUST(ramet_commit(txn, NULL, NULL));
+}
+
+static int add_name(void *ctx, const struct ramet_blob_info *info)
+{
+    char *text = ctx;
+    (void)sprintf(text + strlen(text), "%s %" PRIu64 " %" PRIu64 ";", info->name, info->bytes / KIB,
+                  info->data_bytes / KIB);
+    return 0;
+}
+
+static int add_map(void *ctx, const struct ramet_map_info *info)
+{
+    char *text = ctx;
+    (void)sprintf(text + strlen(text), "%s;", info->name);
+    return 0;
+}
+
+static void is_listed_apart_from_maps(void **state)
+{
+    (void)state;
+    uint8_t bytes[4 * KIB];
+    char text[200] = "";
+    fill(bytes, sizeof(bytes));
+    struct ramet_txn *txn = begin("main", RAMET_WRITE);
+    struct ramet_map *map;
+    MUST(ramet_map_open(txn, "b", RAMET_CREATE, &map));
+    MUST(ramet_map_open(txn, "\xc3\xa4", RAMET_CREATE, &map));
+    MUST(ramet_blob_truncate(blob_new(txn, "b"), 12 * KIB));
+    MUST(ramet_blob_write(blob_new(txn, "a"), 4 * KIB, bytes, 4 * KIB));
+    MUST(ramet_blob_list(txn, add_name, text));
+    assert_string_equal(text, "a 8 4;b 12 0;");
+    MUST(ramet_commit(txn, NULL, NULL));
+    txn = begin("main", RAMET_READ);
+    text[0] = 0;
+    MUST(ramet_blob_list(txn, add_name, text));
+    assert_string_equal(text, "a 8 4;b 12 0;");
+    text[0] = 0;
+    MUST(ramet_map_list(txn, add_map, text));
+    assert_string_equal(text, "b;\xc3\xa4;");
+    ramet_abort(txn);
+}
+
+/* ---- random programs ------------------------------------------------------------------------- */
+
+#define BRANCHES 4u
+#define BLOBS 2u
+
+struct model {
+    bool there;
+    uint64_t size;
+    uint8_t bytes[FULL];
+};
+
+static const char *const branch_names[BRANCHES] = {"main", "one", "two", "three"};
+static const char *const blob_names[BLOBS] = {"disk", "swap"};
+
+struct world {
+    uint32_t page_size;
+    bool branches[BRANCHES];
+    struct model models[BRANCHES][BLOBS];
+    struct model saved[BLOBS]; /* at the savepoint, or when the transaction began */
+    struct model begun[BLOBS];
+};
+
+static void same(struct ramet_txn *txn, const struct model *m, const char *name)
+{
+    static uint8_t got[FULL];
+    struct ramet_blob *blob;
+    uint64_t size;
+    int rc = ramet_blob_open(txn, name, 0, &blob);
+    assert_int_equal(rc, m->there ? 0 : RAMET_ENOTFOUND);
+    if (rc < 0)
+        return;
+    MUST(ramet_blob_size(blob, &size));
+    assert_int_equal(size, m->size);
+    memset(got, 0xee, sizeof(got));
+    int64_t n = ramet_blob_read(blob, 0, got, sizeof(got));
+    if (n < 0)
+        fail_msg("%s", ramet_errmsg());
+    assert_int_equal(n, m->size);
+    assert_memory_equal(got, m->bytes, m->size);
+    for (uint32_t i = 0; i < 4 && size; i++) {
+        uint64_t off = chance(size), len = 1 + chance(chance(2) ? 20000 : 100);
+        uint64_t wanted = len < size - off ? len : size - off;
+        assert_int_equal(ramet_blob_read(blob, off, got, len), wanted);
+        assert_memory_equal(got, m->bytes + off, wanted);
+    }
+}
+
+struct listed {
+    const struct model *m;
+    uint32_t page_size;
+    uint64_t at;
+    int last;
+};
+
+/* Holes are zeros, and pages of zeros are holes. */
+static int see(void *ctx, const struct ramet_extent *extent)
+{
+    struct listed *listed = ctx;
+    assert_int_equal(extent->offset, listed->at);
+    assert_int_not_equal(extent->kind, listed->last);
+    listed->at += extent->bytes;
+    listed->last = extent->kind;
+    for (uint64_t at = extent->offset; at < listed->at; at += listed->page_size) {
+        bool zero = true;
+        for (uint64_t i = at; i < at + listed->page_size && i < listed->at; i++)
+            zero &= listed->m->bytes[i] == 0;
+        assert_int_equal(zero, extent->kind == RAMET_EXTENT_HOLE);
+    }
+    return 0;
+}
+
+static void same_extents(struct world *w, struct ramet_txn *txn, const struct model *m,
+                         const char *name)
+{
+    if (!m->there)
+        return;
+    struct listed listed = {m, w->page_size, 0, -1};
+    MUST(ramet_blob_extents(blob_of(txn, name), 0, UINT64_MAX, see, &listed));
+    assert_int_equal(listed.at, m->size);
+}
+
+static uint64_t offset(const struct world *w)
+{
+    uint64_t off = chance(FULL - 300 * KIB);
+    return chance(2) ? off : off / w->page_size * w->page_size;
+}
+
+static void step(struct world *w, struct ramet_txn *txn, struct model *m, const char *name)
+{
+    static uint8_t bytes[300 * KIB];
+    struct ramet_blob *blob;
+    uint64_t off = offset(w), len = chance(3) ? chance(3 * w->page_size) : chance(sizeof(bytes));
+    if (chance(4) == 0)
+        len = len / w->page_size * w->page_size;
+    if (!m->there || chance(60) == 0) {
+        if (m->there) {
+            MUST(ramet_blob_drop(txn, name));
+            memset(m, 0, sizeof(*m));
+        } else {
+            (void)blob_new(txn, name);
+            m->there = true;
+        }
+        return;
+    }
+    blob = blob_of(txn, name);
+    switch (chance(8)) {
+    case 0:
+        MUST(ramet_blob_zero(blob, off, len));
+        if (off < m->size)
+            memset(m->bytes + off, 0, len < m->size - off ? len : m->size - off);
+        break;
+    case 1:
+        MUST(ramet_blob_truncate(blob, off));
+        if (off < m->size)
+            memset(m->bytes + off, 0, m->size - off);
+        m->size = off;
+        break;
+    case 2:
+        memset(bytes, 0, len); /* pages of zeros become holes */
+        goto write;
+    default:
+        fill(bytes, len < 9000 ? len : 9000);
+        for (size_t i = 9000; i < len; i++)
+            bytes[i] = bytes[i - 9000];
+write:
+        MUST(ramet_blob_write(blob, off, bytes, len));
+        memcpy(m->bytes + off, bytes, len);
+        if (len && off + len > m->size)
+            m->size = off + len;
+        break;
+    }
+}
+
+static void write_txn(struct world *w, uint32_t branch)
+{
+    struct ramet_txn *txn = begin(branch_names[branch], RAMET_WRITE);
+    struct model *models = w->models[branch];
+    uint32_t savepoint = 0;
+    bool has_savepoint = false;
+    memcpy(w->begun, models, sizeof(w->begun));
+    for (uint64_t n = 1 + chance(6); n > 0; n--) {
+        uint32_t i = (uint32_t)chance(BLOBS);
+        step(w, txn, &models[i], blob_names[i]);
+        if (chance(3) == 0)
+            same(txn, &models[i], blob_names[i]);
+        if (chance(5) == 0 && !has_savepoint) {
+            MUST(ramet_savepoint(txn, &savepoint));
+            memcpy(w->saved, models, sizeof(w->saved));
+            has_savepoint = true;
+        } else if (chance(4) == 0 && has_savepoint) {
+            MUST(ramet_rollback(txn, savepoint));
+            memcpy(models, w->saved, sizeof(w->saved));
+            for (uint32_t j = 0; j < BLOBS; j++)
+                same(txn, &models[j], blob_names[j]);
+        }
+    }
+    for (uint32_t i = 0; i < BLOBS; i++)
+        same_extents(w, txn, &models[i], blob_names[i]);
+    if (chance(5)) {
+        MUST(ramet_commit(txn, NULL, NULL));
+        return;
+    }
+    ramet_abort(txn);
+    memcpy(models, w->begun, sizeof(w->begun));
+}
+
+static void all_same(struct world *w)
+{
+    for (uint32_t b = 0; b < BRANCHES; b++) {
+        if (!w->branches[b])
+            continue;
+        struct ramet_txn *txn = begin(branch_names[b], RAMET_READ);
+        for (uint32_t i = 0; i < BLOBS; i++) {
+            same(txn, &w->models[b][i], blob_names[i]);
+            same_extents(w, txn, &w->models[b][i], blob_names[i]);
+        }
+        ramet_abort(txn);
+    }
+}
+
+static void branch_step(struct world *w)
+{
+    uint32_t to = 1 + (uint32_t)chance(BRANCHES - 1), from = (uint32_t)chance(BRANCHES);
+    if (w->branches[to]) {
+        MUST(ramet_branch_delete(store, branch_names[to]));
+        w->branches[to] = false;
+    } else if (w->branches[from]) {
+        MUST(ramet_branch_create(store, branch_names[to], branch_names[from]));
+        w->branches[to] = true;
+        memcpy(w->models[to], w->models[from], sizeof(w->models[to]));
+    }
+}
+
+static void run(uint32_t page_size, bool on_file)
+{
+    static struct world world;
+    struct world *w = &world;
+    memset(w, 0, sizeof(*w));
+    w->page_size = page_size;
+    w->branches[0] = true;
+    path[0] = 0;
+    if (on_file)
+        (void)snprintf(path, sizeof(path), "blob-test-%d.ramet", (int)getpid());
+    remove_store();
+    open_store(page_size);
+    for (uint32_t i = 0; i < 60; i++) {
+        uint32_t b = (uint32_t)chance(BRANCHES);
+        if (chance(6) == 0)
+            branch_step(w);
+        else if (w->branches[b])
+            write_txn(w, b);
+        if (chance(8) == 0)
+            MUST(ramet_reclaim(store, UINT64_MAX, NULL));
+        if (i % 10 == 9 && on_file && chance(2)) {
+            ramet_close(store);
+            open_store(0);
+        }
+        if (i % 10 == 9) {
+            all_same(w);
+            check();
+        }
+    }
+    ramet_close(store);
+    remove_store();
+}
+
+static void agrees_in_memory(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < 3; i++)
+        run(i == 2 ? 16384 : 4096, false);
+}
+
+static void agrees_on_a_file(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < 3; i++)
+        run(i == 2 ? 65536 : 4096, true);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(is_empty_when_new, setup, teardown),
+        cmocka_unit_test_setup_teardown(refuses_bad_arguments, setup, teardown),
+        cmocka_unit_test_setup_teardown(may_be_as_large_as_it_gets, setup, teardown),
+        cmocka_unit_test_setup_teardown(extents_and_differences, setup, teardown),
+        cmocka_unit_test_setup_teardown(grows_with_zeros, setup, teardown),
+        cmocka_unit_test_setup_teardown(is_listed_apart_from_maps, setup, teardown),
+        cmocka_unit_test(agrees_in_memory),
+        cmocka_unit_test(agrees_on_a_file),
+    };
+    struct args args = {.seed = 1};
+    if (!args_parse(argc, argv, &args))
+        return 2;
+    chance_state = args.seed;
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
