@@ -1405,6 +1405,47 @@ RAMET_API int ramet_blob_extents(struct ramet_blob *blob, uint64_t off, uint64_t
 RAMET_API int ramet_blob_diff(struct ramet_blob *from, struct ramet_blob *to, ramet_extent_fn fn,
                               void *ctx);
 
+struct ramet_lease;
+
+/*
+ * ramet_blob_lease() - be the one who writes to a blob of a branch, for longer than a transaction.
+ *
+ * A lease is advisory: it keeps away those who ask for it, as servers of disks do, and nobody else.
+ * The blob need not be there (yet).
+ *
+ * @store   borrowed until the lease ends.
+ * @branch  name of a branch.
+ * @name    of the blob.
+ * @flags   RAMET_NOWAIT: -EBUSY instead of waiting for whoever has it.
+ * @out     owned: ramet_lease_end().
+ *
+ * Returns 0, or
+ *   RAMET_ENOTFOUND  no such branch
+ *   -EBUSY           with RAMET_NOWAIT: somebody has it, with this handle of the store or another
+ *   -EROFS           the store was opened read-only
+ *   RAMET_ECORRUPT, -ENOMEM, -EIO and kin
+ * Lifetime: @out until ramet_lease_end(), to be called before ramet_close(). What it keeps others
+ *           from ends with the process, too, however that ends.
+ * Threads:  any number at once.
+ * Blocks:   as long as somebody has it, without RAMET_NOWAIT: also oneself.
+ * Cost:     a lookup and a system call.
+ */
+RAMET_API int ramet_blob_lease(struct ramet_store *store, const char *branch, const char *name,
+                               unsigned flags, struct ramet_lease **out);
+
+/*
+ * ramet_lease_end() - let others write to a blob.
+ *
+ * @lease  taken; NULL is allowed. Not after ramet_close() of its store.
+ *
+ * Returns nothing.
+ * Lifetime: @lease ends.
+ * Threads:  any number at once.
+ * Blocks:   never.
+ * Cost:     a system call.
+ */
+RAMET_API void ramet_lease_end(struct ramet_lease *lease);
+
 /* ---- versions -------------------------------------------------------------------------------- */
 
 /*

@@ -17,6 +17,7 @@ enum rmt_lock_rank {
     RMT_RANK_BRANCHES, /* the table of branches that have a writer */
     RMT_RANK_SPACE,    /* what running transactions have reserved; growing the file */
     RMT_RANK_WATCHES,  /* watchers, and which of them are told of a commit */
+    RMT_RANK_CLAIMS,   /* what has one user at a time: cursors, leases of blobs */
     RMT_RANK_TXNS,     /* the list of open transactions */
     RMT_RANK_ARENA,    /* a transaction's scratch memory */
     RMT_RANK_IO,       /* innermost: what io/ keeps for itself */

@@ -34,6 +34,8 @@ enum {
 };
 /* + number of the branch: its writer lock; below 2^61 */
 #define RMT_BYTE_BRANCH ((uint64_t)1 << 32)
+/* + 61 bits of the checksum of a branch's number and a blob's name: its lease */
+#define RMT_BYTE_LEASE ((uint64_t)1 << 61)
 
 #define RMT_PROCESSES 256
 #define RMT_READERS 4096

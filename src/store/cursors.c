@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "store/cursors.h"
 
+#include "store/claims.h"
+
 #include "store/list.h"
 #include "store/versions.h"
 
@@ -66,55 +68,22 @@ static uint64_t byte_of(uint64_t number)
     return RMT_BYTE_BRANCH + number; /* no branch has that number */
 }
 
-static bool list_claim(struct ramet_store *store, uint64_t number, int *rc)
-{
-    rmt_lock_scope(&store->watches_lock);
-    for (size_t i = 0; i < store->cursors_claimed.count; i++) {
-        if (store->cursors_claimed.items[i] == number)
-            return false;
-    }
-    *rc = rmt_vec_push(&store->cursors_claimed, number) ? 0 : rmt_fail(-ENOMEM, "a cursor");
-    return true;
-}
-
-static void unlist_claim(struct ramet_store *store, uint64_t number)
-{
-    rmt_lock_scope(&store->watches_lock);
-    for (size_t i = store->cursors_claimed.count; i-- > 0;) {
-        if (store->cursors_claimed.items[i] == number)
-            store->cursors_claimed.items[i] =
-                store->cursors_claimed.items[--store->cursors_claimed.count];
-    }
-}
-
 int rmt_cursors_claim(struct ramet_store *store, const char *name, uint64_t number)
 {
-    int rc = 0;
-    if (!list_claim(store, number, &rc))
+    int rc = rmt_claim(store, byte_of(number), false);
+    if (rc == -EBUSY)
         return rmt_fail(-EBUSY, "cursor '%s' is in use here", name);
-    if (rc < 0)
-        return rc;
-    rc = store->io->ops->lock(store->io, byte_of(number), RMT_IO_LOCK_EXCLUSIVE, false);
-    if (rc < 0)
-        unlist_claim(store, number);
     return rc == -EAGAIN ? rmt_fail(-EBUSY, "cursor '%s' is in use in another process", name) : rc;
 }
 
 bool rmt_cursors_in_use(struct ramet_store *store, uint64_t number)
 {
-    rmt_lock_scope(&store->watches_lock);
-    for (size_t i = 0; i < store->cursors_claimed.count; i++) {
-        if (store->cursors_claimed.items[i] == number)
-            return true;
-    }
-    return store->io->ops->locked(store->io, byte_of(number)) > 0;
+    return rmt_claimed(store, byte_of(number));
 }
 
 void rmt_cursors_release(struct ramet_store *store, uint64_t number)
 {
-    /* Closing drops it too. */
-    (void)store->io->ops->lock(store->io, byte_of(number), RMT_IO_UNLOCK, true);
-    unlist_claim(store, number);
+    rmt_claim_end(store, byte_of(number));
 }
 
 /* ---- changing -------------------------------------------------------------------------------- */

@@ -7,8 +7,7 @@
  *
  *   W1  at and next are snapshots, and pinned by this (V4): so what is to come can be told
  *       exactly, however long it takes, and whatever becomes of the branch
- *   W2  a cursor that is in use is claimed: its byte lock, by number, and a place in
- *       store->cursors_claimed, for the locks of one handle do not exclude each other
+ *   W2  a cursor that is in use is claimed, by its number (claims.h)
  *   W3  it does not go with its branch: it says so, and what it pins, until it is deleted
  */
 #ifndef RMT_CURSORS_H

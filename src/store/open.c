@@ -166,11 +166,13 @@ static void free_store(struct ramet_store *store)
     rmt_shared_close(&store->shared);
     rmt_io_close(store->io);
     (void)pthread_cond_destroy(&store->commit_cond);
+    (void)pthread_cond_destroy(&store->claims_cond);
     rmt_lock_fini(&store->commit_lock);
     rmt_lock_fini(&store->writers_lock);
     rmt_lock_fini(&store->txns_lock);
     rmt_lock_fini(&store->watches_lock);
-    rmt_vec_fini(&store->cursors_claimed);
+    rmt_lock_fini(&store->claims_lock);
+    rmt_vec_fini(&store->claims);
     free(store->readers);
     free(store);
 }
@@ -196,7 +198,9 @@ int rmt_store_open_io(struct rmt_io *io, const struct ramet_options *options,
     rmt_lock_init(&store->writers_lock, RMT_RANK_BRANCHES);
     rmt_lock_init(&store->txns_lock, RMT_RANK_TXNS);
     rmt_lock_init(&store->watches_lock, RMT_RANK_WATCHES);
+    rmt_lock_init(&store->claims_lock, RMT_RANK_CLAIMS);
     rmt_assert(pthread_cond_init(&store->commit_cond, NULL) == 0);
+    rmt_assert(pthread_cond_init(&store->claims_cond, NULL) == 0);
     store->readers = malloc(sizeof(*store->readers));
     if (!store->readers)
         return rmt_fail(-ENOMEM, "store '%s'", io->path);

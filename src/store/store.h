@@ -61,10 +61,13 @@ struct ramet_store {
 
     struct rmt_flusher *flusher; /* set once in open: of RAMET_LAZY */
 
-    struct rmt_lock watches_lock;                   /* guards the rest */
+    struct rmt_lock watches_lock;                   /* guards the rest of this paragraph */
     struct rmt_watches *watches;                    /* version/watch.c; NULL: nobody watches */
     void (*watches_end)(struct ramet_store *store); /* ends them all; NULL: nobody ever watched */
-    RMT_VEC(uint64_t) cursors_claimed;              /* numbers: cursors.h */
+
+    struct rmt_lock claims_lock; /* guards claims */
+    pthread_cond_t claims_cond;  /* one ended */
+    RMT_VEC(uint64_t) claims;    /* bytes: claims.h */
 };
 
 /* Opens a store on io, which is taken, also on failure. */

@@ -328,6 +328,34 @@ static void is_listed_apart_from_maps(void **state)
     ramet_abort(txn);
 }
 
+static void has_one_lease(void **state)
+{
+    (void)state;
+    struct ramet_lease *lease, *other;
+    struct ramet_store *second;
+    (void)snprintf(path, sizeof(path), "blob-test-%d.ramet", (int)getpid());
+    remove_store();
+    ramet_close(store);
+    open_store(0);
+    MUST(ramet_branch_create(store, "clone", "main"));
+    assert_int_equal(ramet_blob_lease(store, "none", "disk", 0, &lease), RAMET_ENOTFOUND);
+    assert_int_equal(ramet_blob_lease(store, "main", "", 0, &lease), -EINVAL);
+    MUST(ramet_blob_lease(store, "main", "disk", 0, &lease));
+    assert_int_equal(ramet_blob_lease(store, "main", "disk", RAMET_NOWAIT, &other), -EBUSY);
+    MUST(ramet_blob_lease(store, "main", "swap", RAMET_NOWAIT, &other));
+    ramet_lease_end(other);
+    MUST(ramet_blob_lease(store, "clone", "disk", RAMET_NOWAIT, &other));
+    ramet_lease_end(other);
+    MUST(ramet_open(path, NULL, &second));
+    assert_int_equal(ramet_blob_lease(second, "main", "disk", RAMET_NOWAIT, &other), -EBUSY);
+    ramet_lease_end(lease);
+    MUST(ramet_blob_lease(second, "main", "disk", 0, &other));
+    assert_int_equal(ramet_blob_lease(store, "main", "disk", RAMET_NOWAIT, &lease), -EBUSY);
+    ramet_lease_end(other);
+    ramet_close(second);
+    remove_store();
+}
+
 /* ---- random programs ------------------------------------------------------------------------- */
 
 #define BRANCHES 4u
@@ -577,6 +605,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(extents_and_differences, setup, teardown),
         cmocka_unit_test_setup_teardown(grows_with_zeros, setup, teardown),
         cmocka_unit_test_setup_teardown(is_listed_apart_from_maps, setup, teardown),
+        cmocka_unit_test_setup_teardown(has_one_lease, setup, teardown),
         cmocka_unit_test(agrees_in_memory),
         cmocka_unit_test(agrees_on_a_file),
     };
