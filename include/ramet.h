@@ -1650,12 +1650,14 @@ struct ramet_change {
 
 /* ramet_diff_options.flags */
 enum {
-    RAMET_DIFF_KEYS = 1 << 0 /* values are not read: both are NULL, and kind says what happened */
+    RAMET_DIFF_KEYS = 1 << 0, /* values are not read: both are NULL, and kind says what happened */
+    RAMET_DIFF_BLOBS =
+        1 << 1 /* changes of blobs, too: RAMET_BLOB_MARK. Without it they are left out */
 };
 
 struct ramet_diff_options {
     size_t size;               /* sizeof(struct ramet_diff_options) */
-    unsigned flags;            /* RAMET_DIFF_KEYS */
+    unsigned flags;            /* RAMET_DIFF_KEYS, RAMET_DIFF_BLOBS */
     const char *map;           /* of this one alone; NULL: of all */
     struct ramet_slice prefix; /* of keys that begin so; size 0: of all */
     struct ramet_slice from;   /* from <= key < to; size 0: no bound. Not with a prefix */
@@ -1810,7 +1812,8 @@ typedef int (*ramet_merge_fn)(void *ctx, const struct ramet_conflict *both,
 
 /* Which policy an entry has. */
 struct ramet_merge_rule {
-    const char *map;           /* NULL: any map */
+    const char *map; /* NULL: any map, and, of RAMET_MERGE_FAIL, _OURS and _THEIRS, any blob;
+                        a blob: RAMET_BLOB_MARK and its name */
     struct ramet_slice prefix; /* of the key; size 0: any key */
     int policy;                /* enum ramet_merge_policy */
     ramet_merge_fn fn;         /* of RAMET_MERGE_FUNCTION */

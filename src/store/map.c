@@ -156,6 +156,13 @@ int ramet_map_open(struct ramet_txn *txn, const char *name, unsigned flags, stru
     return rc < 0 ? rc : open_map(txn, name, flags, out);
 }
 
+int rmt_map_name_check(const char *name)
+{
+    if (name && name[0] == RMT_MAP_BLOB)
+        return rmt_name_check("blob", name + 1, true);
+    return rmt_name_check("map", name, true);
+}
+
 int rmt_map_open(struct ramet_txn *txn, int kind, const char *name, unsigned flags,
                  struct ramet_map **out)
 {

@@ -131,6 +131,8 @@ int rmt_map_open(struct ramet_txn *txn, int kind, const char *name, unsigned fla
  * (rmt_maps_note()), or not be written yet: of that, as it is now. */
 int rmt_map_tree(struct ramet_txn *txn, const char *name, const struct rmt_value *record,
                  struct rmt_tree *out);
+/* A name as ramet_change.map has it: of a map, or of a blob, with its mark. */
+int rmt_map_name_check(const char *name);
 int rmt_map_drop(struct ramet_txn *txn, struct ramet_map *map);
 /* The same for users: an optimistic transaction notes it. */
 int rmt_map_drop_noted(struct ramet_txn *txn, struct ramet_map *map);

@@ -137,7 +137,7 @@ int ramet_conflict_resolve(struct ramet_txn *txn, const char *map, struct ramet_
         return rmt_fail(RAMET_ETXN, "ramet_conflict_resolve");
     if (txn->optimistic)
         return rmt_fail(RAMET_ETXN, "ramet_conflict_resolve in an optimistic transaction");
-    int rc = rmt_name_check("map", map, true);
+    int rc = rmt_map_name_check(map);
     if (rc < 0)
         return rc;
     if (key.size - 1 >= RAMET_KEY_MAX)

@@ -36,14 +36,14 @@ static int check_options(const struct ramet_diff_options *options)
 {
     if (!rmt_known_size(options, struct ramet_diff_options) || options->size < sizeof(*options))
         return rmt_fail(-EINVAL, "ramet_diff_open: options->size is not set");
-    if (options->flags & ~(unsigned)RAMET_DIFF_KEYS)
+    if (options->flags & ~(unsigned)(RAMET_DIFF_KEYS | RAMET_DIFF_BLOBS))
         return rmt_fail(-EINVAL, "ramet_diff_open: unknown flags");
     if (options->prefix.size && (options->from.size || options->to.size))
         return rmt_fail(-EINVAL, "ramet_diff_open: a prefix as well as bounds");
     if (rmt_max(options->prefix.size, rmt_max(options->from.size, options->to.size)) >
         RAMET_KEY_MAX)
         return rmt_fail(-EINVAL, "ramet_diff_open: a key has at most %u bytes", RAMET_KEY_MAX);
-    return options->map ? rmt_name_check("map", options->map, true) : 0;
+    return options->map ? rmt_map_name_check(options->map) : 0;
 }
 
 /* Keys that begin with a prefix are those from it on, and below the next string that has as many
@@ -128,13 +128,24 @@ static int tree_of(struct ramet_diff *diff, size_t side, const struct rmt_value 
     return rc;
 }
 
+/* The next map that differs, and is to be listed. 1, 0 or a code. */
+static int next_map(struct ramet_diff *diff, struct ramet_slice *name, struct rmt_value records[2])
+{
+    bool blobs = diff->options.flags & RAMET_DIFF_BLOBS || diff->options.map;
+    int rc;
+    do {
+        rc = rmt_diff_next(&diff->names, name, &records[0], &records[1]);
+    } while (rc > 0 && !blobs && *(const uint8_t *)name->data == RMT_MAP_BLOB);
+    return rc;
+}
+
 /* 1: a map that differs is at hand; 0: there are no more. */
 static int begin_map(struct ramet_diff *diff)
 {
     struct ramet_slice name;
     struct rmt_value records[2];
     struct rmt_tree trees[2];
-    int rc = rmt_diff_next(&diff->names, &name, &records[0], &records[1]);
+    int rc = next_map(diff, &name, records);
     if (rc <= 0)
         return rc;
     if (name.size > RAMET_NAME_MAX)

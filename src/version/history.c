@@ -389,7 +389,7 @@ int ramet_key_history(struct ramet_store *store, const char *ref, const char *ma
     rmt_auto(history_fini) struct history h = {0};
     struct ramet_change change = {.size = sizeof(change), .map = map, .key = key};
     struct rmt_version v;
-    int rc = rmt_name_check("map", map, true);
+    int rc = rmt_map_name_check(map);
     if (rc == 0)
         rc = rmt_store_usable(store);
     if (rc == 0)

@@ -239,15 +239,24 @@ static bool begins(struct ramet_slice key, struct ramet_slice prefix)
            (!prefix.size || memcmp(key.data, prefix.data, prefix.size) == 0);
 }
 
+/* True of policies that a blob may have without being named. */
+static bool for_blobs(int policy)
+{
+    return policy == RAMET_MERGE_FAIL || policy == RAMET_MERGE_OURS || policy == RAMET_MERGE_THEIRS;
+}
+
 static struct ramet_merge_rule rule_of(const struct maps *maps, struct ramet_slice key)
 {
     const struct ramet_merge_options *options = maps->m->options;
+    bool blob = maps->name[0] == RMT_MAP_BLOB;
     for (size_t i = 0; i < options->nr_rules; i++) {
         const struct ramet_merge_rule *rule = &options->rules[i];
-        if ((!rule->map || strcmp(rule->map, maps->name) == 0) && begins(key, rule->prefix))
+        bool any = !rule->map && (!blob || for_blobs(rule->policy));
+        if ((any || (rule->map && strcmp(rule->map, maps->name) == 0)) && begins(key, rule->prefix))
             return *rule;
     }
-    return (struct ramet_merge_rule){.policy = options->policy};
+    int policy = blob && !for_blobs(options->policy) ? RAMET_MERGE_FAIL : options->policy;
+    return (struct ramet_merge_rule){.policy = policy};
 }
 
 /* True of policies to which the same change on both sides is two changes. */

@@ -216,7 +216,7 @@ static int check_arguments(const char *branch, const char *map, struct ramet_sli
         return rmt_fail(-EINVAL, "a key has at most %u bytes", RAMET_KEY_MAX);
     int rc = rmt_name_check("branch", branch, false);
     if (rc == 0 && map)
-        rc = rmt_name_check("map", map, true);
+        rc = rmt_map_name_check(map);
     return rc == 0 && options->cursor ? rmt_name_check("cursor", options->cursor, true) : rc;
 }
 

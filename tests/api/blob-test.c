@@ -328,6 +328,144 @@ static void is_listed_apart_from_maps(void **state)
     ramet_abort(txn);
 }
 
+/* ---- differences and merges as those of maps ----------------------------------------------------
+ */
+
+#define PAGE 4096u
+
+/* A blob of 64 KiB on main, of random bytes, and a clone. */
+static void two_branches(void)
+{
+    static uint8_t bytes[64 * KIB];
+    struct ramet_txn *txn = begin("main", RAMET_WRITE);
+    struct ramet_map *map;
+    fill(bytes, sizeof(bytes));
+    MUST(ramet_blob_write(blob_new(txn, "disk"), 0, bytes, sizeof(bytes)));
+    MUST(ramet_map_open(txn, "m", RAMET_CREATE, &map));
+    MUST(ramet_commit(txn, NULL, NULL));
+    MUST(ramet_branch_create(store, "clone", "main"));
+}
+
+static void write_at(const char *branch, uint64_t off, const char *text)
+{
+    struct ramet_txn *txn = begin(branch, RAMET_WRITE);
+    MUST(ramet_blob_write(blob_of(txn, "disk"), off, text, strlen(text)));
+    MUST(ramet_commit(txn, NULL, NULL));
+}
+
+static void reads(const char *ref, uint64_t off, const char *text)
+{
+    char got[64] = "";
+    struct ramet_txn *txn = begin(ref, RAMET_READ);
+    assert_int_equal(ramet_blob_read(blob_of(txn, "disk"), off, got, strlen(text)), strlen(text));
+    assert_string_equal(got, text);
+    ramet_abort(txn);
+}
+
+static void differences_are_those_of_maps_if_asked_for(void **state)
+{
+    (void)state;
+    two_branches();
+    write_at("clone", 5 * PAGE, "five");
+    write_at("clone", 9 * PAGE, "nine");
+    struct ramet_txn *from = begin("main", RAMET_READ), *to = begin("clone", RAMET_READ);
+    struct ramet_change change = {.size = sizeof(change)};
+    struct ramet_diff *diff;
+    MUST(ramet_diff_open(from, to, NULL, &diff));
+    assert_int_equal(ramet_diff_next(diff, &change), RAMET_ENOTFOUND);
+    ramet_diff_close(diff);
+    struct ramet_diff_options options = {.size = sizeof(options), .flags = RAMET_DIFF_BLOBS};
+    MUST(ramet_diff_open(from, to, &options, &diff));
+    for (uint8_t page = 5; page <= 9; page += 4) {
+        const uint8_t key[8] = {0, 0, 0, 0, 0, 0, 0, page};
+        MUST(ramet_diff_next(diff, &change));
+        assert_string_equal(change.map, "\x7f"
+                                        "disk");
+        assert_int_equal(change.key.size, 8);
+        assert_memory_equal(change.key.data, key, 8);
+        assert_int_equal(change.kind, RAMET_CHANGED);
+        assert_int_equal(change.new_value.size, PAGE);
+        assert_memory_equal(change.new_value.data, page == 5 ? "five" : "nine", 4);
+    }
+    assert_int_equal(ramet_diff_next(diff, &change), RAMET_ENOTFOUND);
+    ramet_diff_close(diff);
+    ramet_abort(from);
+    ramet_abort(to);
+}
+
+static int on_conflict(void *ctx, const struct ramet_conflict *both)
+{
+    char *text = ctx;
+    assert_int_equal(both->key.size, 8);
+    assert_int_equal(both->base.size, PAGE);
+    (void)sprintf(text + strlen(text), "%s %u %.4s %.4s;", both->map + 1,
+                  ((const uint8_t *)both->key.data)[7], (const char *)both->ours.data,
+                  (const char *)both->theirs.data);
+    return 0;
+}
+
+static void merges_page_by_page(void **state)
+{
+    (void)state;
+    char text[200] = "";
+    struct ramet_merge_rule rules[] = {{.policy = RAMET_MERGE_COUNTER},
+                                       {.map = "\x7f"
+                                               "disk",
+                                        .policy = RAMET_MERGE_THEIRS}};
+    struct ramet_merge_options options = {
+        .size = sizeof(options), .conflict = on_conflict, .conflict_ctx = text};
+    struct ramet_merge_result result = {.size = sizeof(result)};
+    two_branches();
+    write_at("main", 3 * PAGE, "three");
+    write_at("clone", 5 * PAGE, "five");
+    write_at("clone", 20 * PAGE, "twenty");
+    MUST(ramet_merge(store, "main", "clone", &options, &result));
+    reads("main", 3 * PAGE, "three");
+    reads("main", 5 * PAGE, "five");
+    reads("main", 20 * PAGE, "twenty");
+    check();
+
+    write_at("main", 7 * PAGE, "ours");
+    write_at("clone", 7 * PAGE, "them");
+    write_at("clone", 8 * PAGE, "more");
+    options.rules = rules;
+    options.nr_rules = 1; /* it is of maps alone */
+    assert_int_equal(ramet_merge(store, "main", "clone", &options, &result), RAMET_ECONFLICT);
+    assert_string_equal(text, "disk 7 ours them;");
+    reads("main", 7 * PAGE, "ours");
+    options.nr_rules = 2;
+    MUST(ramet_merge(store, "main", "clone", &options, &result));
+    reads("main", 7 * PAGE, "them");
+    reads("main", 8 * PAGE, "more");
+}
+
+/* Two cut and write: what a merge leaves behind the end does not come back. */
+static void merges_of_sizes_leave_no_bytes_behind_the_end(void **state)
+{
+    (void)state;
+    struct ramet_merge_options options = {.size = sizeof(options), .policy = RAMET_MERGE_OURS};
+    struct ramet_merge_result result = {.size = sizeof(result)};
+    uint8_t got[100];
+    two_branches();
+    struct ramet_txn *txn = begin("main", RAMET_WRITE);
+    MUST(ramet_blob_truncate(blob_of(txn, "disk"), PAGE + 10));
+    MUST(ramet_commit(txn, NULL, NULL));
+    write_at("clone", 30 * PAGE, "thirty");
+    MUST(ramet_merge(store, "main", "clone", &options, &result));
+    txn = begin("main", RAMET_WRITE);
+    struct ramet_blob *blob = blob_of(txn, "disk");
+    uint64_t size;
+    MUST(ramet_blob_size(blob, &size));
+    assert_int_equal(size, PAGE + 10);
+    assert_int_equal(ramet_blob_read(blob, 30 * PAGE, got, 100), 0);
+    extents_are(blob, "s4");
+    MUST(ramet_blob_truncate(blob, 40 * PAGE));
+    assert_int_equal(ramet_blob_read(blob, 30 * PAGE, got, 100), 100);
+    for (size_t i = 0; i < 100; i++)
+        assert_int_equal(got[i], 0);
+    MUST(ramet_commit(txn, NULL, NULL));
+}
+
 static void has_one_lease(void **state)
 {
     (void)state;
@@ -605,6 +743,11 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(extents_and_differences, setup, teardown),
         cmocka_unit_test_setup_teardown(grows_with_zeros, setup, teardown),
         cmocka_unit_test_setup_teardown(is_listed_apart_from_maps, setup, teardown),
+        cmocka_unit_test_setup_teardown(differences_are_those_of_maps_if_asked_for, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(merges_page_by_page, setup, teardown),
+        cmocka_unit_test_setup_teardown(merges_of_sizes_leave_no_bytes_behind_the_end, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(has_one_lease, setup, teardown),
         cmocka_unit_test(agrees_in_memory),
         cmocka_unit_test(agrees_on_a_file),
