@@ -532,7 +532,7 @@ static void wrong_arguments(void **state)
     options.size = 0;
     assert_int_equal(ramet_diff_open(txn, txn, &options, &diff), -EINVAL);
     options = options_of(NULL);
-    options.flags = 2;
+    options.flags = 4;
     assert_int_equal(ramet_diff_open(txn, txn, &options, &diff), -EINVAL);
     options = options_of(NULL);
     options.prefix = text("a");

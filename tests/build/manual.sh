@@ -41,7 +41,7 @@ codes_of()
             }
         }
         /^RAMET_API/ { if ($0 ~ ("[ *]" wanted "\\(")) print codes }' "$header" |
-        grep -v -e '^$' -e RAMET_ERRORS | sort -u
+        grep -v -e '^$' -e RAMET_ERRORS -e '^RAMET_EXTENT$' | sort -u
 }
 
 # The text between .Bd and .Ed of a page's EXAMPLES, or of another section, as a reader copies it.
