@@ -258,6 +258,13 @@ static int file_map(struct rmt_io *io, uint64_t reserve, const uint8_t **out)
     return 0;
 }
 
+static int file_view(struct rmt_io *io, void *at, size_t len, uint64_t off)
+{
+    struct file *f = file_of(io);
+    int rc = check_forked(f);
+    return rc < 0 ? rc : rmt_system_view(f->fd, f->path, at, len, off);
+}
+
 static int file_spill(struct rmt_io *io, size_t size, void **out)
 {
     struct file *f = file_of(io);
@@ -398,6 +405,7 @@ static const struct rmt_io_ops file_ops = {
     .punch = file_punch,
     .fill = file_fill,
     .map = file_map,
+    .view = file_view,
     .spill = file_spill,
     .drop_cache = file_drop_cache,
     .shared = file_shared,

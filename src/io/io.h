@@ -54,6 +54,10 @@ struct rmt_io_ops {
      * of the file must not be touched, and appear by themselves when the file grows. -ENOMEM if the
      * address space does not hold it: ask for less. Succeeds once. */
     int (*map)(struct rmt_io *io, uint64_t reserve, const uint8_t **out);
+    /* Shows a part of the file, which is there, at an address, in the place of what was mapped
+     * there: privately, so that writes are the process's own. Offsets are multiples of the system's
+     * pages, else -EOPNOTSUPP. NULL: it cannot. */
+    int (*view)(struct rmt_io *io, void *at, size_t len, uint64_t off);
     /* size bytes of zeroed memory that can be written out: of a file without a name, beside the
      * store, that goes when it is given back, by rmt_reserve_free(). -ENOSPC and kin. */
     int (*spill)(struct rmt_io *io, size_t size, void **out);

@@ -89,6 +89,11 @@ static int memory_map(struct rmt_io *io, uint64_t reserve, const uint8_t **out)
     return 0;
 }
 
+static int memory_view(struct rmt_io *io, void *at, size_t len, uint64_t off)
+{
+    return rmt_system_view(memory_of(io)->fd, io->path, at, len, off);
+}
+
 static int memory_spill(struct rmt_io *io, size_t size, void **out)
 {
     (void)io;
@@ -139,6 +144,7 @@ static const struct rmt_io_ops memory_ops = {
     .punch = memory_punch,
     .fill = memory_fill,
     .map = memory_map,
+    .view = memory_view,
     .spill = memory_spill,
     .drop_cache = memory_drop_cache,
     .shared = memory_shared,

@@ -161,6 +161,17 @@ int rmt_system_map(int fd, const char *name, uint64_t reserve, const uint8_t **o
     return 0;
 }
 
+int rmt_system_view(int fd, const char *name, void *at, size_t len, uint64_t off)
+{
+    if (off % (uint64_t)sysconf(_SC_PAGESIZE))
+        return -EOPNOTSUPP;
+    void *p = mmap(at, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE, fd,
+                   (off_t)off);
+    if (p == MAP_FAILED)
+        return rmt_fail(-errno, "store '%s': cannot map %zu bytes at %" PRIu64, name, len, off);
+    return 0;
+}
+
 int rmt_system_anonymous(size_t size, void **out)
 {
     void *mem = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
