@@ -191,27 +191,26 @@ static int read_entries(struct rmt_view *view, size_t off, size_t len, rmt_view_
     return rc == 0 && off > from ? fn(ctx, from, off - from) : rc;
 }
 
-int rmt_view_written(struct rmt_view *view, size_t off, size_t len, bool arm, rmt_view_fn fn,
-                     void *ctx)
+/* Private pages, that were written since they were armed if only those are asked for. */
+static int find(struct rmt_view *view, size_t off, size_t len, uint64_t flags, uint64_t also,
+                rmt_view_fn fn, void *ctx)
 {
-    if (arm && !view->armed)
-        watch_all(view);
-    int rc = open_pagemap(view);
     struct scanned ranges[RANGES];
     uint64_t own = CATEGORY_FILE | CATEGORY_ZERO;
     uint64_t base = (uintptr_t)view->base;
     struct scan scan = {
         .size = sizeof(scan),
-        .flags = arm && view->faults >= 0 ? SCAN_ARM | SCAN_ARM_CHECK : 0,
+        .flags = flags,
         .start = base + off,
         .end = base + off + len,
         .vec = (uintptr_t)ranges,
         .vec_len = RANGES,
         .inverted = own,
-        .mask = own | (view->faults >= 0 ? CATEGORY_WRITTEN : 0),
+        .mask = own | also,
         .anyof = CATEGORY_PRESENT | CATEGORY_SWAPPED,
         .returned = CATEGORY_PRESENT,
     };
+    int rc = open_pagemap(view);
     while (rc == 0 && scan.start < scan.end) {
         int n = ioctl(view->pagemap, SCAN, &scan);
         if (n < 0 && errno == EINTR)
@@ -228,4 +227,19 @@ int rmt_view_written(struct rmt_view *view, size_t off, size_t len, bool arm, rm
         scan.start = ranges[n - 1].end;
     }
     return rc;
+}
+
+int rmt_view_written(struct rmt_view *view, size_t off, size_t len, bool arm, rmt_view_fn fn,
+                     void *ctx)
+{
+    if (arm && !view->armed)
+        watch_all(view);
+    bool tells = view->faults >= 0;
+    return find(view, off, len, arm && tells ? SCAN_ARM | SCAN_ARM_CHECK : 0,
+                tells ? CATEGORY_WRITTEN : 0, fn, ctx);
+}
+
+int rmt_view_private(struct rmt_view *view, size_t off, size_t len, rmt_view_fn fn, void *ctx)
+{
+    return find(view, off, len, 0, 0, fn, ctx);
 }

@@ -51,6 +51,8 @@ typedef int (*rmt_view_fn)(void *ctx, size_t off, size_t len);
  */
 int rmt_view_written(struct rmt_view *view, size_t off, size_t len, bool arm, rmt_view_fn fn,
                      void *ctx);
+/* All private pages of a part. */
+int rmt_view_private(struct rmt_view *view, size_t off, size_t len, rmt_view_fn fn, void *ctx);
 /* False: pages that were armed are found as if they were not. */
 static inline bool rmt_view_exact(const struct rmt_view *view)
 {

@@ -166,7 +166,8 @@ static int compare_entries(struct rmt_diff *diff, struct ramet_slice *key, struc
 {
     struct rmt_diff_side *a = &diff->sides[0], *b = &diff->sides[1];
     struct rmt_value x = value_at(diff, a), y = value_at(diff, b);
-    int rc = rmt_value_equal(diff->pages, &x, &y);
+    bool apart = diff->places && x.extents && y.extents;
+    int rc = apart ? rmt_value_same(&x, &y) : rmt_value_equal(diff->pages, &x, &y);
     if (rc < 0)
         return rc;
     if (rc == 0)
@@ -187,7 +188,7 @@ static bool same_entry(const struct rmt_disk_node *x, uint32_t i, const struct r
     if (a.size != b.size || (tail && memcmp(a.tail, b.tail, tail) != 0))
         return false;
     struct rmt_value v = rmt_node_value_at(x, page_size, i), w = rmt_node_value_at(y, page_size, j);
-    return v.size == w.size && v.extents == w.extents && memcmp(v.data, w.data, v.size) == 0;
+    return rmt_value_same(&v, &w);
 }
 
 static bool same_prefix(const struct rmt_disk_node *x, const struct rmt_disk_node *y,
