@@ -2,7 +2,7 @@
 /*
  * region.c - ramet_region_*(): a blob as memory that the kernel copies when it is written.
  *
- * A region's memory is a view (io/view.h) of the pages of one version, which it holds as a read
+ * A region's memory is a window (io/window.h) of the pages of one version, which it holds as a read
  * transaction does. Pages are mapped run by run, as they lie in the file. Short runs that would
  * need more mappings than there may be are read into private pages instead.
  *
@@ -10,9 +10,9 @@
  *   R2  a page that is *kept* is private; if it was not written since it was kept, it is that page
  *       of the version. What is committed is kept where it is: its page in the file is not mapped,
  *       for a mapping of one page costs more than all else that is done with it
- *   R3  written are private pages that are not kept, or that the view finds written since they were
- *       armed; kept pages are armed. Where the view cannot tell, kept pages are compared
- *   R4  what was found written, and is not committed yet, is pending: the view has forgotten it
+ *   R3  written are private pages that are not kept, or that the window finds written since they
+ * were armed; kept pages are armed. Where the window cannot tell, kept pages are compared R4  what
+ * was found written, and is not committed yet, is pending: the window has forgotten it
  *
  *               open           stores of the program        commit
  *   (nothing) -------> mapped ----------------------> written ------> kept
@@ -24,7 +24,7 @@
 
 #include "blob/blob.h"
 #include "io/reserve.h"
-#include "io/view.h"
+#include "io/window.h"
 #include "tree/diff.h"
 #include "tree/edit.h"
 
@@ -49,7 +49,7 @@ struct ramet_region {
     struct ramet_txn *txn; /* of the version that it shows */
     const struct ramet_map *blob;
     bool follows; /* ref names a branch */
-    struct rmt_view view;
+    struct rmt_window window;
     uint64_t bytes;     /* its size */
     uint64_t least;     /* that it had since the last commit */
     uint64_t committed; /* size of the version's blob */
@@ -87,9 +87,13 @@ static bool is_kept(const struct ramet_region *r, uint64_t page)
 
 static void keep_pages(struct ramet_region *r, uint64_t page, uint64_t count, bool kept)
 {
-    for (uint64_t end = page + count; page < end; page++) {
-        uint64_t bit = UINT64_C(1) << page % 64;
-        r->kept[page / 64] = kept ? r->kept[page / 64] | bit : r->kept[page / 64] & ~bit;
+    for (uint64_t end = page + count, n; page < end; page += n) {
+        uint64_t *word = &r->kept[page / 64];
+        n = rmt_min(end - page, 64 - page % 64);
+        uint64_t bits = UINT64_MAX >> (64 - n) << page % 64;
+        uint64_t now = kept ? *word | bits : *word & ~bits;
+        if (*word != now) /* memory that nobody wrote stays so */
+            *word = now;
     }
 }
 
@@ -102,9 +106,9 @@ static uint64_t alike(const struct ramet_region *r, uint64_t page, uint64_t end)
     return n;
 }
 
-static size_t kept_bytes(const struct rmt_view *view)
+static size_t kept_bytes(const struct rmt_window *window)
 {
-    return view->size / 4096 / 8 + 8;
+    return window->size / 4096 / 8 + 8;
 }
 
 /* ---- pieces ---------------------------------------------------------------------------------- */
@@ -172,31 +176,29 @@ static bool has_page(const struct pieces *pieces, uint64_t page)
 /* Reads pages into private ones. They are to be armed. */
 static int copy_in(struct ramet_region *r, const struct ramet_map *blob, struct piece piece)
 {
-    uint8_t *to = r->view.base + (piece.page << shift_of(r));
+    uint8_t *to = r->window.base + (piece.page << shift_of(r));
     int rc = rmt_blob_pages(blob, piece.page, piece.count, to);
     if (rc == 0)
         keep_pages(r, piece.page, piece.count, true);
     return rc;
 }
 
-/* Shows a run of pages of the file. Returns 1 if they were read instead, and are to be armed. */
+/* Shows a run of pages of the file, none of which is kept. Returns 1 if they were read instead, and
+ * are to be armed. */
 static int show_run(struct ramet_region *r, const struct ramet_map *blob, struct piece piece,
                     bool map)
 {
     uint32_t shift = shift_of(r);
     int rc = map && r->mappings + 2 <= r->mappings_max
-                 ? rmt_view_map(&r->view, piece.page << shift, r->store->io, piece.addr << shift,
-                                piece.count << shift)
+                 ? rmt_window_map(&r->window, piece.page << shift, r->store->io,
+                                  piece.addr << shift, piece.count << shift)
                  : -EOPNOTSUPP;
-    if (rc == -EOPNOTSUPP) {
-        rc = copy_in(r, blob, piece);
-        return rc < 0 ? rc : 1;
-    }
-    if (rc < 0)
+    if (rc == 0)
+        r->mappings += 2;
+    if (rc != -EOPNOTSUPP)
         return rc;
-    r->mappings += 2;
-    keep_pages(r, piece.page, piece.count, false);
-    return 0;
+    rc = copy_in(r, blob, piece);
+    return rc < 0 ? rc : 1;
 }
 
 static int ignore(void *ctx, size_t off, size_t len)
@@ -209,41 +211,139 @@ static int ignore(void *ctx, size_t off, size_t len)
 static int arm(struct ramet_region *r, struct piece piece)
 {
     uint32_t shift = shift_of(r);
-    return rmt_view_written(&r->view, piece.page << shift, piece.count << shift, true, ignore,
-                            NULL);
+    return rmt_window_written(&r->window, piece.page << shift, piece.count << shift, true, ignore,
+                              NULL);
+}
+
+/* Where the pages of the rest of a leaf lie, up to a page. 1: there may be more. */
+static int lay_out_leaf(const struct ramet_map *blob, const struct rmt_disk_node *leaf,
+                        uint32_t index, uint64_t end, struct pieces *out)
+{
+    uint32_t page_size = blob->txn->store->pages.page_size;
+    uint8_t key[RMT_NODE_KEY_BUF];
+    struct piece piece = {.count = 1};
+    for (uint32_t i = index; i < rmt_node_count(leaf); i++) {
+        if (i > index && rmt_node_dense(leaf))
+            piece.page++;
+        else if (rmt_node_key_at(leaf, page_size, i, key) != 8)
+            continue;
+        else
+            piece.page = rmt_get_be64(key);
+        struct rmt_value value = rmt_node_value_at(leaf, page_size, i);
+        int rc = rmt_blob_page_check(blob, &value, piece.page);
+        if (rc < 0 || piece.page >= end)
+            return rc;
+        piece.addr = rmt_ref_load(value.data).addr;
+        if (!push(out, piece))
+            return rmt_fail(-ENOMEM, "a region of blob '%s'", blob->name + 1);
+    }
+    return 1;
 }
 
 /* Where the pages of a blob lie, up to a page. */
-static int lay_out(const struct ramet_region *r, const struct ramet_map *blob, uint64_t from,
-                   uint64_t end, struct pieces *out)
+static int lay_out(const struct ramet_map *blob, uint64_t from, uint64_t end, struct pieces *out)
 {
     uint8_t first[8];
     struct rmt_cursor cursor;
     rmt_put_be64(first, from);
-    rmt_cursor_init(&cursor, &r->store->pages, (struct rmt_tree *)(uintptr_t)&blob->tree);
+    rmt_cursor_init(&cursor, &blob->txn->store->pages, (struct rmt_tree *)(uintptr_t)&blob->tree);
     int rc = rmt_cursor_seek(&cursor, rmt_slice(first, sizeof(first)));
-    for (; rc == 0; rc = rmt_cursor_next(&cursor)) {
-        struct ramet_slice key;
-        struct rmt_value value;
-        rc = rmt_cursor_get(&cursor, &key, &value);
-        if (rc == 0 && key.size != sizeof(first))
-            continue;
-        struct piece piece = {.count = 1};
-        if (rc == 0) {
-            piece.page = rmt_get_be64(key.data);
-            rc = rmt_blob_page_check(blob, &value, piece.page);
-        }
-        if (rc < 0 || piece.page >= end)
+    while (rc == 0) {
+        const struct rmt_disk_node *leaf;
+        uint32_t index;
+        rc = rmt_cursor_leaf(&cursor, &leaf, &index);
+        if (rc == 0)
+            rc = lay_out_leaf(blob, leaf, index, end, out);
+        if (rc > 0)
+            rc = rmt_cursor_next(&cursor);
+        else
             break;
-        piece.addr = rmt_ref_load(value.data).addr;
-        if (!push(out, piece)) {
-            rc = no_memory(r);
-            break;
-        }
     }
     rmt_cursor_fini(&cursor);
     return rc == RAMET_ENOTFOUND ? 0 : rc;
 }
+
+/* ---- layouts that are known -------------------------------------------------------------------
+ */
+
+/* To find out where a blob lies takes a look at all its references: what was found is kept, by the
+ * root of its tree, for regions that show the same. */
+struct layout {
+    struct rmt_ref root;
+    uint64_t end, used;
+    size_t count;
+    struct piece items[];
+};
+
+#define LAYOUT_MAX 4096u /* pieces that are kept */
+
+/* With claims_lock. */
+static struct layout **find_layout(struct ramet_store *store, struct rmt_ref root, uint64_t end)
+{
+    for (size_t i = 0; i < RMT_LAYOUTS; i++) {
+        struct layout *layout = store->layouts[i];
+        if (layout && rmt_ref_equal(layout->root, root) && layout->end == end)
+            return (struct layout **)&store->layouts[i];
+    }
+    return NULL;
+}
+
+static bool recall(struct ramet_store *store, struct rmt_ref root, uint64_t end, struct pieces *out)
+{
+    rmt_lock_scope(&store->claims_lock);
+    struct layout **at = find_layout(store, root, end);
+    if (!at || !rmt_vec_reserve(out, (*at)->count))
+        return false;
+    (*at)->used = ++store->layouts_used;
+    out->count = (*at)->count;
+    if (out->count)
+        memcpy(out->items, (*at)->items, out->count * sizeof(out->items[0]));
+    return true;
+}
+
+/* In the place of the one that was not used for longest. Without memory it is not kept. */
+static void remember(struct ramet_store *store, struct rmt_ref root, uint64_t end,
+                     const struct pieces *pieces)
+{
+    if (pieces->count > LAYOUT_MAX)
+        return;
+    size_t bytes = pieces->count * sizeof(pieces->items[0]), oldest = 0;
+    struct layout *layout = malloc(sizeof(*layout) + bytes);
+    if (!layout)
+        return;
+    *layout = (struct layout){.root = root, .end = end, .count = pieces->count};
+    if (bytes)
+        memcpy(layout->items, pieces->items, bytes);
+    rmt_lock_scope(&store->claims_lock);
+    uint64_t least = UINT64_MAX;
+    for (size_t i = 0; i < RMT_LAYOUTS; i++) {
+        const struct layout *old = store->layouts[i];
+        if (!old || old->used < least) {
+            least = old ? old->used : 0;
+            oldest = i;
+        }
+        if (!old)
+            break;
+    }
+    free(store->layouts[oldest]);
+    layout->used = ++store->layouts_used;
+    store->layouts[oldest] = layout;
+}
+
+static int lay_out_all(struct ramet_region *r, struct pieces *out)
+{
+    uint64_t end = pages_for(r, r->bytes);
+    struct rmt_ref root = r->blob->tree.root;
+    if (recall(r->store, root, end, out))
+        return 0;
+    int rc = lay_out(r->blob, 0, end, out);
+    if (rc == 0)
+        remember(r->store, root, end, out);
+    return rc;
+}
+
+/* ---- showing all of it ------------------------------------------------------------------------
+ */
 
 static int by_count(const void *a, const void *b)
 {
@@ -273,7 +373,7 @@ static int clear_tail(struct ramet_region *r)
     uint32_t page_size = r->store->pages.page_size;
     uint64_t page = r->bytes >> shift_of(r);
     size_t used = r->bytes & (page_size - 1), i = used;
-    uint8_t *bytes = r->view.base + (page << shift_of(r));
+    uint8_t *bytes = r->window.base + (page << shift_of(r));
     while (used && i < page_size && bytes[i] == 0)
         i++;
     if (used == 0 || i == page_size)
@@ -289,15 +389,17 @@ static int show_all(struct ramet_region *r)
     rmt_auto(pieces_fini) struct pieces runs = {0};
     uint64_t least = 1;
     bool copied = false;
-    int rc = lay_out(r, r->blob, 0, pages_for(r, r->bytes), &runs);
+    int rc = lay_out_all(r, &runs);
     if (rc == 0)
         rc = least_mapped(r, &runs, &least);
     for (size_t i = 0; i < runs.count && rc >= 0; i++) {
         rc = show_run(r, r->blob, runs.items[i], runs.items[i].count >= least);
         copied |= rc == 1;
     }
+    if (rc >= 0)
+        rc = rmt_window_settle(&r->window);
     if (rc >= 0 && copied)
-        rc = rmt_view_written(&r->view, 0, r->view.size, true, ignore, NULL);
+        rc = rmt_window_written(&r->window, 0, r->window.size, true, ignore, NULL);
     return rc < 0 ? rc : clear_tail(r);
 }
 
@@ -306,12 +408,11 @@ static int show_all(struct ramet_region *r)
 static int verify(struct ramet_region *r)
 {
     enum { PIECE = 1 << 20 };
-    uint64_t pages = pages_for(r, r->bytes);
     rmt_auto(pieces_fini) struct pieces runs = {0};
     rmt_auto(free) uint8_t *buf = malloc(PIECE);
     if (!buf)
         return no_memory(r);
-    int rc = lay_out(r, r->blob, 0, pages, &runs);
+    int rc = lay_out_all(r, &runs);
     for (size_t i = 0; i < runs.count && rc == 0; i++) {
         const struct piece *run = &runs.items[i];
         uint64_t step = (uint64_t)PIECE >> shift_of(r);
@@ -352,8 +453,8 @@ static void region_free(struct ramet_region *r)
     if (!r)
         return;
     if (r->kept)
-        rmt_reserve_free(r->kept, kept_bytes(&r->view));
-    rmt_view_fini(&r->view);
+        rmt_reserve_free(r->kept, kept_bytes(&r->window));
+    rmt_window_fini(&r->window);
     pieces_fini(&r->pending);
     ramet_abort(r->txn);
     free(r);
@@ -373,10 +474,10 @@ static int open_region(struct ramet_region *r, const struct ramet_region_options
     uint64_t size = rmt_max(rmt_max(r->bytes, o->reserve), 1);
     if (size > (uint64_t)1 << 46)
         return rmt_fail(-ENOMEM, "blob '%s': no addresses for %" PRIu64 " bytes", r->name, size);
-    rc = rmt_view_new(pages_for(r, size) << shift_of(r), &r->view);
+    rc = rmt_window_new(pages_for(r, size) << shift_of(r), &r->window);
     if (rc < 0)
         return rc;
-    r->kept = rmt_reserve_new(kept_bytes(&r->view));
+    r->kept = rmt_reserve_new(kept_bytes(&r->window));
     if (!r->kept)
         return no_memory(r);
     if (o->flags & RAMET_REGION_VERIFY)
@@ -402,7 +503,7 @@ int ramet_region_open(struct ramet_store *store, const char *ref, const char *na
     if (!r)
         return rmt_fail(-ENOMEM, "a region of blob '%s'", name);
     r->store = store;
-    r->view.pagemap = r->view.faults = -1;
+    r->window.pagemap = r->window.faults = -1;
     memcpy(r->ref, ref, ref_size);
     memcpy(r->name, name, strlen(name) + 1);
     int rc = open_region(r, o);
@@ -419,7 +520,7 @@ void ramet_region_close(struct ramet_region *region)
 
 void *ramet_region_data(struct ramet_region *region)
 {
-    return region ? region->view.base : NULL;
+    return region ? region->window.base : NULL;
 }
 
 /* ---- what was written ------------------------------------------------------------------------ */
@@ -438,7 +539,7 @@ static int found(void *ctx, size_t off, size_t len)
     return push(f->to, piece) ? 0 : no_memory(f->r);
 }
 
-/* Kept pages that were found because the view cannot tell: those that are as they were go. */
+/* Kept pages that were found because the window cannot tell: those that are as they were go. */
 static int compare(struct ramet_region *r, struct pieces *pieces)
 {
     uint32_t page_size = r->store->pages.page_size;
@@ -455,7 +556,7 @@ static int compare(struct ramet_region *r, struct pieces *pieces)
             if (rc < 0)
                 return rc;
             if (rc == 0 &&
-                memcmp(bytes, r->view.base + (piece.page << shift_of(r)), page_size) == 0)
+                memcmp(bytes, r->window.base + (piece.page << shift_of(r)), page_size) == 0)
                 continue;
             if (!push(pieces, piece))
                 return no_memory(r);
@@ -470,10 +571,10 @@ static int find_written(struct ramet_region *r, bool arming, struct pieces *out)
     rmt_auto(pieces_fini) struct pieces pieces = {0};
     struct finding f = {r, &pieces};
     uint64_t bytes = pages_for(r, r->bytes) << shift_of(r);
-    int rc = bytes ? rmt_view_written(&r->view, 0, bytes, arming, found, &f) : 0;
+    int rc = bytes ? rmt_window_written(&r->window, 0, bytes, arming, found, &f) : 0;
     /* What was armed is forgotten: it is pending, whatever comes. */
     struct pieces *to = arming ? &r->pending : out;
-    if (rc == 0 && !rmt_view_exact(&r->view))
+    if (rc == 0 && !rmt_window_exact(&r->window))
         rc = compare(r, &pieces);
     for (size_t i = 0; i < r->pending.count && !arming; i++) {
         if (!rmt_vec_push(out, r->pending.items[i]))
@@ -507,10 +608,10 @@ int ramet_region_stat(struct ramet_region *region, struct ramet_region_info *out
         .version = ramet_txn_id(r->txn),
         .bytes = r->bytes,
         .mappings = r->mappings + 1,
-        .exact = rmt_view_exact(&r->view),
+        .exact = rmt_window_exact(&r->window),
     };
     rmt_auto(pieces_fini) struct pieces written = {0};
-    rc = rmt_view_private(&r->view, 0, r->view.size, count_private, &info.private_bytes);
+    rc = rmt_window_private(&r->window, 0, r->window.size, count_private, &info.private_bytes);
     if (rc == 0)
         rc = find_written(r, false, &written);
     for (size_t i = 0; i < written.count; i++)
@@ -526,7 +627,7 @@ int ramet_region_will_write(struct ramet_region *region, uint64_t off, uint64_t 
         return rmt_fail(-EINVAL, "ramet_region_will_write: the part goes beyond the region");
     int rc = rmt_store_usable(region->store);
     uint64_t from = off / 4096 * 4096, to = rmt_div_up(off + len, 4096) * 4096;
-    return rc < 0 || len == 0 ? rc : rmt_view_populate(&region->view, from, to - from);
+    return rc < 0 || len == 0 ? rc : rmt_window_populate(&region->window, from, to - from);
 }
 
 /* ---- sizes ----------------------------------------------------------------------------------- */
@@ -539,11 +640,11 @@ int ramet_region_resize(struct ramet_region *region, uint64_t bytes)
     int rc = rmt_store_usable(r->store);
     if (rc < 0)
         return rc;
-    if (bytes > r->view.size)
+    if (bytes > r->window.size)
         return too_large(r, bytes);
     uint64_t from = pages_for(r, bytes), to = pages_for(r, r->bytes);
     if (from < to) {
-        rc = rmt_view_clear(&r->view, from << shift_of(r), (to - from) << shift_of(r));
+        rc = rmt_window_clear(&r->window, from << shift_of(r), (to - from) << shift_of(r));
         if (rc < 0)
             return rc;
         keep_pages(r, from, to - from, false);
@@ -557,7 +658,7 @@ int ramet_region_resize(struct ramet_region *region, uint64_t bytes)
         r->pending.count = left;
     }
     if (bytes < r->bytes && bytes & (r->store->pages.page_size - 1))
-        memset(r->view.base + bytes, 0, (from << shift_of(r)) - bytes);
+        memset(r->window.base + bytes, 0, (from << shift_of(r)) - bytes);
     r->bytes = bytes;
     r->least = rmt_min(r->least, bytes);
     return 0;
@@ -581,7 +682,7 @@ static int write_pending(struct ramet_region *r, struct ramet_blob *blob)
         uint64_t off = r->pending.items[i].page << shift_of(r);
         uint64_t len = r->pending.items[i].count << shift_of(r);
         if (off < r->bytes)
-            rc = ramet_blob_write(blob, off, r->view.base + off, rmt_min(len, r->bytes - off));
+            rc = ramet_blob_write(blob, off, r->window.base + off, rmt_min(len, r->bytes - off));
     }
     return rc < 0 ? rc : resized || r->pending.count;
 }
@@ -592,7 +693,7 @@ static void own_whole_pages(const struct ramet_region *r)
 {
     uint32_t page_size = r->store->pages.page_size;
     for (size_t i = 0; i < r->pending.count && page_size > 4096; i++) {
-        uint8_t *at = r->view.base + (r->pending.items[i].page << shift_of(r));
+        uint8_t *at = r->window.base + (r->pending.items[i].page << shift_of(r));
         uint8_t *end = at + (r->pending.items[i].count << shift_of(r));
         for (; at < end; at += 4096)
             (void)__atomic_fetch_or(at, 0, __ATOMIC_RELAXED);
@@ -703,7 +804,7 @@ static int restore(struct ramet_region *r, struct piece piece)
             if (rc == 0)
                 rc = arm(r, piece);
         } else {
-            rc = rmt_view_drop(&r->view, piece.page << shift, piece.count << shift);
+            rc = rmt_window_drop(&r->window, piece.page << shift, piece.count << shift);
         }
         piece.page += piece.count;
     }
@@ -716,12 +817,12 @@ static int show_range(struct ramet_region *r, const struct ramet_map *blob, uint
 {
     uint32_t shift = shift_of(r);
     rmt_auto(pieces_fini) struct pieces runs = {0};
-    int rc = lay_out(r, blob, from, to, &runs);
+    int rc = lay_out(blob, from, to, &runs);
     for (size_t i = 0; i <= runs.count && rc == 0 && from < to; i++) {
         uint64_t next = i < runs.count ? runs.items[i].page : to;
         struct piece hole = {.page = from, .count = next - from};
         if (hole.count << shift >= MAP_BYTES_MIN) {
-            rc = rmt_view_clear(&r->view, hole.page << shift, hole.count << shift);
+            rc = rmt_window_clear(&r->window, hole.page << shift, hole.count << shift);
             keep_pages(r, hole.page, hole.count, false);
             r->mappings += 2;
         } else if (hole.count) {
@@ -731,8 +832,12 @@ static int show_range(struct ramet_region *r, const struct ramet_map *blob, uint
         }
         if (rc < 0 || i == runs.count)
             break;
-        rc = show_run(r, blob, runs.items[i], runs.items[i].count << shift >= MAP_BYTES_MIN);
-        if (rc > 0)
+        bool map = runs.items[i].count << shift >= MAP_BYTES_MIN;
+        keep_pages(r, next, runs.items[i].count, false);
+        rc = show_run(r, blob, runs.items[i], map);
+        if (rc == 0)
+            rc = rmt_window_settle(&r->window);
+        else if (rc > 0)
             rc = arm(r, runs.items[i]);
         from = next + runs.items[i].count;
     }
@@ -855,7 +960,7 @@ static int refresh(struct ramet_region *r, const struct ramet_map *blob, uint64_
     bool resized = r->bytes != r->committed || r->least != r->committed;
     bool ours = resized && flags & RAMET_REGION_OURS;
     rmt_auto(pieces_fini) struct pieces changed = {0};
-    if (bytes > r->view.size)
+    if (bytes > r->window.size)
         return too_large(r, bytes);
     if (resized && !flags)
         return rmt_fail(RAMET_ECONFLICT,
@@ -868,11 +973,11 @@ static int refresh(struct ramet_region *r, const struct ramet_map *blob, uint64_
         rc = check_conflicts(r, &changed);
     if (rc == 0)
         rc = decide(r, &changed, flags);
-    uint64_t end = ours ? r->least >> shift_of(r) : r->view.size >> shift_of(r);
+    uint64_t end = ours ? r->least >> shift_of(r) : r->window.size >> shift_of(r);
     if (rc == 0)
         rc = show_changes(r, blob, &changed, end);
     if (rc == 0 && resized && !ours)
-        rc = show_range(r, blob, r->least >> shift_of(r), r->view.size >> shift_of(r));
+        rc = show_range(r, blob, r->least >> shift_of(r), r->window.size >> shift_of(r));
     if (rc < 0)
         return rc;
     r->committed = bytes;

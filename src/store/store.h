@@ -30,6 +30,8 @@ struct rmt_branch_writer;
 struct rmt_watches;
 struct rmt_flusher;
 
+#define RMT_LAYOUTS 8
+
 struct ramet_store {
     struct rmt_io *io; /* owned */
     struct rmt_pages pages;
@@ -65,9 +67,11 @@ struct ramet_store {
     struct rmt_watches *watches;                    /* version/watch.c; NULL: nobody watches */
     void (*watches_end)(struct ramet_store *store); /* ends them all; NULL: nobody ever watched */
 
-    struct rmt_lock claims_lock; /* guards claims */
+    struct rmt_lock claims_lock; /* guards the rest */
     pthread_cond_t claims_cond;  /* one ended */
     RMT_VEC(uint64_t) claims;    /* bytes: claims.h */
+    void *layouts[RMT_LAYOUTS];  /* where blobs lie: blob/region.c; malloc'd */
+    uint64_t layouts_used;
 };
 
 /* Opens a store on io, which is taken, also on failure. */

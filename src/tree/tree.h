@@ -208,6 +208,10 @@ int rmt_cursor_next(struct rmt_cursor *c);
 int rmt_cursor_prev(struct rmt_cursor *c);
 /* key: in c->key, until the cursor moves. value: until the cursor moves or the tree is written. */
 int rmt_cursor_get(struct rmt_cursor *c, struct ramet_slice *key, struct rmt_value *value);
+/* The leaf that it is in, and the index of its entry there; then it is at the leaf's last entry, so
+ * that next comes to another leaf. */
+int rmt_cursor_leaf(struct rmt_cursor *c, const struct rmt_disk_node **out_leaf,
+                    uint32_t *out_index);
 
 /* ---- nodes, for those who walk pages: reclaiming and checking -------------------------------- */
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "io/view.h"
+#include "io/window.h"
 
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
@@ -56,73 +56,78 @@ static void *anonymous(void *at, size_t size)
 static int advise(void *p, size_t size)
 {
     (void)madvise(p, size, MADV_NOHUGEPAGE); /* not every kernel has huge pages */
-    return madvise(p, size, MADV_DONTFORK) < 0 ? rmt_fail(-errno, "a view of %zu bytes", size) : 0;
+    return madvise(p, size, MADV_DONTFORK) < 0 ? rmt_fail(-errno, "a window of %zu bytes", size)
+                                               : 0;
 }
 
-int rmt_view_new(size_t size, struct rmt_view *out)
+int rmt_window_new(size_t size, struct rmt_window *out)
 {
-    struct rmt_view view = {.size = size, .pagemap = -1, .faults = -1};
+    struct rmt_window window = {.size = size, .pagemap = -1, .faults = -1};
     void *p = anonymous(NULL, size);
     if (p == MAP_FAILED)
-        return rmt_fail(-errno, "no addresses for a view of %zu bytes", size);
+        return rmt_fail(-errno, "no addresses for a window of %zu bytes", size);
     int rc = advise(p, size);
     if (rc < 0) {
         (void)munmap(p, size);
         return rc;
     }
-    view.base = p;
-    *out = view;
+    window.base = p;
+    *out = window;
     return 0;
 }
 
-void rmt_view_fini(struct rmt_view *view)
+void rmt_window_fini(struct rmt_window *window)
 {
-    if (view->base)
-        (void)munmap(view->base, view->size);
-    if (view->pagemap >= 0)
-        (void)close(view->pagemap);
-    if (view->faults >= 0)
-        (void)close(view->faults);
-    *view = (struct rmt_view){.pagemap = -1, .faults = -1};
+    if (window->base)
+        (void)munmap(window->base, window->size);
+    if (window->pagemap >= 0)
+        (void)close(window->pagemap);
+    if (window->faults >= 0)
+        (void)close(window->faults);
+    *window = (struct rmt_window){.pagemap = -1, .faults = -1};
 }
 
-static int watch(struct rmt_view *view, size_t off, size_t len);
+static int watch(struct rmt_window *window, size_t off, size_t len);
 
-int rmt_view_map(struct rmt_view *view, size_t off, struct rmt_io *io, uint64_t from, size_t len)
+int rmt_window_map(struct rmt_window *window, size_t off, struct rmt_io *io, uint64_t from,
+                   size_t len)
 {
-    rmt_assert(off <= view->size);
-    rmt_assert(len <= view->size - off);
+    rmt_assert(off <= window->size);
+    rmt_assert(len <= window->size - off);
     if (!io->ops->view)
         return -EOPNOTSUPP;
-    int rc = io->ops->view(io, view->base + off, len, from);
-    if (rc == 0)
-        rc = advise(view->base + off, len);
-    return rc < 0 ? rc : watch(view, off, len);
+    return io->ops->view(io, window->base + off, len, from);
 }
 
-int rmt_view_clear(struct rmt_view *view, size_t off, size_t len)
+int rmt_window_settle(struct rmt_window *window)
 {
-    rmt_assert(off <= view->size);
-    rmt_assert(len <= view->size - off);
-    if (anonymous(view->base + off, len) == MAP_FAILED)
-        return rmt_fail(-errno, "clearing %zu bytes of a view", len);
-    int rc = advise(view->base + off, len);
-    return rc < 0 ? rc : watch(view, off, len);
+    int rc = advise(window->base, window->size);
+    return rc < 0 ? rc : watch(window, 0, window->size);
 }
 
-int rmt_view_drop(struct rmt_view *view, size_t off, size_t len)
+int rmt_window_clear(struct rmt_window *window, size_t off, size_t len)
 {
-    if (madvise(view->base + off, len, MADV_DONTNEED) < 0)
-        return rmt_fail(-errno, "dropping %zu bytes of a view", len);
+    rmt_assert(off <= window->size);
+    rmt_assert(len <= window->size - off);
+    if (anonymous(window->base + off, len) == MAP_FAILED)
+        return rmt_fail(-errno, "clearing %zu bytes of a window", len);
+    int rc = advise(window->base + off, len);
+    return rc < 0 ? rc : watch(window, off, len);
+}
+
+int rmt_window_drop(struct rmt_window *window, size_t off, size_t len)
+{
+    if (madvise(window->base + off, len, MADV_DONTNEED) < 0)
+        return rmt_fail(-errno, "dropping %zu bytes of a window", len);
     return 0;
 }
 
-int rmt_view_populate(struct rmt_view *view, size_t off, size_t len)
+int rmt_window_populate(struct rmt_window *window, size_t off, size_t len)
 {
 #ifdef MADV_POPULATE_WRITE
-    if (madvise(view->base + off, len, MADV_POPULATE_WRITE) == 0 || errno == EINVAL)
+    if (madvise(window->base + off, len, MADV_POPULATE_WRITE) == 0 || errno == EINVAL)
         return 0;
-    return rmt_fail(-errno, "making %zu bytes of a view private", len);
+    return rmt_fail(-errno, "making %zu bytes of a window private", len);
 #else
     (void)view, (void)off, (void)len;
     return 0; /* it is but a hint */
@@ -131,53 +136,54 @@ int rmt_view_populate(struct rmt_view *view, size_t off, size_t len)
 
 /* ---- arming ---------------------------------------------------------------------------------- */
 
-/* A part of the view is to be armed page by page, if the kernel can. */
-static int watch(struct rmt_view *view, size_t off, size_t len)
+/* A part of the window is to be armed page by page, if the kernel can. */
+static int watch(struct rmt_window *window, size_t off, size_t len)
 {
     struct uffdio_register r = {
-        .range = {.start = (uintptr_t)view->base + off, .len = len},
+        .range = {.start = (uintptr_t)window->base + off, .len = len},
         .mode = UFFDIO_REGISTER_MODE_WP,
     };
-    if (view->faults < 0 || ioctl(view->faults, UFFDIO_REGISTER, &r) == 0)
+    if (window->faults < 0 || ioctl(window->faults, UFFDIO_REGISTER, &r) == 0)
         return 0;
-    return rmt_fail(-errno, "watching %zu bytes of a view", len);
+    return rmt_fail(-errno, "watching %zu bytes of a window", len);
 }
 
 /* The first time. A kernel that cannot, or does not let us, is no failure. */
-static void watch_all(struct rmt_view *view)
+static void watch_all(struct rmt_window *window)
 {
-    view->armed = true;
+    window->armed = true;
     int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY);
     struct uffdio_api api = {.api = UFFD_API, .features = FEATURE_ASYNC | FEATURE_UNPOPULATED};
     if (fd < 0)
         return;
-    view->faults = fd;
-    if (ioctl(fd, UFFDIO_API, &api) == 0 && watch(view, 0, view->size) == 0)
+    window->faults = fd;
+    if (ioctl(fd, UFFDIO_API, &api) == 0 && watch(window, 0, window->size) == 0)
         return;
     (void)close(fd);
-    view->faults = -1;
+    window->faults = -1;
 }
 
 /* ---- finding --------------------------------------------------------------------------------- */
 
-static int open_pagemap(struct rmt_view *view)
+static int open_pagemap(struct rmt_window *window)
 {
-    if (view->pagemap >= 0)
+    if (window->pagemap >= 0)
         return 0;
-    view->pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-    return view->pagemap < 0 ? rmt_fail(-errno, "/proc/self/pagemap") : 0;
+    window->pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+    return window->pagemap < 0 ? rmt_fail(-errno, "/proc/self/pagemap") : 0;
 }
 
 /* Without a scan: entry by entry. */
-static int read_entries(struct rmt_view *view, size_t off, size_t len, rmt_view_fn fn, void *ctx)
+static int read_entries(struct rmt_window *window, size_t off, size_t len, rmt_window_fn fn,
+                        void *ctx)
 {
     uint64_t entries[512];
     size_t from = off;
     int rc = 0;
     for (size_t end = off + len; off < end && rc == 0;) {
         size_t want = rmt_min((end - off) / OS_PAGE, sizeof(entries) / sizeof(entries[0]));
-        uint64_t page = ((uintptr_t)view->base + off) / OS_PAGE;
-        ssize_t n = pread(view->pagemap, entries, want * 8, (off_t)(page * 8));
+        uint64_t page = ((uintptr_t)window->base + off) / OS_PAGE;
+        ssize_t n = pread(window->pagemap, entries, want * 8, (off_t)(page * 8));
         if (n < 8)
             return rmt_fail(n < 0 ? -errno : -EIO, "/proc/self/pagemap");
         for (size_t i = 0; i < (size_t)n / 8 && rc == 0; i++, off += OS_PAGE) {
@@ -192,12 +198,12 @@ static int read_entries(struct rmt_view *view, size_t off, size_t len, rmt_view_
 }
 
 /* Private pages, that were written since they were armed if only those are asked for. */
-static int find(struct rmt_view *view, size_t off, size_t len, uint64_t flags, uint64_t also,
-                rmt_view_fn fn, void *ctx)
+static int find(struct rmt_window *window, size_t off, size_t len, uint64_t flags, uint64_t also,
+                rmt_window_fn fn, void *ctx)
 {
     struct scanned ranges[RANGES];
     uint64_t own = CATEGORY_FILE | CATEGORY_ZERO;
-    uint64_t base = (uintptr_t)view->base;
+    uint64_t base = (uintptr_t)window->base;
     struct scan scan = {
         .size = sizeof(scan),
         .flags = flags,
@@ -210,15 +216,15 @@ static int find(struct rmt_view *view, size_t off, size_t len, uint64_t flags, u
         .anyof = CATEGORY_PRESENT | CATEGORY_SWAPPED,
         .returned = CATEGORY_PRESENT,
     };
-    int rc = open_pagemap(view);
+    int rc = open_pagemap(window);
     while (rc == 0 && scan.start < scan.end) {
-        int n = ioctl(view->pagemap, SCAN, &scan);
+        int n = ioctl(window->pagemap, SCAN, &scan);
         if (n < 0 && errno == EINTR)
             continue;
-        if (n < 0 && view->faults < 0) /* the kernel has none */
-            return read_entries(view, off, len, fn, ctx);
+        if (n < 0 && window->faults < 0) /* the kernel has none */
+            return read_entries(window, off, len, fn, ctx);
         if (n < 0)
-            return rmt_fail(-errno, "looking for the written pages of a view");
+            return rmt_fail(-errno, "looking for the written pages of a window");
         for (int i = 0; i < n && rc == 0; i++)
             rc = fn(ctx, ranges[i].start - base, ranges[i].end - ranges[i].start);
         /* How far it came is right if there was room for more ranges. */
@@ -229,17 +235,18 @@ static int find(struct rmt_view *view, size_t off, size_t len, uint64_t flags, u
     return rc;
 }
 
-int rmt_view_written(struct rmt_view *view, size_t off, size_t len, bool arm, rmt_view_fn fn,
-                     void *ctx)
+int rmt_window_written(struct rmt_window *window, size_t off, size_t len, bool arm,
+                       rmt_window_fn fn, void *ctx)
 {
-    if (arm && !view->armed)
-        watch_all(view);
-    bool tells = view->faults >= 0;
-    return find(view, off, len, arm && tells ? SCAN_ARM | SCAN_ARM_CHECK : 0,
+    if (arm && !window->armed)
+        watch_all(window);
+    bool tells = window->faults >= 0;
+    return find(window, off, len, arm && tells ? SCAN_ARM | SCAN_ARM_CHECK : 0,
                 tells ? CATEGORY_WRITTEN : 0, fn, ctx);
 }
 
-int rmt_view_private(struct rmt_view *view, size_t off, size_t len, rmt_view_fn fn, void *ctx)
+int rmt_window_private(struct rmt_window *window, size_t off, size_t len, rmt_window_fn fn,
+                       void *ctx)
 {
-    return find(view, off, len, 0, 0, fn, ctx);
+    return find(window, off, len, 0, 0, fn, ctx);
 }

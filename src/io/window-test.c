@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "io/view.h"
+#include "io/window.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,9 +13,9 @@
 #define PAGES 64u
 
 static struct rmt_io *io;
-static struct rmt_view view;
+static struct rmt_window window;
 
-/* A file of PAGES pages, each full of its number; the view shows it from page 0 on, and as many
+/* A file of PAGES pages, each full of its number; the window shows it from page 0 on, and as many
  * pages of zeros behind. */
 static int setup(void **state)
 {
@@ -29,15 +29,17 @@ static int setup(void **state)
         if (io->ops->write(io, &iov, 1, (uint64_t)i * PAGE) < 0)
             return -1;
     }
-    if (rmt_view_new((size_t)2 * PAGES * PAGE, &view) < 0)
+    if (rmt_window_new((size_t)2 * PAGES * PAGE, &window) < 0)
         return -1;
-    return rmt_view_map(&view, 0, io, 0, (size_t)PAGES * PAGE);
+    if (rmt_window_map(&window, 0, io, 0, (size_t)PAGES * PAGE) < 0)
+        return -1;
+    return rmt_window_settle(&window);
 }
 
 static int teardown(void **state)
 {
     (void)state;
-    rmt_view_fini(&view);
+    rmt_window_fini(&window);
     io->ops->close(io);
     return 0;
 }
@@ -52,7 +54,7 @@ static int add(void *ctx, size_t off, size_t len)
 static void written_is(bool arm, const char *wanted)
 {
     char text[2000] = "";
-    assert_int_equal(rmt_view_written(&view, 0, view.size, arm, add, text), 0);
+    assert_int_equal(rmt_window_written(&window, 0, window.size, arm, add, text), 0);
     assert_string_equal(text, wanted);
 }
 
@@ -65,7 +67,7 @@ static uint8_t file_byte(uint32_t page)
 
 static volatile uint8_t *at(uint32_t page)
 {
-    return view.base + (size_t)page * PAGE;
+    return window.base + (size_t)page * PAGE;
 }
 
 static void shows_the_file_and_keeps_it(void **state)
@@ -80,10 +82,10 @@ static void shows_the_file_and_keeps_it(void **state)
     *at(70) = 99;
     written_is(false, "5+2 70+1 ");
     assert_int_equal(file_byte(5), 6);
-    assert_int_equal(rmt_view_drop(&view, 5 * PAGE, PAGE), 0);
+    assert_int_equal(rmt_window_drop(&window, 5 * PAGE, PAGE), 0);
     assert_int_equal(*at(5), 6);
     written_is(false, "6+1 70+1 ");
-    assert_int_equal(rmt_view_clear(&view, 0, 4 * PAGE), 0);
+    assert_int_equal(rmt_window_clear(&window, 0, 4 * PAGE), 0);
     assert_int_equal(*at(0), 0);
     assert_int_equal(*at(4), 5);
 }
@@ -95,7 +97,7 @@ static void armed_pages_are_found_when_they_are_written(void **state)
     *at(9) = 99;
     *at(80) = 99;
     written_is(true, "5+1 9+1 80+1 ");
-    if (!rmt_view_exact(&view)) {
+    if (!rmt_window_exact(&window)) {
         print_message("this kernel cannot tell\n");
         skip();
     }
@@ -107,13 +109,14 @@ static void armed_pages_are_found_when_they_are_written(void **state)
     written_is(false, "9+2 80+2 ");
     written_is(true, "9+2 80+2 ");
     written_is(true, "");
-    assert_int_equal(rmt_view_drop(&view, 9 * PAGE, PAGE), 0);
+    assert_int_equal(rmt_window_drop(&window, 9 * PAGE, PAGE), 0);
     assert_int_equal(*at(9), 10);
     written_is(true, "");
     *at(9) = 97;
     written_is(true, "9+1 ");
     /* What is mapped anew is watched, too. */
-    assert_int_equal(rmt_view_map(&view, 100 * PAGE, io, 0, 4 * PAGE), 0);
+    assert_int_equal(rmt_window_map(&window, 100 * PAGE, io, 0, 4 * PAGE), 0);
+    assert_int_equal(rmt_window_settle(&window), 0);
     *at(101) = 7;
     written_is(true, "101+1 ");
     *at(101) = 8;
@@ -123,14 +126,14 @@ static void armed_pages_are_found_when_they_are_written(void **state)
 static void many_ranges(void **state)
 {
     (void)state;
-    rmt_view_fini(&view);
-    assert_int_equal(rmt_view_new((size_t)4000 * PAGE, &view), 0);
+    rmt_window_fini(&window);
+    assert_int_equal(rmt_window_new((size_t)4000 * PAGE, &window), 0);
     for (uint32_t round = 0; round < 2; round++) {
         uint32_t nr = 0, from = 0;
         char text[40000] = "";
         for (uint32_t i = 0; i < 4000; i += 3)
             *at(i) = 1;
-        assert_int_equal(rmt_view_written(&view, 0, view.size, true, add, text), 0);
+        assert_int_equal(rmt_window_written(&window, 0, window.size, true, add, text), 0);
         for (char *p = text; *p; nr++, from += 3) {
             char *end;
             assert_int_equal(strtoul(p, &end, 10), from);
@@ -149,7 +152,7 @@ static void a_child_has_none(void **state)
         int fds[2]; /* write() finds out whether an address is there, without a signal */
         if (pipe(fds) < 0)
             _exit(2);
-        _exit(write(fds[1], view.base, 1) < 0 && errno == EFAULT ? 0 : 1);
+        _exit(write(fds[1], window.base, 1) < 0 && errno == EFAULT ? 0 : 1);
     }
     int status;
     assert_int_equal(waitpid(pid, &status, 0), pid);
