@@ -74,10 +74,9 @@ static int seal(struct rmt_edit *edit, struct rmt_ref *ref, struct rmt_writer *w
         if (rc < 0)
             return rc;
     }
-    for (uint32_t i = 0; node->level > 0 && i <= rmt_node_count(node); i++) {
+    uint32_t i = node->level > 0 ? 0 : rmt_node_size(node);
+    for (; (i = rmt_node_private_from(node, i)) < rmt_node_size(node); i++) {
         struct rmt_ref child = rmt_node_ref_at(node, i);
-        if (child.birth)
-            continue;
         int rc = seal(edit, &child, w);
         if (rc < 0)
             return rc;
