@@ -199,6 +199,13 @@ static int file_sync(struct rmt_io *io)
     return 0;
 }
 
+static void file_sync_begin(struct rmt_io *io, uint64_t off)
+{
+    const struct file *f = file_of(io);
+    if (!f->forked) /* an error of the device stays with the file until fdatasync() */
+        (void)sync_file_range(f->fd, (off_t)off, 0, SYNC_FILE_RANGE_WRITE);
+}
+
 static int file_size(struct rmt_io *io, uint64_t *out)
 {
     struct file *f = file_of(io);
@@ -400,6 +407,7 @@ static const struct rmt_io_ops file_ops = {
     .read = file_read,
     .write = file_write,
     .sync = file_sync,
+    .sync_begin = file_sync_begin,
     .size = file_size,
     .grow = file_grow,
     .punch = file_punch,

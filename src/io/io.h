@@ -39,6 +39,10 @@ struct rmt_io_ops {
     int (*write)(struct rmt_io *io, struct iovec *iov, int count, uint64_t off);
     /* What was written so far survives power loss on return (fdatasync). Never retried. */
     int (*sync)(struct rmt_io *io);
+    /* Begins to write out what was written so far from off on, so that a sync that comes soon has
+     * less to wait for. A hint: nothing survives because of it, and what goes wrong the sync says.
+     */
+    void (*sync_begin)(struct rmt_io *io, uint64_t off);
     int (*size)(struct rmt_io *io, uint64_t *out);
     /* Makes the file at least size bytes long, its blocks allocated: writing below size does not
      * meet a full disk afterwards. -ENOSPC and kin; the file is then as long as it was. New bytes

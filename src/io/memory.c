@@ -55,6 +55,12 @@ static int memory_sync(struct rmt_io *io)
     return 0;
 }
 
+static void memory_sync_begin(struct rmt_io *io, uint64_t off)
+{
+    (void)io;
+    (void)off;
+}
+
 static int memory_size(struct rmt_io *io, uint64_t *out)
 {
     return rmt_system_size(memory_of(io)->fd, io->path, out);
@@ -139,6 +145,7 @@ static const struct rmt_io_ops memory_ops = {
     .read = memory_read,
     .write = memory_write,
     .sync = memory_sync,
+    .sync_begin = memory_sync_begin,
     .size = memory_size,
     .grow = memory_grow,
     .punch = memory_punch,

@@ -50,6 +50,7 @@ struct ramet_store {
     uint64_t last_group;         /* number */
     unsigned in_a_row;           /* groups since the byte lock was last given back */
     uint64_t limbo_at;           /* id of the limbo list to look at next */
+    uint64_t behind_pages;       /* written since they were last sent to the disk */
     struct rmt_readers *readers; /* scratch of a commit */
     struct rmt_page_pool pool;   /* of commits */
     struct rmt_log log;
