@@ -10,7 +10,7 @@
 #define PREFLUSH_PAGES 2048
 /* Commits that are not flushed leave what they freed in limbo: past this it is time to flush. */
 #define LIMBO_BYTES ((uint64_t)64 << 20)
-/* From an eighth of that on what was written begins to go to the disk, so much at a time, so that
+/* From a quarter of that on what was written begins to go to the disk, so much at a time, so that
  * the flush has little left to wait for. */
 #define BEHIND_BYTES ((uint64_t)4 << 20)
 #define SWEEP_PAGES 512
@@ -427,17 +427,18 @@ static bool limbo_full(const struct rmt_commit *c, uint64_t times)
            pages > c->state.pages / 4;
 }
 
-/* A commit is not flushed. If one will be soon, what was written meanwhile is sent ahead: a page
- * is written once between two flushes, so that nothing goes to the disk twice. */
-static void write_behind(struct rmt_commit *c)
+/* A commit of RAMET_NONE was written. If one will be flushed soon, what was written meanwhile is
+ * sent ahead: a page is written once between two flushes, so that nothing goes to the disk twice.
+ * It is a hint: without a thread the flush waits for all. */
+static void write_behind(const struct rmt_commit *c)
 {
     struct ramet_store *store = c->store;
-    uint32_t shift = store->pages.page_shift;
     store->behind_pages += c->writer.nr_written;
-    if (!limbo_full(c, 8) || store->behind_pages << shift < BEHIND_BYTES)
+    if (!limbo_full(c, 4) || store->behind_pages << store->pages.page_shift < BEHIND_BYTES)
         return;
-    store->io->ops->sync_begin(store->io, store->pages.first << shift);
     store->behind_pages = 0;
+    if (store->flusher || rmt_flusher_new(store, &store->flusher) == 0)
+        rmt_flusher_behind(store->flusher);
 }
 
 /* Pages, then the slot. *flushing: whether that is to be flushed. */
@@ -465,7 +466,7 @@ static int write_out(struct rmt_commit *c, bool *flushing, struct rmt_disk_slot 
         return rc;
     }
     rc = write_slot(store, s, out);
-    if (rc == 0 && !*flushing)
+    if (rc == 0 && !*flushing && store->durability == RAMET_NONE)
         write_behind(c);
     return rc;
 }
@@ -659,7 +660,7 @@ static void lead(struct ramet_store *store, struct rmt_group *g)
     if (rc == 0)
         publish(store, &g->slot);
     done(store, g, rc);
-    if (rc == 0 && !g->flushing && store->flusher)
+    if (rc == 0 && !g->flushing && store->durability == RAMET_LAZY && store->flusher)
         rmt_flusher_wake(store->flusher);
 }
 

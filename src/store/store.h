@@ -62,7 +62,7 @@ struct ramet_store {
     struct ramet_txn *txns;     /* all that are open */
     struct rmt_page_pool spare; /* of the last write transaction, for the next */
 
-    struct rmt_flusher *flusher; /* set once in open: of RAMET_LAZY */
+    struct rmt_flusher *flusher; /* set once: of RAMET_LAZY in open, of RAMET_NONE by a commit */
 
     struct rmt_lock watches_lock;                   /* guards the rest of this paragraph */
     struct rmt_watches *watches;                    /* version/watch.c; NULL: nobody watches */
@@ -219,11 +219,13 @@ static inline uint64_t rmt_seal_off(uint32_t index)
 int rmt_store_copy(struct ramet_store *from, struct rmt_io *io, ramet_progress_fn progress,
                    void *ctx, struct ramet_store **out);
 
-/* ---- the flusher of RAMET_LAZY: flusher.c ---------------------------------------------------- */
+/* ---- the flusher of RAMET_LAZY and RAMET_NONE: flusher.c ------------------------------------- */
 
 int rmt_flusher_new(struct ramet_store *store, struct rmt_flusher **out);
 /* Something is to be flushed within RAMET_LAZY_MS. */
 void rmt_flusher_wake(struct rmt_flusher *flusher);
+/* What was written so far is to go to the disk, so that a flush has less to wait for. */
+void rmt_flusher_behind(struct rmt_flusher *flusher);
 void rmt_flusher_free(struct rmt_flusher *flusher);
 
 #endif
