@@ -1615,10 +1615,12 @@ RAMET_API int ramet_region_will_write(struct ramet_region *region, uint64_t off,
  *   RAMET_ETXN       it shows a snapshot
  *   RAMET_ECORRUPT, RAMET_EPOISONED, -EROFS, -EBUSY, -ENOMEM, -ENOSPC, -EIO and kin
  *                    as ramet_begin(), ramet_blob_write() and ramet_commit(); what was written
- * stays written, and goes with the next commit Lifetime: the memory stays. Threads:  one at a time
- * on a region, while others use its memory. Blocks:   for the branch's writer; on the flush, as
- * ramet_commit(). Cost:     O(pages of the region that are in memory) to find the written ones,
- * some ms for a GiB; and O(written pages).
+ *                    stays written, and goes with the next commit
+ * Lifetime: the memory stays.
+ * Threads:  one at a time on a region, while others use its memory.
+ * Blocks:   for the branch's writer; on the flush, as ramet_commit().
+ * Cost:     O(pages of the region that are in memory) to find the written ones, some ms for a GiB;
+ *           and O(written pages).
  */
 RAMET_API int ramet_region_commit(struct ramet_region *region, const struct ramet_keep *keep,
                                   uint64_t *out_id);
