@@ -199,11 +199,8 @@ static int list_map(void *ctx, const struct ramet_map_info *info)
         rmt_output_json_int(object, "entries", info->entries);
         json_array_append_new(list->array, object);
     } else if (list->table) {
-        struct rmt_buf number = {0};
-        rmt_text_grouped(&number, info->entries);
         rmt_table_add(list->table, info->name);
-        rmt_table_add(list->table, rmt_buf_str(&number));
-        rmt_buf_free(&number);
+        rmt_table_add_number(list->table, info->entries);
     } else {
         rmt_output_name(info->name);
     }
