@@ -24,8 +24,8 @@
 #define IMPORT_PREFIX "import:"
 
 enum {
-    PIECE_SIZE = 1 << 20,   /* what is read and written at once: a multiple of every page */
-    COMMIT_SIZE = 32 << 20, /* below what a transaction keeps in memory */
+    PIECE_SIZE = 1 << 20,  /* what is read and written at once: a multiple of every page */
+    COMMIT_SIZE = 8 << 20, /* small enough to stay in the processor's caches */
 };
 
 /* ---- other formats -----------------------------------------------------------------------------
