@@ -10,6 +10,7 @@ void rmt_diff_init(struct rmt_diff *diff, struct rmt_pages *pages, const struct 
     diff->pages = pages;
     diff->from = from;
     diff->to = to;
+    diff->places = false;
     diff->opened = 0;
     for (size_t i = 0; i < 2; i++) {
         struct rmt_diff_side *side = &diff->sides[i];
