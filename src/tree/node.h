@@ -215,7 +215,7 @@ static inline struct rmt_ref rmt_node_ref_at(const struct rmt_disk_node *node, u
     return rmt_ref_load(rmt_node_refs(node) + i);
 }
 
-/* The first child from i on that is private; behind the last if none is. */
+/* Of an inner node: the first child from i on that is private; behind the last if none is. */
 static inline uint32_t rmt_node_private_from(const struct rmt_disk_node *node, uint32_t i)
 {
     const struct rmt_disk_ref *refs = rmt_node_refs(node);

@@ -74,13 +74,13 @@ static int seal(struct rmt_edit *edit, struct rmt_ref *ref, struct rmt_writer *w
         if (rc < 0)
             return rc;
     }
-    uint32_t i = node->level > 0 ? 0 : rmt_node_size(node);
-    for (; (i = rmt_node_private_from(node, i)) < rmt_node_size(node); i++) {
+    uint32_t i = 0;
+    while (node->level > 0 && (i = rmt_node_private_from(node, i)) <= rmt_node_count(node)) {
         struct rmt_ref child = rmt_node_ref_at(node, i);
         int rc = seal(edit, &child, w);
         if (rc < 0)
             return rc;
-        rmt_node_ref_put(node, i, child);
+        rmt_node_ref_put(node, i++, child);
     }
     pack(edit, node);
     return rmt_writer_node(w, node, ref);
