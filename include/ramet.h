@@ -74,7 +74,8 @@ enum ramet_error { RAMET_ERRORS(RAMET_ERROR_ENUM) RAMET_ERROR_LAST = -5000 };
 enum {
     RAMET_FULL = 0, /* flushed when ramet_commit() returns */
     RAMET_LAZY = 1, /* flushed in the background, within RAMET_LAZY_MS */
-    RAMET_NONE = 2  /* flushed by ramet_sync(), by ramet_close(), and when space must be reused */
+    RAMET_NONE = 2  /* flushed by ramet_sync(), by ramet_close(), and when space must be reused: a
+                       thread of the library writes ahead for that */
 };
 #define RAMET_LAZY_MS 200
 
