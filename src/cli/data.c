@@ -175,11 +175,8 @@ int rmt_data_drop(struct rmt_session *s)
     if (status)
         return status;
     int rc = ramet_map_drop(s->txn, name);
-    if (rc == RAMET_ENOTFOUND) {
-        rmt_output_error("no map '%s' in '%s'; 'ramet maps %s' lists them", name, s->branch,
-                         s->path);
-        return RMT_EXIT_FAILED;
-    }
+    if (rc == RAMET_ENOTFOUND)
+        return rmt_session_no_map(s, name);
     if (rc < 0)
         return rmt_session_fail(rc, "cannot drop map '%s'", name);
     return rmt_session_commit(s);

@@ -110,8 +110,7 @@ static bool is_range(const struct rmt_disk_change *change)
     return change->kind == RMT_DISK_DATA || change->kind == RMT_DISK_HOLE;
 }
 
-/* The size that is a disk's entry of one. */
-static uint64_t size_in(struct ramet_slice value)
+uint64_t rmt_diskdiff_size(struct ramet_slice value)
 {
     const uint8_t *p = value.data;
     uint64_t size = 0;
@@ -129,8 +128,8 @@ bool rmt_diskdiff_of(const struct ramet_change *change, struct rmt_disk_change *
         out->kind = change->kind == RAMET_ADDED     ? RMT_DISK_CREATED
                     : change->kind == RAMET_REMOVED ? RMT_DISK_DROPPED
                                                     : RMT_DISK_SIZE;
-        out->numbers[0] = size_in(change->old_value);
-        out->numbers[1] = size_in(change->new_value);
+        out->numbers[0] = rmt_diskdiff_size(change->old_value);
+        out->numbers[1] = rmt_diskdiff_size(change->new_value);
         return true;
     }
     size_t page_size = change->old_value.data ? change->old_value.size : change->new_value.size;

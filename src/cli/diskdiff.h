@@ -37,6 +37,8 @@ int rmt_diskdiff_each(struct ramet_txn *from, struct ramet_txn *to, const char *
 bool rmt_diskdiff_of(const struct ramet_change *change, struct rmt_disk_change *out);
 /* The number of the page that a disk's entry of one is. */
 uint64_t rmt_diskdiff_page(struct ramet_slice key);
+/* The size that its entry of the size says. */
+uint64_t rmt_diskdiff_size(struct ramet_slice value);
 void rmt_diskdiff_add(struct rmt_buf *buf, const struct rmt_difflines_style *style,
                       const struct rmt_disk_change *change);
 /* {"change": "disk data", "disk": "", "offset": 0, "bytes": 0}; of the others "old" and "new". */
