@@ -19,26 +19,26 @@ static const struct rmt_command disk_commands[] = {
     {"disk export", "S DISK FILE", 3, 3, RMT_OPT_REF | RMT_OPT_FORCE, rmt_image_export,
      "write a disk to a sparse file, a device, or standard output (-)",
      "ramet disk export app.ramet vm copy.raw\n"
-     "ramet disk export app.ramet vm - -b test | sha256sum\n"},
+     "ramet disk export app.ramet vm - -b vm-1 | sha256sum\n"},
     {"disk clone", "S DISK NEWBRANCH", 3, 3, RMT_OPT_REF | RMT_OPT_SYNC, rmt_disk_clone,
      "make a branch that has the disk, in constant time whatever its size",
      "ramet disk clone app.ramet vm vm-1\n"
-     "ramet disk clone app.ramet vm vm-2 -b main@before\n"},
+     "ramet disk clone app.ramet vm vm-2 -b main@installed\n"},
     {"disk list", "S [REF]", 1, 2, RMT_OPT_LONG, rmt_disk_list, "list the disks of a version",
-     "ramet disk list app.ramet test --long\n"},
+     "ramet disk list app.ramet vm-1 --long\n"},
     {"disk stat", "S DISK [REF]", 2, 3, RMT_OPT_EXTENTS, rmt_disk_stat,
      "show a disk's size, and what of it is data, shared, owned",
-     "ramet disk stat app.ramet vm test\n"
+     "ramet disk stat app.ramet vm vm-1\n"
      "ramet disk stat app.ramet vm --extents\n"},
     {"disk resize", "S DISK SIZE", 3, 3, RMT_OPT_BRANCH | RMT_OPT_FORCE | RMT_OPT_SYNC,
      rmt_disk_resize, "make a disk larger, or with --force smaller: that cuts off its end",
-     "ramet disk resize app.ramet vm 20G -b test\n"},
+     "ramet disk resize app.ramet vm 20G -b vm-1\n"},
     {"disk snapshot", "S DISK NAME", 3, 3,
      RMT_OPT_MESSAGE | RMT_OPT_AUTHOR | RMT_OPT_BRANCH | RMT_OPT_SYNC, rmt_disk_snapshot,
      "keep the newest version of the disk's branch as BRANCH@NAME; prints its @ID",
      "ramet disk snapshot app.ramet vm installed -m 'before the first boot'\n"},
     {"disk drop", "S DISK", 2, 2, RMT_OPT_BRANCH | RMT_OPT_SYNC, rmt_disk_drop,
-     "delete a disk with all it holds", "ramet disk drop app.ramet vm -b test\n"},
+     "delete a disk with all it holds", "ramet disk drop app.ramet vm -b vm-1\n"},
 };
 enum { NR_DISK_COMMANDS = sizeof(disk_commands) / sizeof(disk_commands[0]) };
 

@@ -373,7 +373,7 @@ static int resolve_given(struct resolving *r)
     if (rc == RAMET_ENOTFOUND && r->choice < CHOICE_PUT)
         rc = resolve_disk(r, map, key);
     if (rc == RAMET_ENOTFOUND) {
-        rmt_output_error("no conflict at '%s' in '%s' of '%s'; 'ramet conflicts %s %s' "
+        rmt_output_error("no conflict at key '%s' in map '%s' of '%s'; 'ramet conflicts %s %s' "
                          "lists them",
                          key, map, s->branch, s->path, s->branch);
         return RMT_EXIT_ABSENT;
