@@ -74,7 +74,8 @@ enum ramet_error { RAMET_ERRORS(RAMET_ERROR_ENUM) RAMET_ERROR_LAST = -5000 };
 enum {
     RAMET_FULL = 0, /* flushed when ramet_commit() returns */
     RAMET_LAZY = 1, /* flushed in the background, within RAMET_LAZY_MS */
-    RAMET_NONE = 2  /* flushed by ramet_sync(), by ramet_close(), and when space must be reused */
+    RAMET_NONE = 2  /* flushed by ramet_sync(), by ramet_close(), and when space must be reused: a
+                       thread of the library writes ahead for that */
 };
 #define RAMET_LAZY_MS 200
 
@@ -1445,6 +1446,221 @@ RAMET_API int ramet_blob_lease(struct ramet_store *store, const char *branch, co
  * Cost:     a system call.
  */
 RAMET_API void ramet_lease_end(struct ramet_lease *lease);
+
+/* ---- regions of memory ----------------------------------------------------------------------- */
+
+/*
+ * A region is a blob as memory: a pointer. Its pages are those of the store's file, and all
+ * processes share one copy of what nobody changed; whoever stores to a page gets a copy of their
+ * own from the kernel, which nobody else sees until ramet_region_commit(). A region shows one
+ * version for as long as it is not moved, and holds it as a read transaction does.
+ *
+ * Memory is not verified when it is touched: RAMET_REGION_VERIFY does it when the region is opened,
+ * and ramet_check() at any time. A page that the device cannot read any more is a SIGBUS, as of any
+ * mapped file. A forked child does not have the region. On a machine with pages of more than 4 KiB,
+ * and where a blob lies in more pieces than options->mappings, what cannot be mapped is read into
+ * memory.
+ */
+struct ramet_region;
+
+/* ramet_region_options.flags */
+enum {
+    RAMET_REGION_VERIFY = 1 << 0 /* every page is read and verified first */
+};
+
+/* ramet_region_refresh() flags */
+enum {
+    RAMET_REGION_OURS = 1 << 0,  /* pages that both changed stay as they are here */
+    RAMET_REGION_THEIRS = 1 << 1 /* they become those of the newest version */
+};
+
+struct ramet_region_options {
+    size_t size;       /* sizeof(struct ramet_region_options) */
+    unsigned flags;    /* RAMET_REGION_VERIFY */
+    uint32_t mappings; /* of the process, that it may have at most; 0: 8192 */
+    uint64_t reserve;  /* bytes of addresses: it can grow so far. 0: as the blob is now */
+};
+
+struct ramet_region_info {
+    size_t size;
+    uint64_t version;       /* id of the version that it shows */
+    uint64_t bytes;         /* its size */
+    uint64_t private_bytes; /* pages that this process has copies of */
+    uint64_t written_bytes; /* pages that were written since; an upper bound, if exact is 0 */
+    uint64_t mappings;      /* of the process, by it */
+    int exact; /* 0: this kernel does not tell which pages were written since a commit, and each of
+                  them is compared in the next one */
+};
+
+/*
+ * ramet_region_open() - a blob as memory.
+ *
+ * @store    borrowed, until the region is closed.
+ * @ref      a branch, whose newest version it shows, and to which it can be committed; or a
+ *           snapshot.
+ * @name     of the blob.
+ * @options  borrowed; NULL: all zero.
+ * @out      owned: ramet_region_close(), before ramet_close().
+ *
+ * Returns 0, or
+ *   RAMET_ENOTFOUND  no such version, or it has no such blob
+ *   RAMET_ECORRUPT   a page that is read fails its checksum
+ *   -ENOMEM          no memory, or the process has too many mappings
+ *   -EBUSY           all reader slots are taken
+ *   -EIO and kin     from the device
+ * Lifetime: @out and its memory until it is closed.
+ * Threads:  any number at once.
+ * Blocks:   on device reads; takes no lock, never waits for a writer.
+ * Cost:     O(pages of the blob / 200) the first time, O(pieces that it lies in) if the same
+ * version of it was opened before with this handle of the store.
+ */
+RAMET_API int ramet_region_open(struct ramet_store *store, const char *ref, const char *name,
+                                const struct ramet_region_options *options,
+                                struct ramet_region **out);
+
+/*
+ * ramet_region_close() - give a region's memory back. What was not committed is lost.
+ *
+ * @region  taken; NULL is allowed. In a forked child it does nothing.
+ *
+ * Returns nothing.
+ * Lifetime: @region and its memory end.
+ * Threads:  one, and no other may touch the memory.
+ * Blocks:   never.
+ * Cost:     O(its private pages and mappings).
+ */
+RAMET_API void ramet_region_close(struct ramet_region *region);
+
+/*
+ * ramet_region_data() - where a region's memory begins: an address that is a multiple of 4096.
+ *
+ * @region  borrowed.
+ *
+ * Returns the address; the same one as long as the region is open. Up to the end of its last page
+ * it can be read and written; behind the blob's size it is zeros, and what is written there is not
+ * committed.
+ * Lifetime: the memory until ramet_region_close().
+ * Threads:  any number at once; the memory has as many users as like.
+ * Blocks:   never.
+ * Cost:     nothing.
+ */
+RAMET_API void *ramet_region_data(struct ramet_region *region);
+
+/*
+ * ramet_region_stat() - what a region consists of.
+ *
+ * @region  borrowed.
+ * @out     filled; the caller has set out->size.
+ *
+ * Returns 0, or
+ *   -EINVAL          out->size is less than this version's sizeof(struct ramet_region_info)
+ *   -EIO and kin     the kernel's page table cannot be read
+ * Lifetime: copies.
+ * Threads:  one at a time on a region.
+ * Blocks:   never.
+ * Cost:     O(pages of the region that are in memory).
+ */
+RAMET_API int ramet_region_stat(struct ramet_region *region, struct ramet_region_info *out);
+
+/*
+ * ramet_region_resize() - make a region, and with the next commit its blob, larger or smaller.
+ *
+ * @region  borrowed.
+ * @bytes   new size, at most as many as were reserved. What is cut off is gone, and zeros if it
+ *          comes back.
+ *
+ * Returns 0, or
+ *   -EFBIG   more than was reserved
+ *   -ENOMEM  the process has too many mappings
+ * Lifetime: addresses stay.
+ * Threads:  one at a time on a region.
+ * Blocks:   never.
+ * Cost:     O(pages that are cut off and in memory).
+ */
+RAMET_API int ramet_region_resize(struct ramet_region *region, uint64_t bytes);
+
+/*
+ * ramet_region_will_write() - a hint: a part is about to be written.
+ *
+ * One call copies its pages, at a fraction of what a fault for each costs. All of them count as
+ * written.
+ *
+ * @region  borrowed.
+ * @off     first byte.
+ * @len     bytes.
+ *
+ * Returns 0, or
+ *   -EINVAL  the part goes beyond the region
+ *   -ENOMEM  there is no memory
+ * Lifetime: returns nothing that could end.
+ * Threads:  any number at once.
+ * Blocks:   on device reads.
+ * Cost:     O(pages of the part).
+ */
+RAMET_API int ramet_region_will_write(struct ramet_region *region, uint64_t off, uint64_t len);
+
+/*
+ * ramet_region_commit() - commit the pages that were written to the region's branch.
+ *
+ * The pages stay where they are, and stay private: they are the same as those of the new version.
+ * What is stored while it runs is in this commit or in the next one, byte by byte.
+ *
+ * @region  borrowed.
+ * @keep    as of ramet_commit(); NULL: the version is not kept.
+ * @out_id  id of the version; may be NULL. Nothing was written: that of the version it shows.
+ *
+ * Returns 0, or
+ *   RAMET_ECONFLICT  the blob was changed by others since: nothing is committed.
+ *                    ramet_region_refresh(), and again
+ *   RAMET_ENOTFOUND  its branch, or the blob, was dropped
+ *   RAMET_ETXN       it shows a snapshot
+ *   RAMET_ECORRUPT, RAMET_EPOISONED, -EROFS, -EBUSY, -ENOMEM, -ENOSPC, -EIO and kin
+ *                    as ramet_begin(), ramet_blob_write() and ramet_commit(); what was written
+ *                    stays written, and goes with the next commit
+ * Lifetime: the memory stays.
+ * Threads:  one at a time on a region, while others use its memory.
+ * Blocks:   for the branch's writer; on the flush, as ramet_commit().
+ * Cost:     O(pages of the region that are in memory) to find the written ones, some ms for a GiB;
+ *           and O(written pages).
+ */
+RAMET_API int ramet_region_commit(struct ramet_region *region, const struct ramet_keep *keep,
+                                  uint64_t *out_id);
+
+/*
+ * ramet_region_refresh() - show the newest version of the region's branch.
+ *
+ * What was written here and not committed stays, and is now a change of the newest version.
+ *
+ * @region  borrowed; of a snapshot there is nothing to do.
+ * @flags   what becomes of pages that were changed here and by others: 0: nothing,
+ *          RAMET_REGION_OURS or RAMET_REGION_THEIRS.
+ *
+ * Returns 0, or
+ *   RAMET_ECONFLICT  such a page, and no flag: the region is as it was. The message names a byte
+ *   RAMET_ENOTFOUND  its branch, or the blob, was dropped
+ *   RAMET_ECORRUPT, -EBUSY, -ENOMEM, -EIO and kin
+ *                    the region may show a mixture of both versions: it can be refreshed again, or
+ *                    reset
+ * Lifetime: the memory stays where it is; bytes that others changed change.
+ * Threads:  one at a time on a region. Others that read its memory meanwhile may see a mixture.
+ * Blocks:   on device reads.
+ * Cost:     O(pages that others changed) and, if there are some, O(pages of the region in memory).
+ */
+RAMET_API int ramet_region_refresh(struct ramet_region *region, unsigned flags);
+
+/*
+ * ramet_region_reset() - drop what was written and not committed.
+ *
+ * @region  borrowed.
+ *
+ * Returns 0, or
+ *   RAMET_ECORRUPT, -ENOMEM, -EIO and kin
+ * Lifetime: the memory stays where it is; bytes that were written become what they were.
+ * Threads:  one at a time on a region, and no other may write its memory.
+ * Blocks:   on device reads.
+ * Cost:     O(pages of the region that are in memory + written pages).
+ */
+RAMET_API int ramet_region_reset(struct ramet_region *region);
 
 /* ---- versions -------------------------------------------------------------------------------- */
 

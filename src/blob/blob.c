@@ -11,10 +11,11 @@
  *   B2  what lies behind the blob's end is not there, or zero, before the blob grows over it:
  * merges can leave some
  */
+#include "blob/blob.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "store/txn.h"
 #include "tree/diff.h"
 #include "tree/edit.h"
 
@@ -142,8 +143,7 @@ int ramet_blob_size(struct ramet_blob *blob, uint64_t *out)
 
 #define BATCH 64u /* pages looked up at once */
 
-/* What an entry of a page is. */
-static int check_page(const struct ramet_map *map, const struct rmt_value *value, uint64_t page)
+int rmt_blob_page_check(const struct ramet_map *map, const struct rmt_value *value, uint64_t page)
 {
     if (value->extents && value->size == RMT_PAGE_RECORD_SIZE)
         return 0;
@@ -188,7 +188,7 @@ static int read_batch(const struct ramet_map *map, uint64_t page, size_t count, 
     int rc = rmt_tree_get_many(pages, &map->tree, count, keys, values);
     for (size_t i = 0; i < count && rc == 0; i++) {
         if (values[i].data)
-            rc = check_page(map, &values[i], page + i);
+            rc = rmt_blob_page_check(map, &values[i], page + i);
     }
     for (size_t i = 0, bad; i < count && rc == 0;) {
         uint8_t *to = buf + (i << pages->page_shift);
@@ -209,12 +209,12 @@ static int read_batch(const struct ramet_map *map, uint64_t page, size_t count, 
     return rc;
 }
 
-static int read_pages(const struct ramet_map *map, uint64_t page, uint64_t count, uint8_t *buf)
+int rmt_blob_pages(const struct ramet_map *map, uint64_t page, uint64_t count, void *buf)
 {
     int rc = 0;
     for (uint64_t at = 0; at < count && rc == 0; at += BATCH)
         rc = read_batch(map, page + at, (size_t)rmt_min(count - at, BATCH),
-                        buf + (at << pages_of(map)->page_shift));
+                        (uint8_t *)buf + (at << pages_of(map)->page_shift));
     return rc;
 }
 
@@ -259,9 +259,9 @@ int64_t ramet_blob_read(struct ramet_blob *blob, uint64_t off, void *buf, size_t
     for (uint64_t at = 0; at < len && rc == 0;) {
         struct part part = part_of(pages, off + at, len - at);
         if (part.count) {
-            rc = read_pages(map, part.page, part.count, to + at);
+            rc = rmt_blob_pages(map, part.page, part.count, to + at);
         } else {
-            rc = read_pages(map, part.page, 1, one);
+            rc = rmt_blob_pages(map, part.page, 1, one);
             if (rc == 0)
                 memcpy(to + at, one + part.from, part.len);
         }
@@ -297,7 +297,7 @@ static int put_page(struct ramet_map *map, uint64_t page, const uint8_t *bytes)
 static int put_part(struct ramet_map *map, const struct part *part, const uint8_t *bytes)
 {
     _Alignas(64) uint8_t one[RMT_PAGE_SIZE_MAX];
-    int rc = read_pages(map, part->page, 1, one);
+    int rc = rmt_blob_pages(map, part->page, 1, one);
     if (rc < 0)
         return rc;
     if (bytes)
@@ -474,7 +474,7 @@ static int list_pages(struct rmt_cursor *cursor, const struct ramet_map *map, st
         if (rc < 0)
             return rc;
         uint64_t page = rmt_get_be64(key.data), at = page << shift;
-        rc = check_page(map, &value, page);
+        rc = rmt_blob_page_check(map, &value, page);
         if (rc < 0)
             return rc;
         uint64_t birth = rmt_ref_load(value.data).birth;

@@ -59,6 +59,9 @@ enum rmt_args_option {
     RMT_OPT_ONCE = 1ll << 42,
     RMT_OPT_TIMEOUT = 1ll << 43,
     RMT_OPT_DELETE = 1ll << 44,
+    RMT_OPT_FORCE = 1ll << 45,
+    RMT_OPT_RAW = 1ll << 46,
+    RMT_OPT_EXTENTS = 1ll << 47,
 };
 
 /* An option that may be given several times. */
@@ -119,6 +122,9 @@ struct rmt_args {
     const char *cursor;
     const char *delete_name;
     uint64_t timeout;
+    bool force;
+    bool raw;
+    bool extents;
     int durability; /* RAMET_FULL unless --sync says otherwise */
 };
 

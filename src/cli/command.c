@@ -9,6 +9,39 @@
 #define MERGE_OPTIONS \
     (RMT_OPT_POLICY | RMT_OPT_MESSAGE | RMT_OPT_NAME | RMT_OPT_AUTHOR | RMT_OPT_SYNC)
 
+static const struct rmt_command disk_commands[] = {
+    {"disk create", "S DISK SIZE", 3, 3, RMT_OPT_BRANCH | RMT_OPT_SYNC, rmt_disk_create,
+     "make a disk of zeros", "ramet disk create app.ramet empty 10G\n"},
+    {"disk import", "S DISK FILE", 3, 3,
+     RMT_OPT_BRANCH | RMT_OPT_FORCE | RMT_OPT_RAW | RMT_OPT_SYNC, rmt_image_import,
+     "make a disk of a raw image, a device, or standard input (-), all or nothing",
+     "ramet disk import app.ramet vm debian.raw\n"},
+    {"disk export", "S DISK FILE", 3, 3, RMT_OPT_REF | RMT_OPT_FORCE, rmt_image_export,
+     "write a disk to a sparse file, a device, or standard output (-)",
+     "ramet disk export app.ramet vm copy.raw\n"
+     "ramet disk export app.ramet vm - -b vm-1 | sha256sum\n"},
+    {"disk clone", "S DISK NEWBRANCH", 3, 3, RMT_OPT_REF | RMT_OPT_SYNC, rmt_disk_clone,
+     "make a branch that has the disk, in constant time whatever its size",
+     "ramet disk clone app.ramet vm vm-1\n"
+     "ramet disk clone app.ramet vm vm-2 -b main@installed\n"},
+    {"disk list", "S [REF]", 1, 2, RMT_OPT_LONG, rmt_disk_list, "list the disks of a version",
+     "ramet disk list app.ramet vm-1 --long\n"},
+    {"disk stat", "S DISK [REF]", 2, 3, RMT_OPT_EXTENTS, rmt_disk_stat,
+     "show a disk's size, and what of it is data, shared, owned",
+     "ramet disk stat app.ramet vm vm-1\n"
+     "ramet disk stat app.ramet vm --extents\n"},
+    {"disk resize", "S DISK SIZE", 3, 3, RMT_OPT_BRANCH | RMT_OPT_FORCE | RMT_OPT_SYNC,
+     rmt_disk_resize, "make a disk larger, or with --force smaller: that cuts off its end",
+     "ramet disk resize app.ramet vm 20G -b vm-1\n"},
+    {"disk snapshot", "S DISK NAME", 3, 3,
+     RMT_OPT_MESSAGE | RMT_OPT_AUTHOR | RMT_OPT_BRANCH | RMT_OPT_SYNC, rmt_disk_snapshot,
+     "keep the newest version of the disk's branch as BRANCH@NAME; prints its @ID",
+     "ramet disk snapshot app.ramet vm installed -m 'before the first boot'\n"},
+    {"disk drop", "S DISK", 2, 2, RMT_OPT_BRANCH | RMT_OPT_SYNC, rmt_disk_drop,
+     "delete a disk with all it holds", "ramet disk drop app.ramet vm -b vm-1\n"},
+};
+enum { NR_DISK_COMMANDS = sizeof(disk_commands) / sizeof(disk_commands[0]) };
+
 /* In the order that help lists them. */
 static const struct rmt_command commands[] = {
     {"create", "S", 1, 1, RMT_OPT_PAGE_SIZE | RMT_OPT_SYNC, rmt_versions_create,
@@ -130,6 +163,8 @@ static const struct rmt_command commands[] = {
      "list the cursors of 'watch', and what they pin; or delete one",
      "ramet cursors app.ramet --long\n"
      "ramet cursors app.ramet --delete index\n"},
+    {"disk", "COMMAND", 1, 1, 0, NULL, "make, copy, clone, list disks: 'ramet disk' lists commands",
+     NULL},
     {"copy", "S COPY", 2, 2, 0, rmt_space_copy,
      "make a compacted copy with all branches and snapshots, while the store is in use",
      "ramet copy app.ramet monday.ramet\n"
@@ -158,14 +193,37 @@ const struct rmt_command *rmt_command_find(const char *name)
     return NULL;
 }
 
-const struct rmt_command *rmt_command_nearest(const char *name)
+bool rmt_command_is_group(const struct rmt_command *command)
 {
-    const struct rmt_command *nearest = NULL;
-    size_t best = 3;
-    for (size_t i = 0; i < NR_COMMANDS; i++) {
-        size_t distance = rmt_text_distance(name, commands[i].name);
-        if (distance < best && distance < strlen(commands[i].name)) {
-            nearest = &commands[i];
+    return command->run == NULL;
+}
+
+/* What a command of a group is called by, behind the group's own name and a blank. */
+static const char *name_in_group(const struct rmt_command *command)
+{
+    const char *blank = strchr(command->name, ' ');
+    return blank ? blank + 1 : command->name;
+}
+
+const struct rmt_command *rmt_command_in_group(const struct rmt_command *group, const char *name)
+{
+    (void)group; /* there is one */
+    for (size_t i = 0; i < NR_DISK_COMMANDS; i++) {
+        if (!strcmp(name, name_in_group(&disk_commands[i])))
+            return &disk_commands[i];
+    }
+    return NULL;
+}
+
+const struct rmt_command *rmt_command_nearest(const struct rmt_command *group, const char *name)
+{
+    const struct rmt_command *nearest = NULL, *all = group ? disk_commands : commands;
+    size_t best = 3, count = group ? (size_t)NR_DISK_COMMANDS : (size_t)NR_COMMANDS;
+    for (size_t i = 0; i < count; i++) {
+        const char *other = name_in_group(&all[i]);
+        size_t distance = rmt_text_distance(name, other);
+        if (distance < best && distance < strlen(other)) {
+            nearest = &all[i];
             best = distance;
         }
     }
@@ -187,19 +245,47 @@ void rmt_command_list(FILE *file)
         "Status: 0 done, 1 no such key, conflicts, 2 wrong usage, 3 failed. More in ramet(1).\n");
 }
 
-void rmt_command_help(const struct rmt_command *command)
+static void print_examples(const char *line)
 {
-    const char *bold = rmt_output_bold(stdout);
-    const char *plain = rmt_output_plain(stdout);
-    printf("%susage:%s ramet %s%s%s [OPTION]...\n\n%s\n\n%soptions:%s\n", bold, plain,
-           command->name, command->operands[0] ? " " : "", command->operands, command->summary,
-           bold, plain);
-    rmt_args_describe(command->options);
-    printf("\n%sexamples:%s\n", bold, plain);
-    for (const char *line = command->examples; *line;) {
+    while (*line) {
         const char *end = strchr(line, '\n');
         (void)fputs("  ", stdout);
         (void)fwrite(line, 1, (size_t)(end + 1 - line), stdout); /* rmt_output_finish() asks */
         line = end + 1;
     }
+}
+
+static void help_group(const struct rmt_command *group)
+{
+    const char *bold = rmt_output_bold(stdout);
+    const char *plain = rmt_output_plain(stdout);
+    uint64_t options = 0;
+    printf("%susage:%s ramet %s COMMAND STORE [OPERAND]... [OPTION]...\n\n%scommands:%s\n", bold,
+           plain, group->name, bold, plain);
+    for (size_t i = 0; i < NR_DISK_COMMANDS; i++) {
+        const struct rmt_command *command = &disk_commands[i];
+        printf("  %-9s %-17s %s\n", name_in_group(command), command->operands, command->summary);
+        options |= command->options;
+    }
+    printf("\n%soptions:%s (ramet %s COMMAND --help has those of one)\n", bold, plain, group->name);
+    rmt_args_describe(options);
+    printf("\n%sexamples:%s\n", bold, plain);
+    for (size_t i = 0; i < NR_DISK_COMMANDS; i++)
+        print_examples(disk_commands[i].examples);
+}
+
+void rmt_command_help(const struct rmt_command *command)
+{
+    const char *bold = rmt_output_bold(stdout);
+    const char *plain = rmt_output_plain(stdout);
+    if (rmt_command_is_group(command)) {
+        help_group(command);
+        return;
+    }
+    printf("%susage:%s ramet %s%s%s [OPTION]...\n\n%s\n\n%soptions:%s\n", bold, plain,
+           command->name, command->operands[0] ? " " : "", command->operands, command->summary,
+           bold, plain);
+    rmt_args_describe(command->options);
+    printf("\n%sexamples:%s\n", bold, plain);
+    print_examples(command->examples);
 }

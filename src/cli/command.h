@@ -18,10 +18,17 @@ struct rmt_command {
     const char *examples; /* lines */
 };
 
+/* Has commands of its own, as 'disk' has 'disk import'; run is NULL. */
+bool rmt_command_is_group(const struct rmt_command *command);
+/* One of a group's, by its second word; NULL if there is none of that name. */
+const struct rmt_command *rmt_command_in_group(const struct rmt_command *group, const char *name);
+
 /* NULL if there is none of that name. */
 const struct rmt_command *rmt_command_find(const char *name);
-/* The one that name was perhaps meant to be; NULL: none is near. */
-const struct rmt_command *rmt_command_nearest(const char *name);
+/* The one that name was perhaps meant to be, of a group or (NULL) of all others; NULL: none is
+ * near.
+ */
+const struct rmt_command *rmt_command_nearest(const struct rmt_command *group, const char *name);
 /* Prints the list of commands, or one command's help. */
 void rmt_command_list(FILE *file);
 void rmt_command_help(const struct rmt_command *command);
@@ -75,6 +82,17 @@ int rmt_space_compact(struct rmt_session *s);
 /* watch.c: what changes, and who was told */
 int rmt_watch_watch(struct rmt_session *s);
 int rmt_watch_cursors(struct rmt_session *s);
+
+/* disk.c, image.c: blobs as disks */
+int rmt_disk_create(struct rmt_session *s);
+int rmt_disk_clone(struct rmt_session *s);
+int rmt_disk_list(struct rmt_session *s);
+int rmt_disk_resize(struct rmt_session *s);
+int rmt_disk_stat(struct rmt_session *s);
+int rmt_disk_snapshot(struct rmt_session *s);
+int rmt_disk_drop(struct rmt_session *s);
+int rmt_image_import(struct rmt_session *s);
+int rmt_image_export(struct rmt_session *s);
 
 /* report.c: the state of a store */
 int rmt_report_stat(struct rmt_session *s);

@@ -6,9 +6,11 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "command.h"
+#include "diskdiff.h"
 #include "interrupt.h"
 
 /* ---- one conflict ------------------------------------------------------------------------------
@@ -36,9 +38,111 @@ static void add_value(struct rmt_buf *buf, const char *name, struct ramet_slice 
     rmt_buf_add_byte(buf, '\n');
 }
 
+static bool is_disk(const char *map)
+{
+    return map[0] == RAMET_BLOB_MARK;
+}
+
+/* Bytes of a page, which are zeros where it is a hole. */
+static unsigned byte_of(struct ramet_slice page, size_t i)
+{
+    return page.data ? ((const unsigned char *)page.data)[i] : 0;
+}
+
+static void add_page(struct rmt_buf *buf, const char *name, struct ramet_slice page,
+                     struct ramet_slice base, uint64_t off, size_t page_size)
+{
+    size_t nr = 0, first = 0;
+    for (size_t i = page_size; i > 0; i--) {
+        bool differs = byte_of(page, i - 1) != byte_of(base, i - 1);
+        nr += differs;
+        first = differs ? i - 1 : first;
+    }
+    rmt_buf_printf(buf, "  %-6s %s", name, page.data ? "= data" : "(a hole: zeros)");
+    if (nr)
+        rmt_buf_printf(buf, "; %zu byte%s not as in base, the first at %" PRIu64, nr,
+                       nr == 1 ? " is" : "s are", off + first);
+    rmt_buf_add_byte(buf, '\n');
+}
+
+static void add_size(struct rmt_buf *buf, const char *name, struct ramet_slice value)
+{
+    if (value.data)
+        rmt_buf_printf(buf, "  %-6s = %" PRIu64 "\n", name, rmt_diskdiff_size(value));
+    else
+        rmt_buf_printf(buf, "  %-6s (absent)\n", name);
+}
+
+static void add_disk_text(struct rmt_buf *buf, const struct ramet_conflict *conflict,
+                          size_t page_size)
+{
+    uint64_t off = rmt_diskdiff_page(conflict->key) * page_size;
+    bool of_size = conflict->key.size == 1;
+    rmt_buf_add_str(buf, rmt_output_bold(stdout));
+    rmt_text_escape(buf, rmt_text_slice(conflict->map + 1));
+    if (of_size)
+        rmt_buf_add_str(buf, "\tsize");
+    else
+        rmt_buf_printf(buf, "\t%" PRIu64, off);
+    rmt_buf_printf(buf, "%s\n", rmt_output_plain(stdout));
+    if (of_size) {
+        add_size(buf, "base", conflict->base);
+        add_size(buf, "ours", conflict->ours);
+        add_size(buf, "theirs", conflict->theirs);
+        return;
+    }
+    add_page(buf, "base", conflict->base, conflict->base, off, page_size);
+    add_page(buf, "ours", conflict->ours, conflict->base, off, page_size);
+    add_page(buf, "theirs", conflict->theirs, conflict->base, off, page_size);
+}
+
+static void add_size_json(struct rmt_buf *buf, const char *name, struct ramet_slice value)
+{
+    if (value.data)
+        rmt_buf_printf(buf, ",\"%s\":%" PRIu64, name, rmt_diskdiff_size(value));
+    else
+        rmt_buf_printf(buf, ",\"%s\":null", name);
+}
+
+static void add_disk_json(struct rmt_buf *buf, const struct ramet_conflict *conflict,
+                          size_t page_size)
+{
+    rmt_buf_add_byte(buf, '{');
+    rmt_text_json(buf, "disk", rmt_text_slice(conflict->map + 1));
+    if (conflict->key.size == 1) {
+        rmt_buf_add_str(buf, ",\"what\":\"size\"");
+        add_size_json(buf, "base", conflict->base);
+        add_size_json(buf, "ours", conflict->ours);
+        add_size_json(buf, "theirs", conflict->theirs);
+    } else {
+        rmt_buf_printf(buf, ",\"what\":\"page\",\"offset\":%" PRIu64 ",\"bytes\":%zu",
+                       rmt_diskdiff_page(conflict->key) * page_size, page_size);
+        add_json(buf, "base", conflict->base);
+        add_json(buf, "ours", conflict->ours);
+        add_json(buf, "theirs", conflict->theirs);
+    }
+    rmt_buf_add_str(buf, "}\n");
+}
+
+static void add_disk(struct rmt_buf *buf, const struct ramet_conflict *conflict, bool json)
+{
+    /* One of the three is there. */
+    size_t page_size = conflict->ours.data     ? conflict->ours.size
+                       : conflict->theirs.data ? conflict->theirs.size
+                                               : conflict->base.size;
+    if (json)
+        add_disk_json(buf, conflict, page_size);
+    else
+        add_disk_text(buf, conflict, page_size);
+}
+
 void rmt_conflicts_add(struct rmt_buf *buf, const struct ramet_conflict *conflict, bool json)
 {
     struct ramet_slice map = rmt_text_slice(conflict->map);
+    if (is_disk(conflict->map)) {
+        add_disk(buf, conflict, json);
+        return;
+    }
     if (json) {
         rmt_buf_add_byte(buf, '{');
         rmt_text_json(buf, "map", map);
@@ -113,6 +217,7 @@ struct resolving {
     const char *only;         /* --all: of this map; NULL: of every one */
     struct rmt_buf found;     /* --all: of each, its map with a NUL, the size of its key, its key */
     uint64_t nr_found;
+    uint64_t nr_disks; /* of them, in disks */
     uint64_t resolved;
     uint64_t left;
 };
@@ -152,8 +257,10 @@ static int find_choice(const struct rmt_args *args, int *out)
 static int collect(void *ctx, const struct ramet_conflict *conflict)
 {
     struct resolving *r = ctx;
-    if (r->only && strcmp(r->only, conflict->map) != 0)
+    bool disk = is_disk(conflict->map);
+    if (r->only && strcmp(r->only, conflict->map + disk) != 0)
         return 0;
+    r->nr_disks += disk;
     rmt_buf_add(&r->found, conflict->map, strlen(conflict->map) + 1);
     rmt_buf_add(&r->found, &conflict->key.size, sizeof(conflict->key.size));
     rmt_buf_add(&r->found, conflict->key.data, conflict->key.size);
@@ -190,11 +297,20 @@ static int resolve_one(struct resolving *r, const char *map, struct ramet_slice 
     return rc;
 }
 
+/* Only versions have what a disk could get. */
+static int no_such_choice(void)
+{
+    return rmt_session_usage("what is in conflict in a disk gets --ours, --theirs or --base, or "
+                             "stays --as-is");
+}
+
 static int resolve_found(struct resolving *r)
 {
     struct rmt_session *s = r->s;
     r->only = s->args.nr_operands > 1 ? s->args.operand[1] : NULL;
     int rc = ramet_conflict_list(s->txn, collect, r);
+    if (rc == 0 && r->nr_disks && r->choice == CHOICE_DELETE)
+        return no_such_choice();
     const char *p = rmt_buf_str(&r->found);
     for (uint64_t i = 0; rc == 0 && i < r->nr_found; i++) {
         const char *map = p;
@@ -211,12 +327,51 @@ static int resolve_found(struct resolving *r)
     return RMT_EXIT_OK;
 }
 
+/* What a word is as a key of a disk, in buf: "size", or an offset in the page. */
+static bool disk_key(const struct rmt_session *s, const char *word, unsigned char *buf,
+                     struct ramet_slice *out)
+{
+    struct ramet_stat stat = {.size = sizeof(stat)};
+    char *end;
+    *out = (struct ramet_slice){buf, 1};
+    buf[0] = 0;
+    if (!strcmp(word, "size"))
+        return true;
+    errno = 0;
+    uint64_t page = strtoull(word, &end, 10);
+    if (word[0] < '0' || word[0] > '9' || *end || errno || ramet_stat(s->store, &stat) < 0)
+        return false;
+    page /= stat.page_size;
+    out->size = 8;
+    for (size_t i = 8; i > 0; i--, page >>= 8)
+        buf[i - 1] = (unsigned char)page;
+    return true;
+}
+
+/* RAMET_ENOTFOUND: there is no conflict, or no such disk. */
+static int resolve_disk(struct resolving *r, const char *disk, const char *word)
+{
+    unsigned char buf[8];
+    struct ramet_slice key;
+    struct rmt_buf name = {0};
+    int rc = RAMET_ENOTFOUND;
+    rmt_buf_add_byte(&name, RAMET_BLOB_MARK);
+    rmt_buf_add_str(&name, disk);
+    if (name.size <= RAMET_NAME_MAX && disk_key(r->s, word, buf, &key))
+        rc = ramet_conflict_resolve(r->s->txn, rmt_buf_str(&name), key, r->choice);
+    r->resolved += rc == 0;
+    rmt_buf_free(&name);
+    return rc;
+}
+
 static int resolve_given(struct resolving *r)
 {
     struct rmt_session *s = r->s;
     const char *map = s->args.operand[1];
     const char *key = s->args.operand[2];
     int rc = resolve_one(r, map, rmt_text_slice(key));
+    if (rc == RAMET_ENOTFOUND && r->choice < CHOICE_PUT)
+        rc = resolve_disk(r, map, key);
     if (rc == RAMET_ENOTFOUND) {
         rmt_output_error("no conflict at key '%s' in map '%s' of '%s'; 'ramet conflicts %s %s' "
                          "lists them",

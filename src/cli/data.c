@@ -175,11 +175,8 @@ int rmt_data_drop(struct rmt_session *s)
     if (status)
         return status;
     int rc = ramet_map_drop(s->txn, name);
-    if (rc == RAMET_ENOTFOUND) {
-        rmt_output_error("no map '%s' in '%s'; 'ramet maps %s' lists them", name, s->branch,
-                         s->path);
-        return RMT_EXIT_FAILED;
-    }
+    if (rc == RAMET_ENOTFOUND)
+        return rmt_session_no_map(s, name);
     if (rc < 0)
         return rmt_session_fail(rc, "cannot drop map '%s'", name);
     return rmt_session_commit(s);
@@ -199,11 +196,8 @@ static int list_map(void *ctx, const struct ramet_map_info *info)
         rmt_output_json_int(object, "entries", info->entries);
         json_array_append_new(list->array, object);
     } else if (list->table) {
-        struct rmt_buf number = {0};
-        rmt_text_grouped(&number, info->entries);
         rmt_table_add(list->table, info->name);
-        rmt_table_add(list->table, rmt_buf_str(&number));
-        rmt_buf_free(&number);
+        rmt_table_add_number(list->table, info->entries);
     } else {
         rmt_output_name(info->name);
     }

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "command.h"
-#include "difflines.h"
+#include "diskdiff.h"
 #include "interrupt.h"
 #include "progress.h"
 #include "table.h"
@@ -29,10 +29,15 @@ struct diffing {
     struct rmt_buf values[2]; /* of values too large for a slice */
     struct rmt_difflines_style style;
     uint64_t count;
+    uint64_t disk_changes; /* of them */
     struct rmt_progress progress;
     struct tally tally; /* --stat: of the map at hand */
     struct rmt_table table;
     json_t *maps;
+    const char *disk; /* of this one alone; NULL: of all */
+    bool no_maps;     /* it is about a disk */
+    bool no_disks;    /* about a map */
+    struct rmt_disk_tally disks;
 };
 
 /* A value of one side, whatever its size. */
@@ -120,6 +125,25 @@ static void count(struct diffing *d, const struct ramet_change *change)
     rmt_progress_update(&d->progress, d->count, d->count, 0);
 }
 
+static void print_sum(struct diffing *d, const struct ramet_diff_stat *stat)
+{
+    rmt_table_print(&d->table);
+    rmt_buf_clear(&d->line);
+    rmt_text_grouped(&d->line, stat->added);
+    rmt_buf_add_str(&d->line, " added, ");
+    rmt_text_grouped(&d->line, stat->changed);
+    rmt_buf_add_str(&d->line, " changed, ");
+    rmt_text_grouped(&d->line, stat->removed);
+    rmt_buf_add_str(&d->line, " removed");
+    if (stat->maps_created)
+        rmt_buf_printf(&d->line, "; %" PRIu64 " map%s created", stat->maps_created,
+                       stat->maps_created == 1 ? "" : "s");
+    if (stat->maps_dropped)
+        rmt_buf_printf(&d->line, "; %" PRIu64 " map%s dropped", stat->maps_dropped,
+                       stat->maps_dropped == 1 ? "" : "s");
+    (void)puts(rmt_buf_str(&d->line)); /* rmt_output_finish() asks */
+}
+
 static int print_counts(struct diffing *d)
 {
     struct ramet_diff_stat stat = {.size = sizeof(stat)};
@@ -129,7 +153,9 @@ static int print_counts(struct diffing *d)
     end_tally(d);
     if (d->maps) {
         json_t *object = json_object();
+        rmt_disk_tally_end(&d->disks);
         json_object_set(object, "maps", d->maps);
+        json_object_set(object, "disks", d->disks.array);
         rmt_output_json_int(object, "added", stat.added);
         rmt_output_json_int(object, "changed", stat.changed);
         rmt_output_json_int(object, "removed", stat.removed);
@@ -142,24 +168,13 @@ static int print_counts(struct diffing *d)
         (void)puts("no differences");
         return RMT_EXIT_OK;
     }
-    rmt_table_print(&d->table);
-    rmt_buf_clear(&d->line);
-    rmt_text_grouped(&d->line, stat.added);
-    rmt_buf_add_str(&d->line, " added, ");
-    rmt_text_grouped(&d->line, stat.changed);
-    rmt_buf_add_str(&d->line, " changed, ");
-    rmt_text_grouped(&d->line, stat.removed);
-    rmt_buf_add_str(&d->line, " removed");
-    if (stat.maps_created)
-        rmt_buf_printf(&d->line, "; %" PRIu64 " map%s created", stat.maps_created,
-                       stat.maps_created == 1 ? "" : "s");
-    if (stat.maps_dropped)
-        rmt_buf_printf(&d->line, "; %" PRIu64 " map%s dropped", stat.maps_dropped,
-                       stat.maps_dropped == 1 ? "" : "s");
-    (void)puts(rmt_buf_str(&d->line)); /* rmt_output_finish() asks */
+    if (d->count > d->disk_changes)
+        print_sum(d, &stat);
+    if (d->count > d->disk_changes && d->disk_changes)
+        (void)putchar('\n');
+    rmt_disk_tally_end(&d->disks);
     return RMT_EXIT_OK;
 }
-
 /* ---- the command -------------------------------------------------------------------------------
  */
 
@@ -181,13 +196,29 @@ static int show(struct diffing *d, struct ramet_change *change, int rc)
     return 0;
 }
 
-static int run(struct diffing *d)
+static int show_disk(void *ctx, const struct rmt_disk_change *change)
+{
+    struct diffing *d = ctx;
+    const struct rmt_args *args = &d->s->args;
+    d->count++;
+    d->disk_changes++;
+    if (args->quiet)
+        return 1; /* it is enough to know */
+    if (args->stat) {
+        rmt_disk_tally_add(&d->disks, change);
+    } else {
+        rmt_buf_clear(&d->line);
+        rmt_diskdiff_add(&d->line, &d->style, change);
+        (void)fwrite(d->line.data, 1, d->line.size, stdout); /* asked on the next line */
+    }
+    return rmt_output_failed() || rmt_interrupt_seen();
+}
+
+static int run_maps(struct diffing *d)
 {
     const struct rmt_args *args = &d->s->args;
     struct ramet_change change = {.size = sizeof(change)};
     int rc;
-    rmt_interrupt_catch();
-    rmt_progress_start(&d->progress, "diff", "differences", 0);
     while ((rc = ramet_diff_next(d->diff, &change)) == 0 || rc == -EFBIG) {
         d->count++;
         if (args->quiet) {
@@ -198,10 +229,22 @@ static int run(struct diffing *d)
         if (rc < 0 || rmt_output_failed() || rmt_interrupt_seen())
             break;
     }
+    return rc == RAMET_ENOTFOUND ? 0 : rc;
+}
+
+static int run(struct diffing *d)
+{
+    const struct rmt_args *args = &d->s->args;
+    rmt_interrupt_catch();
+    rmt_progress_start(&d->progress, "diff", "differences", 0);
+    int rc = d->no_maps ? 0 : run_maps(d);
+    bool goes_on = !(args->quiet && d->count) && !rmt_output_failed() && !rmt_interrupt_seen();
+    if (rc == 0 && goes_on && !d->no_disks)
+        rc = rmt_diskdiff_each(d->txns[OLD], d->txns[NEW], d->disk, show_disk, d);
     rmt_progress_clear();
     if (rmt_interrupt_seen())
         return RMT_EXIT_INTERRUPTED;
-    if (rc < 0 && rc != RAMET_ENOTFOUND)
+    if (rc < 0)
         return rmt_session_fail(rc, "cannot go on after %" PRIu64 " differences",
                                 d->count ? d->count - 1 : 0);
     if (args->stat && !args->quiet) {
@@ -212,7 +255,7 @@ static int run(struct diffing *d)
     return d->count && (args->quiet || args->exit_code) ? RMT_EXIT_DIFFERENT : RMT_EXIT_OK;
 }
 
-/* A name that neither version has is a slip, and not "no differences". */
+/* Is it a map, or a disk? A name that neither version has is a slip, and not "no differences". */
 static int check_map(struct diffing *d, const char *name)
 {
     struct rmt_session *s = d->s;
@@ -221,6 +264,16 @@ static int check_map(struct diffing *d, const char *name)
         struct ramet_map *map;
         rc = ramet_map_open(d->txns[i], name, 0, &map);
     }
+    d->no_disks = rc == 0;
+    for (size_t i = 0; i < 2 && rc == RAMET_ENOTFOUND; i++) {
+        struct ramet_blob *blob;
+        rc = ramet_blob_open(d->txns[i], name, 0, &blob);
+        d->no_maps = rc == 0;
+        d->disk = name;
+    }
+    if (d->no_maps && s->args.nr_operands > 4)
+        return rmt_session_usage("'%s' is a disk, which has no keys that could begin with '%s'",
+                                 name, s->args.operand[4]);
     if (rc == RAMET_ENOTFOUND) {
         rmt_output_error("no map '%s' in '%s', nor in '%s'; 'ramet maps %s -b REF' lists them",
                          name, s->args.operand[1], s->args.operand[2], s->path);
@@ -244,10 +297,10 @@ static int open_both(struct diffing *d)
             return rmt_session_fail(rc, "'%s' of '%s'", args->operand[1 + i], s->path);
     }
     if (args->nr_operands > 3) {
-        options.map = args->operand[3];
-        status = check_map(d, options.map);
+        status = check_map(d, args->operand[3]);
         if (status)
             return status;
+        options.map = d->no_maps ? NULL : args->operand[3];
     }
     if (args->nr_operands > 4)
         options.prefix = rmt_text_slice(args->operand[4]);
@@ -268,11 +321,13 @@ int rmt_diff_run(struct rmt_session *s)
     };
     rmt_difflines_style_init(&d.style, s->args.json);
     rmt_table_init(&d.table, titles);
+    rmt_disk_tally_init(&d.disks, s->args.json);
     int status = open_both(&d);
     if (!status)
         status = run(&d);
     ramet_diff_close(d.diff);
     rmt_table_free(&d.table);
+    rmt_disk_tally_fini(&d.disks);
     json_decref(d.maps);
     rmt_buf_free(&d.tally.map);
     rmt_buf_free(&d.values[OLD]);

@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "diskdiff.h"
+
 char rmt_difflines_sign(const struct ramet_change *change)
 {
     switch (change->kind) {
@@ -107,7 +109,11 @@ void rmt_difflines_style_init(struct rmt_difflines_style *style, bool json)
 void rmt_difflines_add(struct rmt_buf *buf, const struct rmt_difflines_style *style,
                        const struct ramet_change *change)
 {
-    if (style->json)
+    struct rmt_disk_change disk;
+    if (change->map[0] == RAMET_BLOB_MARK) {
+        if (rmt_diskdiff_of(change, &disk))
+            rmt_diskdiff_add(buf, style, &disk);
+    } else if (style->json)
         add_json(buf, change);
     else
         add_text(buf, style, change);

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "command.h"
-#include "difflines.h"
+#include "diskdiff.h"
 #include "interrupt.h"
 #include "table.h"
 
@@ -332,6 +332,7 @@ struct changes {
     const struct rmt_session *s;
     struct rmt_buf counts; /* of struct map_count */
     json_t *array;         /* or NULL */
+    struct rmt_disk_tally disks;
 };
 
 static void count_change(struct changes *changes, const struct ramet_change *change)
@@ -373,16 +374,41 @@ static int read_changes(struct changes *changes, struct ramet_diff *diff)
     }
 }
 
+static int read_disk_change(void *ctx, const struct rmt_disk_change *change)
+{
+    struct changes *changes = ctx;
+    rmt_disk_tally_add(&changes->disks, change);
+    if (changes->s->args.diff && changes->array) {
+        json_array_append_new(changes->array, rmt_diskdiff_object(change));
+    } else if (changes->s->args.diff) {
+        struct rmt_difflines_style style;
+        struct rmt_buf line = {0};
+        rmt_difflines_style_init(&style, false);
+        rmt_diskdiff_add(&line, &style, change);
+        (void)fwrite(line.data, 1, line.size, stdout); /* asked on the next line but one */
+        rmt_buf_free(&line);
+    }
+    return rmt_output_failed() || rmt_interrupt_seen();
+}
+
+static int read_disks(struct changes *changes, struct ramet_txn *base, struct ramet_txn *txn)
+{
+    int rc = rmt_diskdiff_each(base, txn, NULL, read_disk_change, changes);
+    if (rc < 0)
+        return rmt_session_fail(rc, "cannot compare it with the version below");
+    return rmt_interrupt_seen() ? RMT_EXIT_INTERRUPTED : RMT_EXIT_OK;
+}
+
 static void print_counts(const struct changes *changes)
 {
     size_t nr = changes->counts.size / sizeof(struct map_count);
     const struct map_count *maps = (void *)changes->counts.data;
     static const char *const titles[] = {"MAP", ">ADDED", ">REMOVED", ">CHANGED", "", NULL};
     struct rmt_table table;
-    if (!nr) {
+    if (!nr && !changes->disks.nr_disks)
         (void)fputs("no changes\n", stdout);
+    if (!nr)
         return;
-    }
     rmt_table_init(&table, titles);
     for (size_t i = 0; i < nr; i++) {
         rmt_table_add(&table, maps[i].name);
@@ -422,6 +448,7 @@ static void changes_fini(struct changes *changes)
     for (size_t i = 0; i < nr; i++)
         free(maps[i].name);
     rmt_buf_free(&changes->counts);
+    rmt_disk_tally_fini(&changes->disks);
     json_decref(changes->array);
 }
 
@@ -446,6 +473,8 @@ static int diff_with_base(struct rmt_session *s, const struct shown *shown, stru
         status = rmt_session_fail(rc, "cannot compare it with %s", ref);
     else
         status = read_changes(changes, diff);
+    if (!status)
+        status = read_disks(changes, base, s->txn);
     ramet_diff_close(diff);
     ramet_abort(base);
     return status;
@@ -490,6 +519,7 @@ int rmt_history_show(struct rmt_session *s)
     struct changes changes = {.s = s};
     if (s->args.json)
         changes.array = json_array();
+    rmt_disk_tally_init(&changes.disks, s->args.json);
     rmt_interrupt_catch();
     status = find_shown(s, ref, &shown);
     if (!status && !s->args.json) {
@@ -506,11 +536,14 @@ int rmt_history_show(struct rmt_session *s)
         json_object_set_new(object, "since",
                             shown.base ? json_integer((json_int_t)shown.base) : json_null());
         json_object_set_new(object, "maps", json_counts(&changes));
+        rmt_disk_tally_end(&changes.disks);
+        json_object_set(object, "disks", changes.disks.array);
         if (s->args.diff)
             json_object_set(object, "changes", changes.array);
         rmt_output_json(object);
     } else if (!status && !s->args.diff) {
         print_counts(&changes);
+        rmt_disk_tally_end(&changes.disks);
     }
     changes_fini(&changes);
     shown_fini(&shown);

@@ -11,13 +11,29 @@
 
 static int unknown_command(const char *name)
 {
-    const struct rmt_command *nearest = rmt_command_nearest(name);
+    const struct rmt_command *nearest = rmt_command_nearest(NULL, name);
     const char *meant = nearest ? nearest->name : NULL;
     if (rmt_text_distance(name, "help") < (nearest ? rmt_text_distance(name, meant) : 3))
         meant = "help"; /* which is not in the table */
     if (meant)
         return rmt_session_usage("unknown command '%s'; did you mean '%s'?", name, meant);
     return rmt_session_usage("unknown command '%s'; 'ramet help' lists them", name);
+}
+
+/* The command that a group's first word names; NULL after saying that there is none. */
+static const struct rmt_command *in_group(const struct rmt_command *group, const char *name)
+{
+    const struct rmt_command *command = rmt_command_in_group(group, name);
+    const struct rmt_command *nearest = rmt_command_nearest(group, name);
+    if (command)
+        return command;
+    if (nearest)
+        rmt_output_error("unknown command '%s %s'; did you mean '%s'?", group->name, name,
+                         nearest->name);
+    else
+        rmt_output_error("unknown command '%s %s'; 'ramet %s --help' lists them", group->name, name,
+                         group->name);
+    return NULL;
 }
 
 static int help(int nr_words, char *const *words)
@@ -30,12 +46,33 @@ static int help(int nr_words, char *const *words)
     const struct rmt_command *command = rmt_command_find(words[0]);
     if (!command)
         return unknown_command(words[0]);
+    if (rmt_command_is_group(command) && nr_words > 1)
+        command = in_group(command, words[1]);
+    if (!command)
+        return RMT_EXIT_USAGE;
     rmt_command_help(command);
     return RMT_EXIT_OK;
 }
 
+static int run(const struct rmt_command *command, int nr_words, char *const *words);
+
+static int run_group(const struct rmt_command *group, int nr_words, char *const *words)
+{
+    if (nr_words == 0)
+        return rmt_session_usage("a word is missing: 'ramet %s --help' lists commands",
+                                 group->name);
+    if (!strcmp(words[0], "--help") || !strcmp(words[0], "-h")) {
+        rmt_command_help(group);
+        return RMT_EXIT_OK;
+    }
+    const struct rmt_command *command = in_group(group, words[0]);
+    return command ? run(command, nr_words - 1, words + 1) : RMT_EXIT_USAGE;
+}
+
 static int run(const struct rmt_command *command, int nr_words, char *const *words)
 {
+    if (rmt_command_is_group(command))
+        return run_group(command, nr_words, words);
     struct rmt_session session = {0};
     struct rmt_args *args = &session.args;
     if (rmt_args_parse(args, command->options, nr_words, words) < 0)

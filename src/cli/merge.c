@@ -95,27 +95,42 @@ static int check_rules(const struct rmt_args_list *list)
     return RMT_EXIT_OK;
 }
 
-/* 1: the ref has a map of that name. */
-static int has_map(const struct merging *m, const char *ref, const char *name)
+enum named { NOTHING, DISK, MAP };
+
+/* What a ref has by that name. */
+static enum named has(const struct merging *m, const char *ref, const char *name)
 {
     struct ramet_txn *txn;
     struct ramet_map *map;
+    struct ramet_blob *blob;
+    enum named named = NOTHING;
     if (ramet_begin(m->s->store, ref, RAMET_READ, &txn) < 0)
-        return 0; /* the merge itself will say it */
-    int rc = ramet_map_open(txn, name, 0, &map);
+        return NOTHING; /* the merge itself will say it */
+    if (ramet_map_open(txn, name, 0, &map) == 0)
+        named = MAP;
+    else if (ramet_blob_open(txn, name, 0, &blob) == 0)
+        named = DISK;
     ramet_abort(txn);
-    return rc == 0;
+    return named;
 }
 
-/* A rule's MAP[/PREFIX]: the map is the longest that there is, for its name may have '/' in it. */
+static enum named either_has(const struct merging *m, const char *name)
+{
+    enum named ours = has(m, m->s->branch, name), theirs = has(m, m->from, name);
+    return ours > theirs ? ours : theirs;
+}
+
+/* A rule's MAP[/PREFIX]: the map, or the disk, is the longest that there is, for its name may have
+ * '/' in it. */
 static void split_rule(struct merging *m, const char *what, struct rmt_buf *name,
                        struct ramet_slice *prefix)
 {
     size_t size = name->size;
+    enum named named = NOTHING;
     while (size) {
         name->size = size;
-        const char *str = rmt_buf_str(name);
-        if (has_map(m, m->s->branch, str) || has_map(m, m->from, str))
+        named = either_has(m, rmt_buf_str(name));
+        if (named != NOTHING)
             break;
         do {
             size--;
@@ -124,11 +139,17 @@ static void split_rule(struct merging *m, const char *what, struct rmt_buf *name
     if (!size) {
         size = strcspn(what, "/=");
         name->size = size;
-        rmt_output_error("no map '%s' in '%s', nor in '%s': that policy decides nothing; "
+        rmt_output_error("no map or disk '%s' in '%s', nor in '%s': that policy decides nothing; "
                          "'ramet maps %s' lists them",
                          rmt_buf_str(name), m->s->branch, m->from, m->s->path);
     }
     *prefix = (struct ramet_slice){NULL, 0};
+    if (named == DISK) {
+        rmt_buf_clear(name);
+        rmt_buf_add_byte(name, RAMET_BLOB_MARK);
+        rmt_buf_add(name, what, size);
+        return;
+    }
     if (what[size] == '/')
         *prefix = (struct ramet_slice){what + size + 1,
                                        (size_t)(policy_of(what) - 1 - (what + size + 1))};

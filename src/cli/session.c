@@ -122,14 +122,24 @@ int rmt_session_write(struct rmt_session *s)
 int rmt_session_map(struct rmt_session *s, const char *name, unsigned flags, struct ramet_map **out)
 {
     int rc = ramet_map_open(s->txn, name, flags, out);
-    if (rc == RAMET_ENOTFOUND) {
-        rmt_output_error("no map '%s' in '%s'; 'ramet maps %s' lists them", name, s->branch,
-                         s->path);
-        return RMT_EXIT_FAILED;
-    }
+    if (rc == RAMET_ENOTFOUND)
+        return rmt_session_no_map(s, name);
     if (rc < 0)
         return rmt_session_fail(rc, "map '%s'", name);
     return RMT_EXIT_OK;
+}
+
+int rmt_session_no_map(struct rmt_session *s, const char *name)
+{
+    struct ramet_blob *blob;
+    if (ramet_blob_open(s->txn, name, 0, &blob) == 0)
+        rmt_output_error("'%s' is a disk of '%s', and no map; 'ramet disk' exports, imports, lists "
+                         "and drops disks",
+                         name, s->branch);
+    else
+        rmt_output_error("no map '%s' in '%s'; 'ramet maps %s' lists them", name, s->branch,
+                         s->path);
+    return RMT_EXIT_FAILED;
 }
 
 int rmt_session_cursor(struct rmt_session *s, struct ramet_map *map)

@@ -32,6 +32,8 @@ int rmt_session_read(struct rmt_session *s);
 int rmt_session_write(struct rmt_session *s);
 int rmt_session_map(struct rmt_session *s, const char *name, unsigned flags,
                     struct ramet_map **out);
+/* Says that the session's transaction has no map of that name. */
+int rmt_session_no_map(struct rmt_session *s, const char *name);
 int rmt_session_cursor(struct rmt_session *s, struct ramet_map *map);
 void rmt_session_close_cursor(struct rmt_session *s);
 /* out_id: of the new version. */

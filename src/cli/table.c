@@ -33,6 +33,14 @@ void rmt_table_add(struct rmt_table *table, const char *cell)
     table->nr_cells++;
 }
 
+void rmt_table_add_number(struct rmt_table *table, uint64_t n)
+{
+    struct rmt_buf text = {0};
+    rmt_text_grouped(&text, n);
+    rmt_table_add(table, rmt_buf_str(&text));
+    rmt_buf_free(&text);
+}
+
 void rmt_table_addf(struct rmt_table *table, const char *fmt, ...)
 {
     va_list args;

@@ -24,6 +24,8 @@ void rmt_table_init(struct rmt_table *table, const char *const *titles);
 void rmt_table_add(struct rmt_table *table, const char *cell);
 __attribute__((format(printf, 2, 3))) void rmt_table_addf(struct rmt_table *table, const char *fmt,
                                                           ...);
+/* With separators: 1,234,567. */
+void rmt_table_add_number(struct rmt_table *table, uint64_t n);
 /* To standard output. */
 void rmt_table_print(struct rmt_table *table);
 /* The cells of one column alone, one a line. */

@@ -379,6 +379,36 @@ int64_t rmt_text_when(const char *str, int64_t now_us)
     return -1;
 }
 
+bool rmt_text_size(const char *str, uint64_t *out)
+{
+    static const char units[] = "KMGTP";
+    uint64_t whole = 0, part = 0, parts = 1, unit = 1;
+    const char *p = str;
+    for (; *p >= '0' && *p <= '9'; p++) {
+        if (__builtin_mul_overflow(whole, 10u, &whole) ||
+            __builtin_add_overflow(whole, (uint64_t)(*p - '0'), &whole))
+            return false;
+    }
+    if (p == str)
+        return false;
+    bool broken = *p == '.' && p[1] >= '0' && p[1] <= '9';
+    for (p += broken; broken && *p >= '0' && *p <= '9'; p++) {
+        if (parts >= 1000000)
+            return false;
+        part = part * 10 + (uint64_t)(*p - '0');
+        parts *= 10;
+    }
+    const char *found = *p ? strchr(units, *p >= 'a' ? *p - 32 : *p) : NULL;
+    if (found) {
+        unit = (uint64_t)1 << (10 * (found - units + 1));
+        p += p[1] == 'i' && p[2] == 'B' ? 3 : 1;
+    }
+    if (*p || (broken && !found) || __builtin_mul_overflow(whole, unit, &whole))
+        return false;
+    return !__builtin_add_overflow(whole, (uint64_t)((double)part / (double)parts * (double)unit),
+                                   out);
+}
+
 size_t rmt_text_distance(const char *a, const char *b)
 {
     enum { LEN_MAX = 31 };

@@ -64,6 +64,9 @@ void rmt_text_second_utc(struct rmt_buf *buf, int64_t time_us);
  * time of day as above, in UTC. Microseconds since 1970; -1: it is none of these. */
 int64_t rmt_text_when(const char *str, int64_t now_us);
 
+/* What "512", "64K", "10G" or "1.5TiB" is in bytes: K is 1024. False: it is none, or too large. */
+bool rmt_text_size(const char *str, uint64_t *out);
+
 /* How many edits (insert, delete, change, swap of neighbours) turn a into b. */
 size_t rmt_text_distance(const char *a, const char *b);
 

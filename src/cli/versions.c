@@ -130,14 +130,6 @@ struct list {
     struct rmt_table *table;
 };
 
-static void add_number(struct rmt_table *table, uint64_t n)
-{
-    struct rmt_buf text = {0};
-    rmt_text_grouped(&text, n);
-    rmt_table_add(table, rmt_buf_str(&text));
-    rmt_buf_free(&text);
-}
-
 static void add_time(struct rmt_table *table, int64_t time_us)
 {
     struct rmt_buf text = {0};
@@ -172,7 +164,7 @@ static int list_branch(void *ctx, const struct ramet_branch_info *info)
         rmt_table_add(list->table, info->name);
         add_id(list->table, info->head);
         add_id(list->table, info->base);
-        add_number(list->table, info->snapshots);
+        rmt_table_add_number(list->table, info->snapshots);
         add_time(list->table, info->time);
     } else {
         rmt_output_name(info->name);
@@ -210,8 +202,8 @@ static int list_snapshot(void *ctx, const struct ramet_snapshot_info *info)
         rmt_table_add(list->table, info->name ? info->name : "-");
         rmt_table_add(list->table, info->author ? info->author : "-");
         add_time(list->table, info->time);
-        add_number(list->table, info->owned_bytes);
-        add_number(list->table, info->total_bytes);
+        rmt_table_add_number(list->table, info->owned_bytes);
+        rmt_table_add_number(list->table, info->total_bytes);
         rmt_table_add(list->table, info->message ? info->message : "");
     } else {
         printf("@%" PRIu64 "\n", info->id);

@@ -563,6 +563,33 @@ static void what_is_spilled_lies_beside_the_store_without_a_name(void **state)
 
 /* ---- bytes ----------------------------------------------------------------------------------- */
 
+/* The system is given at most so much at once: parts that are cut, and many small ones. */
+static void large_writes_are_whole(void **state)
+{
+    (void)state;
+    enum { SIZE = 300000 };
+    const size_t parts[][2] = {{SIZE, 0}, {1, 0}, {65535, 7}, {65536, 65537}, {1000, 3000}};
+    struct rmt_io *io = open_ok(store, 0);
+    uint8_t *text = malloc(SIZE), *back = malloc(SIZE);
+    assert_true(text && back);
+    assert_int_equal(io->ops->grow(io, SIZE + 4096), 0);
+    for (size_t k = 0; k < sizeof(parts) / sizeof(parts[0]); k++) {
+        struct iovec iov[RMT_IOV_MAX];
+        size_t at = 0;
+        int n = 0;
+        for (size_t i = 0; i < SIZE; i++)
+            text[i] = (uint8_t)(i * 7 + i / 251 + k);
+        for (; at < SIZE && n < RMT_IOV_MAX; at += iov[n++].iov_len)
+            iov[n] = (struct iovec){text + at, rmt_min(parts[k][n % 2], SIZE - at)};
+        assert_int_equal(io->ops->write(io, iov, n, 4096), 0);
+        assert_int_equal(io->ops->read(io, back, at, 4096), 0);
+        assert_memory_equal(back, text, at);
+    }
+    free(text);
+    free(back);
+    rmt_io_close(io);
+}
+
 static void reads_what_was_written(void **state)
 {
     (void)state;
@@ -573,6 +600,7 @@ static void reads_what_was_written(void **state)
     assert_int_equal(io->ops->grow(io, 4096), 0);
     assert_int_equal(io->ops->write(io, iov, 5, 4088), 0);
     assert_int_equal(io->ops->write(io, iov, 0, 4088), 0);
+    io->ops->sync_begin(io, 4096);
     assert_int_equal(io->ops->sync(io), 0);
     io->ops->drop_cache(io);
     assert_int_equal(io->ops->read(io, buf, 8, 4088), 0);
@@ -856,6 +884,7 @@ int main(void)
         TEST(a_limit_of_file_size_is_an_error_and_no_signal),
         TEST(what_is_spilled_lies_beside_the_store_without_a_name),
         TEST(reads_what_was_written),
+        TEST(large_writes_are_whole),
         TEST(writes_as_many_pieces_as_promised),
         TEST(never_shrinks),
         TEST(the_view_follows_the_file),

@@ -199,6 +199,13 @@ static int file_sync(struct rmt_io *io)
     return 0;
 }
 
+static void file_sync_begin(struct rmt_io *io, uint64_t off)
+{
+    const struct file *f = file_of(io);
+    if (!f->forked) /* an error of the device stays with the file until fdatasync() */
+        (void)sync_file_range(f->fd, (off_t)off, 0, SYNC_FILE_RANGE_WRITE);
+}
+
 static int file_size(struct rmt_io *io, uint64_t *out)
 {
     struct file *f = file_of(io);
@@ -256,6 +263,13 @@ static int file_map(struct rmt_io *io, uint64_t reserve, const uint8_t **out)
     f->view_size = reserve;
     *out = f->view;
     return 0;
+}
+
+static int file_view(struct rmt_io *io, void *at, size_t len, uint64_t off)
+{
+    struct file *f = file_of(io);
+    int rc = check_forked(f);
+    return rc < 0 ? rc : rmt_system_view(f->fd, f->path, at, len, off);
 }
 
 static int file_spill(struct rmt_io *io, size_t size, void **out)
@@ -393,11 +407,13 @@ static const struct rmt_io_ops file_ops = {
     .read = file_read,
     .write = file_write,
     .sync = file_sync,
+    .sync_begin = file_sync_begin,
     .size = file_size,
     .grow = file_grow,
     .punch = file_punch,
     .fill = file_fill,
     .map = file_map,
+    .view = file_view,
     .spill = file_spill,
     .drop_cache = file_drop_cache,
     .shared = file_shared,

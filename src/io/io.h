@@ -39,6 +39,10 @@ struct rmt_io_ops {
     int (*write)(struct rmt_io *io, struct iovec *iov, int count, uint64_t off);
     /* What was written so far survives power loss on return (fdatasync). Never retried. */
     int (*sync)(struct rmt_io *io);
+    /* Begins to write out what was written so far from off on, so that a sync that comes soon has
+     * less to wait for. A hint: nothing survives because of it, and what goes wrong the sync says.
+     */
+    void (*sync_begin)(struct rmt_io *io, uint64_t off);
     int (*size)(struct rmt_io *io, uint64_t *out);
     /* Makes the file at least size bytes long, its blocks allocated: writing below size does not
      * meet a full disk afterwards. -ENOSPC and kin; the file is then as long as it was. New bytes
@@ -54,6 +58,10 @@ struct rmt_io_ops {
      * of the file must not be touched, and appear by themselves when the file grows. -ENOMEM if the
      * address space does not hold it: ask for less. Succeeds once. */
     int (*map)(struct rmt_io *io, uint64_t reserve, const uint8_t **out);
+    /* Shows a part of the file, which is there, at an address, in the place of what was mapped
+     * there: privately, so that writes are the process's own. Offsets are multiples of the system's
+     * pages, else -EOPNOTSUPP. NULL: it cannot. */
+    int (*view)(struct rmt_io *io, void *at, size_t len, uint64_t off);
     /* size bytes of zeroed memory that can be written out: of a file without a name, beside the
      * store, that goes when it is given back, by rmt_reserve_free(). -ENOSPC and kin. */
     int (*spill)(struct rmt_io *io, size_t size, void **out);

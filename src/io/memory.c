@@ -55,6 +55,12 @@ static int memory_sync(struct rmt_io *io)
     return 0;
 }
 
+static void memory_sync_begin(struct rmt_io *io, uint64_t off)
+{
+    (void)io;
+    (void)off;
+}
+
 static int memory_size(struct rmt_io *io, uint64_t *out)
 {
     return rmt_system_size(memory_of(io)->fd, io->path, out);
@@ -87,6 +93,11 @@ static int memory_map(struct rmt_io *io, uint64_t reserve, const uint8_t **out)
     m->view_size = reserve;
     *out = m->view;
     return 0;
+}
+
+static int memory_view(struct rmt_io *io, void *at, size_t len, uint64_t off)
+{
+    return rmt_system_view(memory_of(io)->fd, io->path, at, len, off);
 }
 
 static int memory_spill(struct rmt_io *io, size_t size, void **out)
@@ -134,11 +145,13 @@ static const struct rmt_io_ops memory_ops = {
     .read = memory_read,
     .write = memory_write,
     .sync = memory_sync,
+    .sync_begin = memory_sync_begin,
     .size = memory_size,
     .grow = memory_grow,
     .punch = memory_punch,
     .fill = memory_fill,
     .map = memory_map,
+    .view = memory_view,
     .spill = memory_spill,
     .drop_cache = memory_drop_cache,
     .shared = memory_shared,

@@ -510,6 +510,13 @@ static int sim_sync(struct rmt_io *io)
     return rc;
 }
 
+/* What is not yet flushed is on its way to the disk at any time, and may get there or not. */
+static void sim_sync_begin(struct rmt_io *io, uint64_t off)
+{
+    (void)io;
+    (void)off;
+}
+
 static int sim_size(struct rmt_io *io, uint64_t *out)
 {
     struct rmt_sim *sim = sim_of(io);
@@ -720,6 +727,7 @@ static const struct rmt_io_ops sim_ops = {
     .read = sim_read,
     .write = sim_write,
     .sync = sim_sync,
+    .sync_begin = sim_sync_begin,
     .size = sim_size,
     .grow = sim_grow,
     .punch = sim_punch,

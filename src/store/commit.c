@@ -10,6 +10,9 @@
 #define PREFLUSH_PAGES 2048
 /* Commits that are not flushed leave what they freed in limbo: past this it is time to flush. */
 #define LIMBO_BYTES ((uint64_t)64 << 20)
+/* From a quarter of that on what was written begins to go to the disk, so much at a time, so that
+ * the flush has little left to wait for. */
+#define BEHIND_BYTES ((uint64_t)4 << 20)
 #define SWEEP_PAGES 512
 
 struct rmt_group {
@@ -415,6 +418,29 @@ static int balance(struct rmt_commit *c)
     return 0;
 }
 
+/* True if times as many pages in limbo are, or would be, enough for a flush: what was freed since
+ * the last one cannot be used again before the next. */
+static bool limbo_full(const struct rmt_commit *c, uint64_t times)
+{
+    uint64_t pages = c->state.limbo_pages * times;
+    return c->store->io->durable && pages << c->store->pages.page_shift > LIMBO_BYTES &&
+           pages > c->state.pages / 4;
+}
+
+/* A commit of RAMET_NONE was written. If one will be flushed soon, what was written meanwhile is
+ * sent ahead: a page is written once between two flushes, so that nothing goes to the disk twice.
+ * It is a hint: without a thread the flush waits for all. */
+static void write_behind(const struct rmt_commit *c)
+{
+    struct ramet_store *store = c->store;
+    store->behind_pages += c->writer.nr_written;
+    if (!limbo_full(c, 4) || store->behind_pages << store->pages.page_shift < BEHIND_BYTES)
+        return;
+    store->behind_pages = 0;
+    if (store->flusher || rmt_flusher_new(store, &store->flusher) == 0)
+        rmt_flusher_behind(store->flusher);
+}
+
 /* Pages, then the slot. *flushing: whether that is to be flushed. */
 static int write_out(struct rmt_commit *c, bool *flushing, struct rmt_disk_slot *out)
 {
@@ -424,9 +450,7 @@ static int write_out(struct rmt_commit *c, bool *flushing, struct rmt_disk_slot 
     int rc = rmt_writer_flush(&c->writer);
     if (rc < 0)
         return rc;
-    /* Pages freed since the last flush cannot be used again before the next. */
-    if (store->io->durable && s->limbo_pages << store->pages.page_shift > LIMBO_BYTES &&
-        s->limbo_pages > s->pages / 4)
+    if (limbo_full(c, 1))
         *flushing = true;
     *flushing = *flushing && store->io->durable;
     s->id = c->id;
@@ -441,7 +465,10 @@ static int write_out(struct rmt_commit *c, bool *flushing, struct rmt_disk_slot 
         rmt_state_save(store, s, out);
         return rc;
     }
-    return write_slot(store, s, out);
+    rc = write_slot(store, s, out);
+    if (rc == 0 && !*flushing && store->durability == RAMET_NONE)
+        write_behind(c);
+    return rc;
 }
 
 /* ---- groups ---------------------------------------------------------------------------------- */
@@ -633,7 +660,7 @@ static void lead(struct ramet_store *store, struct rmt_group *g)
     if (rc == 0)
         publish(store, &g->slot);
     done(store, g, rc);
-    if (rc == 0 && !g->flushing && store->flusher)
+    if (rc == 0 && !g->flushing && store->durability == RAMET_LAZY && store->flusher)
         rmt_flusher_wake(store->flusher);
 }
 

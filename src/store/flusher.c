@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* flusher.c - the thread that makes commits of RAMET_LAZY durable in time. */
+/*
+ * flusher.c - the thread that makes commits of RAMET_LAZY durable in time; of RAMET_NONE it sends
+ * ahead what a flush for want of room would wait for.
+ */
 #include <time.h>
 
 #include "store/store.h"
@@ -12,7 +15,7 @@ struct rmt_flusher {
     pthread_t thread;
     pthread_mutex_t mutex; /* guards the rest; taken with no other lock */
     pthread_cond_t cond;
-    bool wanted, stop;
+    bool wanted, behind, stop;
 };
 
 static void wait_ms(struct rmt_flusher *f, uint64_t ms)
@@ -24,15 +27,27 @@ static void wait_ms(struct rmt_flusher *f, uint64_t ms)
         ;
 }
 
+static void send_ahead(const struct ramet_store *store)
+{
+    store->io->ops->sync_begin(store->io, store->pages.first << store->pages.page_shift);
+}
+
 static void *run(void *arg)
 {
     struct rmt_flusher *f = arg;
     (void)pthread_mutex_lock(&f->mutex);
     while (!f->stop) {
-        while (!f->wanted && !f->stop)
+        while (!f->wanted && !f->behind && !f->stop)
             (void)pthread_cond_wait(&f->cond, &f->mutex);
         if (f->stop)
             break;
+        if (f->behind) {
+            f->behind = false;
+            (void)pthread_mutex_unlock(&f->mutex);
+            send_ahead(f->store);
+            (void)pthread_mutex_lock(&f->mutex);
+            continue;
+        }
         wait_ms(f, DELAY_MS);
         f->wanted = false;
         (void)pthread_mutex_unlock(&f->mutex);
@@ -67,12 +82,22 @@ int rmt_flusher_new(struct ramet_store *store, struct rmt_flusher **out)
     return 0;
 }
 
-void rmt_flusher_wake(struct rmt_flusher *f)
+static void wake(struct rmt_flusher *f, bool *why)
 {
     (void)pthread_mutex_lock(&f->mutex);
-    f->wanted = true;
+    *why = true;
     (void)pthread_cond_signal(&f->cond);
     (void)pthread_mutex_unlock(&f->mutex);
+}
+
+void rmt_flusher_wake(struct rmt_flusher *f)
+{
+    wake(f, &f->wanted);
+}
+
+void rmt_flusher_behind(struct rmt_flusher *f)
+{
+    wake(f, &f->behind);
 }
 
 void rmt_flusher_free(struct rmt_flusher *f)

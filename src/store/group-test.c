@@ -23,6 +23,7 @@ static struct {
     unsigned syncs, writes;
     uint64_t end;      /* of what was ever written */
     unsigned extended; /* writes that went beyond it */
+    unsigned begun;    /* flushes that were begun and not waited for */
 } gate = {.mutex = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER};
 
 static int gate_sync(struct rmt_io *io)
@@ -53,11 +54,22 @@ static int gate_write(struct rmt_io *io, struct iovec *iov, int count, uint64_t 
     return rc;
 }
 
+static void gate_sync_begin(struct rmt_io *io, uint64_t off)
+{
+    (void)io;
+    assert_true(off > rmt_seal_off(0)); /* the slots are written over by each commit */
+    assert_true(off > rmt_seal_off(1));
+    (void)pthread_mutex_lock(&gate.mutex);
+    gate.begun++;
+    (void)pthread_cond_broadcast(&gate.cond);
+    (void)pthread_mutex_unlock(&gate.mutex);
+}
+
 static void gate_set(bool shut)
 {
     (void)pthread_mutex_lock(&gate.mutex);
     gate.shut = shut;
-    gate.syncs = gate.writes = 0;
+    gate.syncs = gate.writes = gate.begun = 0;
     (void)pthread_cond_broadcast(&gate.cond);
     (void)pthread_mutex_unlock(&gate.mutex);
 }
@@ -70,7 +82,7 @@ static void wait_for(const unsigned *count, unsigned at_least)
     (void)pthread_mutex_unlock(&gate.mutex);
 }
 
-static struct ramet_store *store_open(struct rmt_sim *sim)
+static struct ramet_store *store_open_as(struct rmt_sim *sim, const struct ramet_options *options)
 {
     struct rmt_io *io;
     struct ramet_store *store;
@@ -80,9 +92,15 @@ static struct ramet_store *store_open(struct rmt_sim *sim)
     gate.write = gate.ops.write;
     gate.ops.sync = gate_sync;
     gate.ops.write = gate_write;
+    gate.ops.sync_begin = gate_sync_begin;
     io->ops = &gate.ops;
-    assert_int_equal(rmt_store_open_io(io, NULL, &store), 0);
+    assert_int_equal(rmt_store_open_io(io, options, &store), 0);
     return store;
+}
+
+static struct ramet_store *store_open(struct rmt_sim *sim)
+{
+    return store_open_as(sim, NULL);
 }
 
 /* ---- writers --------------------------------------------------------------------------------- */
@@ -396,6 +414,40 @@ static void small_commits_go_where_something_was_written_before(void **state)
     rmt_sim_free(sim);
 }
 
+static uint64_t limbo_of(struct ramet_store *store)
+{
+    struct ramet_stat stat = {.size = sizeof(stat)};
+    assert_int_equal(ramet_stat(store, &stat), 0);
+    return stat.limbo_bytes;
+}
+
+/* Commits that are not flushed fill limbo until one of them must be: before that what they wrote
+ * was sent to the disk by another thread. Durable ones have nothing to send ahead. */
+static void what_a_flush_will_wait_for_is_sent_ahead(void **state)
+{
+    (void)state;
+    for (int durable = 0; durable < 2; durable++) {
+        struct ramet_options options = {.size = sizeof(options), .page_size = 65536};
+        options.durability = durable ? RAMET_FULL : RAMET_NONE;
+        struct rmt_sim *sim = rmt_sim_new(17, UINT64_C(1) << 28);
+        struct ramet_store *store = store_open_as(sim, &options);
+        gate_set(false);
+        for (int i = 0; i < 200 && (durable || limbo_of(store) < 32 << 20); i++)
+            assert_int_equal(put(store, "main", i % 2 ? "odd" : "even", NULL), 0);
+        assert_true(durable ? gate.syncs > 0 : limbo_of(store) >= 32 << 20 && gate.syncs == 0);
+        if (durable)
+            assert_int_equal(gate.begun, 0);
+        else
+            wait_for(&gate.begun, 1);
+        for (int i = 0; !durable && i < 1000 && !gate.syncs; i++)
+            assert_int_equal(put(store, "main", i % 2 ? "odd" : "even", NULL), 0);
+        assert_true(gate.syncs > 0);
+        assert_int_equal(ramet_check(store, 0, problem, NULL, NULL), 0);
+        ramet_close(store);
+        rmt_sim_free(sim);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -405,6 +457,7 @@ int main(void)
         cmocka_unit_test(a_flush_that_fails_fails_those_who_began_at_what_it_should_have_flushed),
         cmocka_unit_test(a_write_that_fails_fails_those_who_began_there),
         cmocka_unit_test(small_commits_go_where_something_was_written_before),
+        cmocka_unit_test(what_a_flush_will_wait_for_is_sent_ahead),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

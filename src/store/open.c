@@ -173,6 +173,8 @@ static void free_store(struct ramet_store *store)
     rmt_lock_fini(&store->watches_lock);
     rmt_lock_fini(&store->claims_lock);
     rmt_vec_fini(&store->claims);
+    for (size_t i = 0; i < RMT_LAYOUTS; i++)
+        free(store->layouts[i]);
     free(store->readers);
     free(store);
 }

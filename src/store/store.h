@@ -30,6 +30,8 @@ struct rmt_branch_writer;
 struct rmt_watches;
 struct rmt_flusher;
 
+#define RMT_LAYOUTS 8
+
 struct ramet_store {
     struct rmt_io *io; /* owned */
     struct rmt_pages pages;
@@ -48,6 +50,7 @@ struct ramet_store {
     uint64_t last_group;         /* number */
     unsigned in_a_row;           /* groups since the byte lock was last given back */
     uint64_t limbo_at;           /* id of the limbo list to look at next */
+    uint64_t behind_pages;       /* written since they were last sent to the disk */
     struct rmt_readers *readers; /* scratch of a commit */
     struct rmt_page_pool pool;   /* of commits */
     struct rmt_log log;
@@ -59,15 +62,17 @@ struct ramet_store {
     struct ramet_txn *txns;     /* all that are open */
     struct rmt_page_pool spare; /* of the last write transaction, for the next */
 
-    struct rmt_flusher *flusher; /* set once in open: of RAMET_LAZY */
+    struct rmt_flusher *flusher; /* set once: of RAMET_LAZY in open, of RAMET_NONE by a commit */
 
     struct rmt_lock watches_lock;                   /* guards the rest of this paragraph */
     struct rmt_watches *watches;                    /* version/watch.c; NULL: nobody watches */
     void (*watches_end)(struct ramet_store *store); /* ends them all; NULL: nobody ever watched */
 
-    struct rmt_lock claims_lock; /* guards claims */
+    struct rmt_lock claims_lock; /* guards the rest */
     pthread_cond_t claims_cond;  /* one ended */
     RMT_VEC(uint64_t) claims;    /* bytes: claims.h */
+    void *layouts[RMT_LAYOUTS];  /* where blobs lie: blob/region.c; malloc'd */
+    uint64_t layouts_used;
 };
 
 /* Opens a store on io, which is taken, also on failure. */
@@ -214,11 +219,13 @@ static inline uint64_t rmt_seal_off(uint32_t index)
 int rmt_store_copy(struct ramet_store *from, struct rmt_io *io, ramet_progress_fn progress,
                    void *ctx, struct ramet_store **out);
 
-/* ---- the flusher of RAMET_LAZY: flusher.c ---------------------------------------------------- */
+/* ---- the flusher of RAMET_LAZY and RAMET_NONE: flusher.c ------------------------------------- */
 
 int rmt_flusher_new(struct ramet_store *store, struct rmt_flusher **out);
 /* Something is to be flushed within RAMET_LAZY_MS. */
 void rmt_flusher_wake(struct rmt_flusher *flusher);
+/* What was written so far is to go to the disk, so that a flush has less to wait for. */
+void rmt_flusher_behind(struct rmt_flusher *flusher);
 void rmt_flusher_free(struct rmt_flusher *flusher);
 
 #endif

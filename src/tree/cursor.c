@@ -317,3 +317,17 @@ int rmt_cursor_get(struct rmt_cursor *c, struct ramet_slice *key, struct rmt_val
         *value = rmt_node_value_at(leaf_of(c)->node, c->pages->page_size, leaf_of(c)->index);
     return 0;
 }
+
+int rmt_cursor_leaf(struct rmt_cursor *c, const struct rmt_disk_node **out_leaf,
+                    uint32_t *out_index)
+{
+    int rc = rmt_cursor_get(c, NULL, NULL);
+    if (rc < 0)
+        return rc;
+    struct rmt_cursor_step *step = &c->path[c->depth - 1];
+    *out_leaf = step->node;
+    *out_index = step->index;
+    step->index = rmt_node_count(step->node) - 1;
+    c->key_size = 0;
+    return 0;
+}

@@ -10,6 +10,7 @@ void rmt_diff_init(struct rmt_diff *diff, struct rmt_pages *pages, const struct 
     diff->pages = pages;
     diff->from = from;
     diff->to = to;
+    diff->places = false;
     diff->opened = 0;
     for (size_t i = 0; i < 2; i++) {
         struct rmt_diff_side *side = &diff->sides[i];
@@ -166,7 +167,8 @@ static int compare_entries(struct rmt_diff *diff, struct ramet_slice *key, struc
 {
     struct rmt_diff_side *a = &diff->sides[0], *b = &diff->sides[1];
     struct rmt_value x = value_at(diff, a), y = value_at(diff, b);
-    int rc = rmt_value_equal(diff->pages, &x, &y);
+    bool apart = diff->places && x.extents && y.extents;
+    int rc = apart ? rmt_value_same(&x, &y) : rmt_value_equal(diff->pages, &x, &y);
     if (rc < 0)
         return rc;
     if (rc == 0)
@@ -183,11 +185,13 @@ static bool same_entry(const struct rmt_disk_node *x, uint32_t i, const struct r
     if (rmt_node_head_at(x, i) != rmt_node_head_at(y, j))
         return false;
     struct rmt_node_suffix a = rmt_node_suffix_at(x, i), b = rmt_node_suffix_at(y, j);
-    uint32_t tail = rmt_node_tail_size(a.size);
-    if (a.size != b.size || (tail && memcmp(a.tail, b.tail, tail) != 0))
-        return false;
     struct rmt_value v = rmt_node_value_at(x, page_size, i), w = rmt_node_value_at(y, page_size, j);
-    return v.size == w.size && v.extents == w.extents && memcmp(v.data, w.data, v.size) == 0;
+    if (a.size != b.size || v.size != w.size || v.extents != w.extents)
+        return false;
+    /* Behind what a key has beyond its head lies its value. */
+    return a.tail && b.tail
+               ? memcmp(a.tail, b.tail, rmt_node_tail_size(a.size) + (size_t)v.size) == 0
+               : !rmt_node_tail_size(a.size) && memcmp(v.data, w.data, v.size) == 0;
 }
 
 static bool same_prefix(const struct rmt_disk_node *x, const struct rmt_disk_node *y,
@@ -210,8 +214,9 @@ static void skip_same(struct rmt_diff *diff)
     uint32_t page_size = diff->pages->page_size, n = 0;
     uint32_t most = rmt_min(rmt_node_size(x) - p->index, rmt_node_size(y) - q->index);
     if (!at_entry(a)) {
-        while (n < most &&
-               rmt_ref_equal(rmt_node_ref_at(x, p->index + n), rmt_node_ref_at(y, q->index + n)))
+        const struct rmt_disk_ref *r = rmt_node_refs(x) + p->index;
+        const struct rmt_disk_ref *s = rmt_node_refs(y) + q->index;
+        while (n < most && memcmp(&r[n], &s[n], sizeof(*r)) == 0)
             n++;
     } else if (same_prefix(x, y, page_size)) {
         while (n < most && same_entry(x, p->index + n, y, q->index + n, page_size))

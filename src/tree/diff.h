@@ -33,6 +33,7 @@ struct rmt_diff {
     struct ramet_slice from, to;
     struct rmt_diff_side sides[2]; /* old, new */
     uint8_t key[RAMET_KEY_MAX];
+    bool places;     /* set after init: equal values in other pages are a difference, too */
     uint64_t opened; /* pages that were looked at */
 };
 
@@ -41,7 +42,8 @@ struct rmt_diff {
 void rmt_diff_init(struct rmt_diff *diff, struct rmt_pages *pages, const struct rmt_tree *old,
                    const struct rmt_tree *new, struct ramet_slice from, struct ramet_slice to);
 /* 1: *key, *old and *new (data NULL: absent) are a difference, until the next call; 0: there are no
- * more; or a code. Values that are equal byte for byte are no difference, wherever they lie. */
+ * more; or a code. Values that are equal byte for byte are no difference, wherever they lie, but
+ * for diff->places. */
 int rmt_diff_next(struct rmt_diff *diff, struct ramet_slice *key, struct rmt_value *old,
                   struct rmt_value *new);
 

@@ -203,10 +203,26 @@ static inline uint32_t rmt_node_slot_at(const struct rmt_disk_node *node, uint32
                       (size_t)2 * i);
 }
 
+/* Of an inner node: its refs, one behind the other. */
+static inline const struct rmt_disk_ref *rmt_node_refs(const struct rmt_disk_node *node)
+{
+    return (const struct rmt_disk_ref *)(rmt_node_bytes(node) + RMT_NODE_HEADER +
+                                         (size_t)6 * rmt_node_count(node));
+}
+
 static inline struct rmt_ref rmt_node_ref_at(const struct rmt_disk_node *node, uint32_t i)
 {
-    return rmt_ref_load(rmt_node_bytes(node) + RMT_NODE_HEADER + (size_t)6 * rmt_node_count(node) +
-                        (size_t)16 * i);
+    return rmt_ref_load(rmt_node_refs(node) + i);
+}
+
+/* Of an inner node: the first child from i on that is private; behind the last if none is. */
+static inline uint32_t rmt_node_private_from(const struct rmt_disk_node *node, uint32_t i)
+{
+    const struct rmt_disk_ref *refs = rmt_node_refs(node);
+    uint32_t count = rmt_node_count(node);
+    while (i <= count && rmt_get48(refs[i].birth))
+        i++;
+    return i;
 }
 
 /* Of a private inner node. */

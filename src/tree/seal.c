@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * seal.c - private pages on their way to the file: values, children, then the node that refers to
- * them.
+ * them. Values of one page come before all nodes, so that those whose keys follow each other lie
+ * side by side in the file, however many leaves they are in.
  */
 #include "tree/edit.h"
 
@@ -34,13 +35,15 @@ static void pack(struct rmt_edit *edit, struct rmt_disk_node *node)
     memset((uint8_t *)node + front, 0, page_size - rmt_node_back(node) - front);
 }
 
-static int seal_values(struct rmt_edit *edit, struct rmt_disk_node *leaf, struct rmt_writer *w)
+/* pages: values of one page; else the others. */
+static int seal_values(struct rmt_edit *edit, struct rmt_disk_node *leaf, bool pages,
+                       struct rmt_writer *w)
 {
     for (uint32_t i = 0; i < rmt_node_count(leaf); i++) {
         if (rmt_likely(!rmt_node_extents_at(leaf, i)))
             continue;
         struct rmt_value value = rmt_node_value_at(leaf, edit->pages->page_size, i);
-        if (!rmt_extents_value(&value))
+        if (!rmt_extents_value(&value) || (value.size == RMT_PAGE_RECORD_SIZE) != pages)
             continue;
         /* The record is part of a page that is ours to write. */
         int rc = rmt_value_seal(edit, &value, w);
@@ -50,23 +53,34 @@ static int seal_values(struct rmt_edit *edit, struct rmt_disk_node *leaf, struct
     return 0;
 }
 
-/* The depth of this recursion is that of the tree. */
+/* The depth of this recursion is that of the tree, as that of the next one. */
+static int seal_pages(struct rmt_edit *edit, struct rmt_ref ref, struct rmt_writer *w)
+{
+    struct rmt_disk_node *node = rmt_private_node(ref);
+    int rc = rmt_private_of(node)->values ? seal_values(edit, node, true, w) : 0;
+    for (uint32_t i = 0; node->level > 0 && i <= rmt_node_count(node) && rc == 0; i++) {
+        struct rmt_ref child = rmt_node_ref_at(node, i);
+        if (!child.birth)
+            rc = seal_pages(edit, child, w);
+    }
+    return rc;
+}
+
 static int seal(struct rmt_edit *edit, struct rmt_ref *ref, struct rmt_writer *w)
 {
     struct rmt_disk_node *node = rmt_private_node(*ref);
     if (rmt_private_of(node)->values) {
-        int rc = seal_values(edit, node, w);
+        int rc = seal_values(edit, node, false, w);
         if (rc < 0)
             return rc;
     }
-    for (uint32_t i = 0; node->level > 0 && i <= rmt_node_count(node); i++) {
+    uint32_t i = 0;
+    while (node->level > 0 && (i = rmt_node_private_from(node, i)) <= rmt_node_count(node)) {
         struct rmt_ref child = rmt_node_ref_at(node, i);
-        if (child.birth)
-            continue;
         int rc = seal(edit, &child, w);
         if (rc < 0)
             return rc;
-        rmt_node_ref_put(node, i, child);
+        rmt_node_ref_put(node, i++, child);
     }
     pack(edit, node);
     return rmt_writer_node(w, node, ref);
@@ -78,5 +92,6 @@ int rmt_tree_seal(struct rmt_edit *edit, struct rmt_tree *tree, struct rmt_write
         return 0;
     rmt_cursors_note(tree);
     tree->changes++;
-    return seal(edit, &tree->root, w);
+    int rc = seal_pages(edit, tree->root, w);
+    return rc < 0 ? rc : seal(edit, &tree->root, w);
 }

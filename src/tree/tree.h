@@ -142,6 +142,11 @@ int rmt_value_slice(struct rmt_pages *pages, const struct rmt_value *value, stru
 /* Copies up to len bytes from off on, and returns how many. Verifies only the runs it touches. */
 int64_t rmt_value_read(struct rmt_pages *pages, const struct rmt_value *value, uint64_t off,
                        void *buf, size_t len);
+/* True if they are the same as they lie in their leaves: the same bytes, or the same pages. */
+static inline bool rmt_value_same(const struct rmt_value *a, const struct rmt_value *b)
+{
+    return a->extents == b->extents && a->size == b->size && memcmp(a->data, b->data, a->size) == 0;
+}
 /* 1 if two values are the same bytes, 0, or a code. Where they do not lie in the same pages their
  * contents are read. */
 int rmt_value_equal(struct rmt_pages *pages, const struct rmt_value *a, const struct rmt_value *b);
@@ -203,6 +208,10 @@ int rmt_cursor_next(struct rmt_cursor *c);
 int rmt_cursor_prev(struct rmt_cursor *c);
 /* key: in c->key, until the cursor moves. value: until the cursor moves or the tree is written. */
 int rmt_cursor_get(struct rmt_cursor *c, struct ramet_slice *key, struct rmt_value *value);
+/* The leaf that it is in, and the index of its entry there; then it is at the leaf's last entry, so
+ * that next comes to another leaf. */
+int rmt_cursor_leaf(struct rmt_cursor *c, const struct rmt_disk_node **out_leaf,
+                    uint32_t *out_index);
 
 /* ---- nodes, for those who walk pages: reclaiming and checking -------------------------------- */
 

@@ -445,13 +445,38 @@ static int equal_contents(struct rmt_pages *pages, const struct rmt_value *a,
     return 1;
 }
 
+/* The page of a page record. */
+static int page_of(struct rmt_pages *pages, const struct rmt_value *value, const uint8_t **out)
+{
+    const struct rmt_private *own = rmt_extents_value(value);
+    struct rmt_disk_run run = {.pages = rmt_put32(1)};
+    if (own) {
+        *out = own->bytes;
+        return 0;
+    }
+    memcpy(&run.ref, value->data, sizeof(run.ref));
+    return rmt_page_data(pages, &run, out);
+}
+
+static int equal_pages(struct rmt_pages *pages, const struct rmt_value *a,
+                       const struct rmt_value *b)
+{
+    const uint8_t *x, *y;
+    int rc = page_of(pages, a, &x);
+    if (rc == 0)
+        rc = page_of(pages, b, &y);
+    return rc < 0 ? rc : memcmp(x, y, pages->page_size) == 0;
+}
+
 int rmt_value_equal(struct rmt_pages *pages, const struct rmt_value *a, const struct rmt_value *b)
 {
     uint64_t size = rmt_value_size(pages, a);
     if (size != rmt_value_size(pages, b))
         return 0;
     /* Also of two that are in the same extents, or both are the same private one. */
-    if (a->extents == b->extents && a->size == b->size && memcmp(a->data, b->data, a->size) == 0)
+    if (rmt_value_same(a, b))
         return 1;
+    if (a->extents && b->extents && a->size == RMT_PAGE_RECORD_SIZE && b->size == a->size)
+        return equal_pages(pages, a, b);
     return a->extents || b->extents ? equal_contents(pages, a, b, size) : 0;
 }

@@ -115,6 +115,7 @@ prepare()
     printf 'ada\tAda\nalan\tAlan\n' | tee users.tsv >new.tsv
     printf '{"key": "a", "value": "b"}\n' >huge.jsonl
     echo picture >logo.png
+    truncate -s 1M debian.raw
     {
         ramet create app.ramet
         ramet load app.ramet users users.tsv

@@ -62,7 +62,7 @@ claim 'options are those of the help of each command'
 for command in $commands; do
     [ "$command" != help ] || continue
     ramet "$command" --help | sed -n '/^options:/,/^$/p' | grep -oE '^  -[A-Za-z]|--[a-z-]+' |
-        tr -d ' ' | sort >wanted
+        tr -d ' ' | sort -u >wanted
     offers "ramet $command -"
     out_is_file wanted
     offers "ramet $command s --"

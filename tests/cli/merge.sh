@@ -247,7 +247,7 @@ claim 'a policy of no map that there is: it is said'
 ramet put slash app other x -b test
 run ramet merge slash test --policy ap=ours
 is_status 0
-err_has "no map 'ap' in 'main', nor in 'test'"
+err_has "no map or disk 'ap' in 'main', nor in 'test'"
 
 claim 'wrong policies: before anything is opened'
 fails 2 "no policy 'thiers'; did you mean 'theirs'?" ramet merge none test --policy thiers

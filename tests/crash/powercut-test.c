@@ -230,11 +230,18 @@ static void watched_random(struct rmt_io *io, void *buf, size_t len)
     inner->ops->random(inner, buf, len);
 }
 
+static void watched_sync_begin(struct rmt_io *io, uint64_t off)
+{
+    struct rmt_io *inner = watched_of(io)->inner;
+    inner->ops->sync_begin(inner, off);
+}
+
 static const struct rmt_io_ops watched_ops = {
     .close = watched_close,
     .read = watched_read,
     .write = watched_write,
     .sync = watched_sync,
+    .sync_begin = watched_sync_begin,
     .size = watched_size,
     .grow = watched_grow,
     .punch = watched_punch,

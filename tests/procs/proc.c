@@ -163,11 +163,17 @@ static void mortal_random(struct rmt_io *io, void *buf, size_t len)
     real(io)->ops->random(real(io), buf, len);
 }
 
+static void mortal_sync_begin(struct rmt_io *io, uint64_t off)
+{
+    real(io)->ops->sync_begin(real(io), off);
+}
+
 static const struct rmt_io_ops mortal_ops = {
     .close = mortal_close,
     .read = mortal_read,
     .write = mortal_write,
     .sync = mortal_sync,
+    .sync_begin = mortal_sync_begin,
     .size = mortal_size,
     .grow = mortal_grow,
     .map = mortal_map,

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+/* blob.h - the pages of a blob, for those who know that it is a map. */
+#ifndef RMT_BLOB_H
+#define RMT_BLOB_H
+
+#include "store/txn.h"
+
+/* Reads whole pages, holes too, and verifies them. Any number of threads at once, if nobody writes
+ * the blob. */
+int rmt_blob_pages(const struct ramet_map *blob, uint64_t page, uint64_t count, void *buf);
+/* Judges the entry of a page. */
+int rmt_blob_page_check(const struct ramet_map *blob, const struct rmt_value *value, uint64_t page);
+
+#endif
