@@ -155,14 +155,14 @@ static int ramet_config_complete(void)
     return wrong ? -1 : 0;
 }
 
-#define CONFIG_HELP                                                                                 \
-    "[store=]<STORE>      (required) A store of ramet.\n"                                           \
-    "disk=<NAME>          The disk; else the export's name says which: NAME or NAME@REF.\n"         \
-    "branch=<BRANCH>      Serve the disks of this branch; default: main, and others by name.\n"     \
-    "ref=<REF>            Serve a snapshot, read-only: BRANCH@NAME or @ID; or a branch as it is.\n" \
-    "create-size=<SIZE>   Make the disk if it is not there.\n"                                      \
-    "lease=fail|wait      What to do if somebody else writes to the disk; default: fail.\n"         \
-    "memory=<SIZE>        What is written and not yet in the store, at most; default: 64M."
+static const char config_help[] =
+    "[store=]<STORE>      (required) A store of ramet.\n"
+    "disk=<NAME>          The disk; else the export's name says which: NAME or NAME@REF.\n"
+    "branch=<BRANCH>      Serve the disks of this branch; default: main, and others by name.\n"
+    "ref=<REF>            Serve a version, read-only: BRANCH@NAME, @ID, or a branch as it is.\n"
+    "create-size=<SIZE>   Make the disk if it is not there.\n"
+    "lease=fail|wait      What to do if somebody else writes to the disk; default: fail.\n"
+    "memory=<SIZE>        What is written and not yet in the store, at most; default: 64M.";
 
 /* What is served if the export's name says nothing of it. */
 static const char *default_ref(void)
@@ -410,7 +410,8 @@ static void *ramet_open_client(int readonly)
     if (rc == 0)
         rc = choose(export, client);
     if (rc == 0) {
-        client->readonly = readonly || config.ref || service.readonly || strchr(client->ref, '@');
+        client->readonly =
+            readonly || config.ref || service.readonly || strpbrk(client->ref, "@~") != NULL;
         struct rmt_disk_options options = {client->ref, client->name, client->readonly,
                                            config.wait};
         rc = rmt_disk_open(&service, &options, &client->disk, &client->size);
@@ -572,7 +573,7 @@ static struct nbdkit_plugin plugin = {
     .unload = ramet_unload,
     .config = ramet_config,
     .config_complete = ramet_config_complete,
-    .config_help = CONFIG_HELP,
+    .config_help = config_help,
     .magic_config_key = "store",
     .dump_plugin = ramet_dump_plugin,
     .get_ready = ramet_get_ready,
