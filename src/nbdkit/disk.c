@@ -394,9 +394,10 @@ static bool tick_locked(struct rmt_disk *disk)
 static void idle_locked(struct rmt_disk *disk)
 {
     disk->idle = true;
+    disk->hurry = false; /* somebody was faster */
     if (atomic_load_explicit(&disk->service->dirty, memory_order_relaxed) == 0)
         rmt_pool_trim(&disk->service->pool);
-    while (!disk->stop && !disk->hurry && !disk->view && !dirty_locked(disk))
+    while (!disk->stop && !disk->view && !dirty_locked(disk))
         (void)pthread_cond_wait(&disk->wake, &disk->lock);
     disk->idle = false;
 }

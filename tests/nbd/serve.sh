@@ -60,7 +60,6 @@ io_in 'write 0 4k' s disk=vm ref=main@first && fail 'it could be written'
 run once "nbdinfo --json \$uri" s disk=vm ref=main@first
 [ "$(jq '.exports[0].is_read_only' out)" = true ] || fail 'ref= is not read-only' out
 serve sock -r s disk=vm
-io_works "$uri" 'read -P 4 0 4k' 2>/dev/null || true
 qemu-io -r -f raw -c 'read -P 4 0 4k' "$uri" >io 2>&1
 ! grep -qi 'fail\|error' io || fail 'reading' io
 [ "$(nbdinfo --json "$uri" | jq '.exports[0].is_read_only')" = true ] || fail '-r is not'
