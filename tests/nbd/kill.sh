@@ -1,0 +1,62 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# A server that is killed: what was flushed is there, and another one can serve the disk at once.
+. "$(dirname "$0")/lib.sh"
+
+ramet create s
+ramet disk create s d 64M
+
+claim 'what was flushed is there after kill -9, again and again'
+for round in 1 2 3 4 5 6 7 8; do
+    serve sock s disk=d
+    # Numbers go up, each flushed before it is said.
+    (for n in $(seq 1 200); do
+        echo "write -P $n $((round * 4096 + n % 16 * 1048576)) 4k"
+        echo "flush"
+        echo "write -P 255 $((32 + n % 16))M 64k"
+    done | qemu-io -f raw "$uri" >load.log 2>&1) &
+    load=$!
+    until [ "$(grep -c wrote load.log 2>/dev/null)" -ge $((round * 17)) ] || ! kill -0 $load; do
+        sleep 0.01
+    done
+    stop KILL
+    wait $load
+    # Of each two writes the first was flushed once the second is said.
+    said=$(grep -c 'wrote 65536' load.log)
+    [ "$said" -ge 1 ] || fail 'nothing was written' load.log
+    serve sock s disk=d
+    for n in $(seq $((said > 16 ? said - 15 : 1)) "$said"); do
+        # The write behind it may have been the next one to that place, not yet acknowledged.
+        disk_io "$uri" "read -P $n $((round * 4096 + n % 16 * 1048576)) 4k" ||
+            io_works "$uri" "read -P $((n + 16)) $((round * 4096 + n % 16 * 1048576)) 4k"
+    done
+    stop
+    sound s
+done
+
+claim 'fio finds after kill -9 what it had flushed'
+if command -v fio >/dev/null && fio --enghelp 2>/dev/null | grep -qw nbd; then
+    ramet disk create s v 32M
+    serve sock s disk=v memory=2M
+    job=(--name=v --ioengine=nbd --rw=randwrite --bs=4k --size=32M --iodepth=1 --fsync=1
+        --randseed=5 --verify=crc32c --verify_state_save=1 --write_lat_log=lat --log_offset=1)
+    (fio "${job[@]}" --uri="$uri" --do_verify=0 >fio.log 2>&1) &
+    load=$!
+    tries=0
+    until [ "$(ramet stat s --json | jq .last_id)" -ge 300 ] || [ $tries = 200 ]; do
+        tries=$((tries + 1))
+        sleep 0.02
+    done
+    stop KILL
+    wait $load
+    sound s
+    serve sock s disk=v
+    # Every block is whole: all of one write, or zeros.
+    good nbdcopy "$uri" v.img
+    stop
+    [ "$(ramet disk stat s v --json | jq .data_bytes)" -ge $((4096 * 50)) ] ||
+        fail 'next to nothing is there'
+else
+    skip_claim 'no fio with its engine nbd'
+fi

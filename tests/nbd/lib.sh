@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+#
+# lib.sh - what the tests of the plugin share, beside what tests/cli/lib.sh has. Source it.
+#
+#   need TOOL...                   or the script is skipped
+#   serve SOCKET PARAMETER...      starts a server; $uri, $server (its pid); its log is SOCKET.log
+#   stop [SIGNAL]                  ends the server that was started last, and waits until it has
+#   once COMMAND PARAMETER...      runs COMMAND, which sees $uri, with a server of its own
+#
+# $1: the command ramet; $2: the plugin.
+export PATH=$PATH:/usr/sbin:/sbin
+plugin=$(realpath "$2") || exit
+for tool in nbdkit nbdinfo qemu-io; do
+    command -v $tool >/dev/null || {
+        echo "1..0 # SKIP no $tool in PATH"
+        exit 77
+    }
+done
+# shellcheck source-path=SCRIPTDIR/../cli
+. "$(dirname "$0")/../cli/lib.sh"
+
+# A plugin with AddressSanitizer needs it in the server before anything else.
+asan=$(ldd "$plugin" | awk '/lib[at]san/ { print $3 }')
+nr_mounts=0
+server=
+
+nbd_cleanup()
+{
+    local status=$?
+    [ -z "$server" ] || kill -9 "$server" 2>/dev/null
+    while [ $nr_mounts -gt 0 ]; do
+        umount "$work/mount$nr_mounts" 2>/dev/null
+        nr_mounts=$((nr_mounts - 1))
+    done
+    (exit $status)
+    cleanup
+}
+trap nbd_cleanup EXIT
+
+need()
+{
+    local tool
+    for tool in "$@"; do
+        command -v "$tool" >/dev/null || {
+            trap - EXIT
+            rm -rf "$work"
+            echo "1..0 # SKIP no $tool in PATH"
+            exit 77
+        }
+    done
+}
+
+server()
+{
+    LD_PRELOAD=$asan ASAN_OPTIONS=detect_leaks=0 nbdkit "$@"
+}
+
+serve()
+{
+    local socket=$1
+    shift
+    rm -f "$socket" "$socket.pid"
+    server -f -U "$socket" -P "$socket.pid" "$plugin" "$@" 2>"$socket.log" &
+    server=$!
+    uri="nbd+unix:///?socket=$socket"
+    until [ -s "$socket.pid" ]; do
+        kill -0 $server 2>/dev/null || {
+            fail "no server: $*" "$socket.log"
+            break
+        }
+        sleep 0.02 # for another process to begin
+    done
+}
+
+stop()
+{
+    kill "-${1:-TERM}" "$server"
+    wait "$server" 2>/dev/null
+    server=
+    if grep -q 'Sanitizer\|runtime error:' ./*.log 2>/dev/null; then
+        fail 'a sanitizer has spoken' "$(grep -l 'Sanitizer\|runtime error:' ./*.log | head -n 1)"
+    fi
+}
+
+once()
+{
+    local command=$1
+    shift
+    # shellcheck disable=SC2016 # nbdkit sets it
+    server -U - "$plugin" "$@" --run "$command"
+}
+
+# One command of qemu-io after the other. $1: URI.
+disk_io()
+{
+    local uri=$1 words=()
+    shift
+    for word in "$@"; do
+        words+=(-c "$word")
+    done
+    # It says of most errors nothing but words.
+    qemu-io -f raw "${words[@]}" "$uri" >io 2>&1 || return
+    ! grep -qiE 'fail|error|verification' io
+}
+
+io_works()
+{
+    disk_io "$@" || fail "qemu-io $*" io
+}
+
+io_fails()
+{
+    local text=$1
+    shift
+    ! disk_io "$@" || fail "it worked: qemu-io $*" io
+    grep -qi "$text" io || fail "no '$text' from: qemu-io $*" io
+}
