@@ -13,6 +13,8 @@
  *   R3  written are private pages that are not kept, or that the window finds written since they
  * were armed; kept pages are armed. Where the window cannot tell, kept pages are compared R4  what
  * was found written, and is not committed yet, is pending: the window has forgotten it
+ *   R5  what a refresh or a reset that failed may have left neither old nor new is mixed; while
+ *       there is some, nothing is committed
  *
  *               open           stores of the program        commit
  *   (nothing) -------> mapped ----------------------> written ------> kept
@@ -54,7 +56,8 @@ struct ramet_region {
     uint64_t least;     /* that it had since the last commit */
     uint64_t committed; /* size of the version's blob */
     uint64_t *kept;     /* a bit a page */
-    struct pieces pending;
+    struct pieces pending, mixed;
+    bool forgot; /* what the window told could not be noted: kept pages are compared once */
     uint32_t mappings, mappings_max;
     char name[RAMET_BLOB_NAME_MAX + 1];
     char ref[];
@@ -456,6 +459,7 @@ static void region_free(struct ramet_region *r)
         rmt_reserve_free(r->kept, kept_bytes(&r->window));
     rmt_window_fini(&r->window);
     pieces_fini(&r->pending);
+    pieces_fini(&r->mixed);
     ramet_abort(r->txn);
     free(r);
 }
@@ -565,27 +569,35 @@ static int compare(struct ramet_region *r, struct pieces *pieces)
     return 0;
 }
 
-/* Adds what was written to what is pending, if arming; else all of it to out. */
+/* Adds what was written to what is pending, if arming; else all of it to out. What is armed, and
+ * cannot be noted, is found by comparing next time. */
 static int find_written(struct ramet_region *r, bool arming, struct pieces *out)
 {
     rmt_auto(pieces_fini) struct pieces pieces = {0};
     struct finding f = {r, &pieces};
-    uint64_t bytes = pages_for(r, r->bytes) << shift_of(r);
-    int rc = bytes ? rmt_window_written(&r->window, 0, bytes, arming, found, &f) : 0;
-    /* What was armed is forgotten: it is pending, whatever comes. */
     struct pieces *to = arming ? &r->pending : out;
-    if (rc == 0 && !rmt_window_exact(&r->window))
+    uint64_t bytes = pages_for(r, r->bytes) << shift_of(r);
+    bool forgot = r->forgot;
+    r->forgot |= arming;
+    int rc = 0;
+    if (bytes && (arming || !forgot))
+        rc = rmt_window_written(&r->window, 0, bytes, arming, forgot ? ignore : found,
+                                forgot ? NULL : (void *)&f);
+    if (bytes && rc == 0 && forgot)
+        rc = rmt_window_private(&r->window, 0, bytes, found, &f);
+    if (rc == 0 && (forgot || !rmt_window_exact(&r->window)))
         rc = compare(r, &pieces);
-    for (size_t i = 0; i < r->pending.count && !arming; i++) {
-        if (!rmt_vec_push(out, r->pending.items[i]))
-            return no_memory(r);
-    }
-    for (size_t i = 0; i < pieces.count; i++) {
-        if (!rmt_vec_push(to, pieces.items[i]))
-            return no_memory(r);
-    }
+    if (rc == 0 && !rmt_vec_reserve(to, to->count + pieces.count + (arming ? 0 : r->pending.count)))
+        rc = no_memory(r);
+    if (rc < 0)
+        return rc;
+    for (size_t i = 0; i < r->pending.count && !arming; i++)
+        out->items[out->count++] = r->pending.items[i];
+    for (size_t i = 0; i < pieces.count; i++)
+        to->items[to->count++] = pieces.items[i];
     settle(to);
-    return rc;
+    r->forgot = forgot && !arming;
+    return 0;
 }
 
 static int count_private(void *ctx, size_t off, size_t len)
@@ -632,6 +644,42 @@ int ramet_region_will_write(struct ramet_region *region, uint64_t off, uint64_t 
 
 /* ---- sizes ----------------------------------------------------------------------------------- */
 
+/* Pieces from a page on go. */
+static void trim(struct pieces *pieces, uint64_t from)
+{
+    size_t left = 0;
+    for (size_t i = 0; i < pieces->count; i++) {
+        struct piece piece = pieces->items[i];
+        piece.count = piece.page < from ? rmt_min(piece.count, from - piece.page) : 0;
+        if (piece.count)
+            pieces->items[left++] = piece;
+    }
+    pieces->count = left;
+}
+
+/* Pages behind a new end become zeros. */
+static int cut(struct ramet_region *r, uint64_t bytes)
+{
+    uint64_t from = pages_for(r, bytes), to = pages_for(r, r->bytes);
+    if (from >= to)
+        return 0;
+    int rc = rmt_window_clear(&r->window, from << shift_of(r), (to - from) << shift_of(r));
+    if (rc < 0)
+        return rc;
+    keep_pages(r, from, to - from, false);
+    trim(&r->pending, from);
+    return 0;
+}
+
+/* Of the page in which a byte is, what comes from there on becomes zeros. */
+static void wipe(struct ramet_region *r, uint64_t from)
+{
+    uint64_t end = pages_for(r, from) << shift_of(r);
+    while (from < end && r->window.base[from] == 0)
+        from++;
+    memset(r->window.base + from, 0, end - from);
+}
+
 int ramet_region_resize(struct ramet_region *region, uint64_t bytes)
 {
     struct ramet_region *r = region;
@@ -642,23 +690,13 @@ int ramet_region_resize(struct ramet_region *region, uint64_t bytes)
         return rc;
     if (bytes > r->window.size)
         return too_large(r, bytes);
-    uint64_t from = pages_for(r, bytes), to = pages_for(r, r->bytes);
-    if (from < to) {
-        rc = rmt_window_clear(&r->window, from << shift_of(r), (to - from) << shift_of(r));
-        if (rc < 0)
-            return rc;
-        keep_pages(r, from, to - from, false);
-        size_t left = 0;
-        for (size_t i = 0; i < r->pending.count; i++) {
-            struct piece piece = r->pending.items[i];
-            piece.count = piece.page < from ? rmt_min(piece.count, from - piece.page) : 0;
-            if (piece.count)
-                r->pending.items[left++] = piece;
-        }
-        r->pending.count = left;
-    }
-    if (bytes < r->bytes && bytes & (r->store->pages.page_size - 1))
-        memset(r->window.base + bytes, 0, (from << shift_of(r)) - bytes);
+    rc = cut(r, bytes);
+    if (rc < 0)
+        return rc;
+    if (bytes > r->bytes)
+        wipe(r, r->bytes);
+    else if (bytes < r->bytes) /* its last page counts as written: others may change it, too */
+        memset(r->window.base + bytes, 0, (pages_for(r, bytes) << shift_of(r)) - bytes);
     r->bytes = bytes;
     r->least = rmt_min(r->least, bytes);
     return 0;
@@ -766,6 +804,11 @@ int ramet_region_commit(struct ramet_region *region, const struct ramet_keep *ke
     if (rc == 0 && !r->follows)
         rc = rmt_fail(RAMET_ETXN, "a region of '%s', which is no branch, cannot be committed",
                       r->ref);
+    if (rc == 0 && r->mixed.count)
+        rc = rmt_fail(RAMET_ECONFLICT,
+                      "blob '%s': an earlier refresh or reset of this region failed half way: "
+                      "ramet_region_refresh() or ramet_region_reset() first",
+                      r->name);
     if (rc == 0)
         rc = begin_commit(r, &txn, &blob);
     if (rc == 0)
@@ -855,19 +898,29 @@ int ramet_region_reset(struct ramet_region *region)
         rc = ramet_region_resize(r, r->committed);
     if (rc == 0)
         rc = find_written(r, false, &written);
-    for (size_t i = 0; i < written.count && rc == 0; i++)
-        rc = restore(r, written.items[i]);
-    if (rc == 0 && r->least < r->committed) {
-        rc = show_range(r, r->blob, r->least >> shift_of(r), pages_for(r, r->committed));
-        r->bytes = r->committed;
-        if (rc == 0)
-            rc = clear_tail(r);
-    }
+    /* What was restored is not pending any more, and may be what was not is. */
+    if (rc == 0 && !rmt_vec_reserve(&r->mixed, r->mixed.count + written.count))
+        rc = no_memory(r);
     if (rc < 0)
         return rc;
-    r->least = r->committed;
+    size_t torn = r->mixed.count;
+    for (size_t i = 0; i < written.count; i++)
+        r->mixed.items[r->mixed.count++] = written.items[i];
     r->pending.count = 0;
-    return 0;
+    r->forgot = false;
+    for (size_t i = 0; i < written.count && rc == 0; i++)
+        rc = restore(r, written.items[i]);
+    for (size_t i = 0; i < torn && rc == 0; i++) {
+        const struct piece *piece = &r->mixed.items[i];
+        rc = show_range(r, r->blob, piece->page, piece->page + piece->count);
+    }
+    if (rc == 0 && r->least < r->committed)
+        rc = show_range(r, r->blob, r->least >> shift_of(r), pages_for(r, r->committed));
+    if (rc < 0)
+        return rc;
+    r->bytes = r->least = r->committed;
+    r->mixed.count = 0;
+    return clear_tail(r);
 }
 
 /* ---- refreshing ------------------------------------------------------------------------------ */
@@ -898,7 +951,7 @@ static int check_conflicts(const struct ramet_region *r, const struct pieces *ch
     for (size_t i = 0; i < changed->count; i++) {
         for (uint64_t n = 0; n < changed->items[i].count; n++) {
             uint64_t page = changed->items[i].page + n;
-            if (has_page(&r->pending, page))
+            if (has_page(&r->pending, page) && !has_page(&r->mixed, page))
                 return rmt_fail(RAMET_ECONFLICT,
                                 "blob '%s' of branch '%s': byte %" PRIu64
                                 " and those on its page were changed here and by others",
@@ -908,19 +961,25 @@ static int check_conflicts(const struct ramet_region *r, const struct pieces *ch
     return 0;
 }
 
-/* Takes the pages of others away from a list. */
-static int subtract(const struct ramet_region *r, struct pieces *from, const struct pieces *others)
+/* The pages of one list that another has not. */
+static int subtract(const struct ramet_region *r, const struct pieces *from,
+                    const struct pieces *others, struct pieces *out)
 {
-    rmt_auto(pieces_fini) struct pieces old = *from;
-    *from = (struct pieces){0};
-    for (size_t i = 0; i < old.count; i++) {
-        for (uint64_t n = 0; n < old.items[i].count; n++) {
-            struct piece piece = {.page = old.items[i].page + n, .count = 1};
-            if (!has_page(others, piece.page) && !push(from, piece))
+    for (size_t i = 0; i < from->count; i++) {
+        for (uint64_t n = 0; n < from->items[i].count; n++) {
+            struct piece piece = {.page = from->items[i].page + n, .count = 1};
+            if (!has_page(others, piece.page) && !push(out, piece))
                 return no_memory(r);
         }
     }
     return 0;
+}
+
+static void replace(struct pieces *old, struct pieces *new)
+{
+    struct pieces was = *old;
+    *old = *new;
+    *new = was;
 }
 
 /* Pages from end on are cut off here. */
@@ -936,13 +995,30 @@ static int show_changes(struct ramet_region *r, const struct ramet_map *blob,
     return rc;
 }
 
-/* What was changed here and by others becomes, or stays, what one of the two made of it. changed:
- * what is to be shown anew. */
-static int decide(struct ramet_region *r, struct pieces *changed, unsigned flags)
+/* What was changed here and by others becomes, or stays, what one of the two made of it. What is to
+ * be shown anew is mixed from now on. */
+static int decide(struct ramet_region *r, struct pieces *changed, unsigned flags, bool from_least)
 {
+    rmt_auto(pieces_fini) struct pieces show = {0}, left = {0};
+    struct piece rest = {.page = r->least >> shift_of(r)};
+    rest.count = (r->window.size >> shift_of(r)) - rest.page;
     int rc = 0;
-    if (flags & RAMET_REGION_THEIRS)
-        rc = subtract(r, &r->pending, changed);
+    for (size_t i = 0; i < r->mixed.count && rc == 0; i++)
+        rc = rmt_vec_push(changed, r->mixed.items[i]) ? 0 : no_memory(r);
+    settle(changed);
+    if (rc == 0)
+        rc = subtract(r, &r->pending, flags & RAMET_REGION_THEIRS ? changed : &r->mixed, &left);
+    if (rc == 0)
+        rc = subtract(r, changed, &left, &show);
+    if (rc == 0 && from_least && !rmt_vec_push(&show, rest))
+        rc = no_memory(r);
+    if (rc < 0)
+        return rc;
+    settle(&show);
+    if (from_least)
+        trim(&left, rest.page);
+    replace(&r->pending, &left);
+    replace(&r->mixed, &show);
     /* They do not lie over the same page any more: as if they had been kept, and written. */
     for (size_t i = 0; i < r->pending.count && flags & RAMET_REGION_OURS; i++) {
         for (uint64_t n = 0; n < r->pending.items[i].count; n++) {
@@ -951,7 +1027,7 @@ static int decide(struct ramet_region *r, struct pieces *changed, unsigned flags
                 keep_pages(r, page, 1, true);
         }
     }
-    return rc < 0 ? rc : subtract(r, changed, &r->pending);
+    return 0;
 }
 
 static int refresh(struct ramet_region *r, const struct ramet_map *blob, uint64_t bytes,
@@ -966,20 +1042,31 @@ static int refresh(struct ramet_region *r, const struct ramet_map *blob, uint64_
         return rmt_fail(RAMET_ECONFLICT,
                         "blob '%s' of branch '%s' was resized here and changed by others", r->name,
                         r->ref);
+    if (ours && r->mixed.count)
+        return rmt_fail(RAMET_ECONFLICT,
+                        "blob '%s': an earlier refresh of this region failed half way, and it was "
+                        "resized: ramet_region_reset() first",
+                        r->name);
     int rc = find_written(r, true, NULL);
+    /* What is mapped anew may have been mapped before: they are fewer than was counted. */
+    if (rc == 0 && r->mappings > r->mappings_max / 2)
+        rc = rmt_window_mappings(&r->window, &r->mappings);
+    if (rc == 0 && bytes > r->bytes)
+        rc = clear_tail(r);
     if (rc == 0)
         rc = changed_pages(r, blob, &changed);
     if (rc == 0 && !flags)
         rc = check_conflicts(r, &changed);
     if (rc == 0)
-        rc = decide(r, &changed, flags);
+        rc = decide(r, &changed, flags, resized && !ours);
     uint64_t end = ours ? r->least >> shift_of(r) : r->window.size >> shift_of(r);
     if (rc == 0)
-        rc = show_changes(r, blob, &changed, end);
-    if (rc == 0 && resized && !ours)
-        rc = show_range(r, blob, r->least >> shift_of(r), r->window.size >> shift_of(r));
+        rc = show_changes(r, blob, &r->mixed, end);
+    if (rc == 0 && !ours && bytes < r->bytes)
+        rc = cut(r, bytes);
     if (rc < 0)
         return rc;
+    r->mixed.count = 0;
     r->committed = bytes;
     if (ours)
         return 0;
@@ -1001,7 +1088,7 @@ int ramet_region_refresh(struct ramet_region *region, unsigned flags)
     rc = begin(r, &txn, &blob, &bytes);
     if (rc < 0)
         return rc;
-    if (same_blob(blob, r->blob))
+    if (same_blob(blob, r->blob) && r->mixed.count == 0)
         return move_to(r, txn);
     rc = refresh(r, blob, bytes, flags);
     if (rc == 0)

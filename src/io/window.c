@@ -2,7 +2,9 @@
 #include "io/window.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <linux/userfaultfd.h>
+#include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -249,4 +251,23 @@ int rmt_window_private(struct rmt_window *window, size_t off, size_t len, rmt_wi
                        void *ctx)
 {
     return find(window, off, len, 0, 0, fn, ctx);
+}
+
+int rmt_window_mappings(const struct rmt_window *window, uint32_t *out)
+{
+    uint64_t base = (uintptr_t)window->base, end = base + window->size, from, to;
+    uint32_t nr = 0;
+    FILE *file = fopen("/proc/self/maps", "re");
+    if (!file)
+        return rmt_fail(-errno, "/proc/self/maps");
+    rmt_auto(free) char *line = NULL;
+    size_t capacity = 0;
+    while (getline(&line, &capacity, file) >= 0)
+        nr += sscanf(line, "%" SCNx64 "-%" SCNx64, &from, &to) == 2 && from < end && to > base;
+    bool read = !ferror(file);
+    (void)fclose(file);
+    if (!read)
+        return rmt_fail(-EIO, "/proc/self/maps");
+    *out = nr;
+    return 0;
 }

@@ -42,6 +42,9 @@ int rmt_window_drop(struct rmt_window *window, size_t off, size_t len);
 /* Makes all pages of a part private at once, for who will write them. */
 int rmt_window_populate(struct rmt_window *window, size_t off, size_t len);
 
+/* How many mappings of the process lie in it. -EIO and kin */
+int rmt_window_mappings(const struct rmt_window *window, uint32_t *out);
+
 /* A range of pages. Nonzero stops and is returned. */
 typedef int (*rmt_window_fn)(void *ctx, size_t off, size_t len);
 /*

@@ -414,6 +414,170 @@ static void a_child_cannot_use_it(void **state)
     ramet_region_close(region);
 }
 
+static void truncate_blob(const char *ref, uint64_t bytes)
+{
+    struct ramet_blob *blob;
+    struct ramet_txn *txn = begin(ref, RAMET_WRITE, &blob);
+    MUST(ramet_blob_truncate(blob, bytes));
+    MUST(ramet_commit(txn, NULL, NULL));
+}
+
+/* What a region shows is what is stored. */
+static void same_as_stored(struct ramet_region *region)
+{
+    static uint8_t bytes[SIZE];
+    struct ramet_blob *blob;
+    struct ramet_txn *txn = begin("main", RAMET_READ, &blob);
+    int64_t n = ramet_blob_read(blob, 0, bytes, SIZE);
+    assert_int_equal(n, stat_of(region).bytes);
+    for (int64_t i = 0; i < n; i++) {
+        if (bytes[i] != ((uint8_t *)ramet_region_data(region))[i])
+            fail_msg("byte %" PRId64 ": %u is stored, not %u", i, bytes[i],
+                     ((uint8_t *)ramet_region_data(region))[i]);
+    }
+    ramet_abort(txn);
+}
+
+/* What was stored behind the end is not there when the region grows over it. */
+static void grows_over_zeros(void **state)
+{
+    (void)state;
+    struct ramet_region_options options = {.size = sizeof(options), .reserve = SIZE};
+    struct ramet_region *region;
+    truncate_blob("main", 5 * PAGE + 100);
+    MUST(ramet_region_open(store, "main", "ram", &options, &region));
+    at(region, 5)[50] = 1;
+    at(region, 5)[200] = 77;
+    MUST(ramet_region_commit(region, NULL, NULL));
+    MUST(ramet_region_resize(region, 6 * PAGE));
+    assert_int_equal(at(region, 5)[200], 0);
+    MUST(ramet_region_commit(region, NULL, NULL));
+    same_as_stored(region);
+
+    truncate_blob("main", 5 * PAGE + 100);
+    MUST(ramet_region_refresh(region, 0));
+    at(region, 5)[50] = 2;
+    at(region, 5)[200] = 77;
+    MUST(ramet_region_commit(region, NULL, NULL));
+    truncate_blob("main", 7 * PAGE); /* the page is as it was */
+    MUST(ramet_region_refresh(region, 0));
+    assert_int_equal(at(region, 5)[200], 0);
+    same_as_stored(region);
+    ramet_region_close(region);
+}
+
+/* What others cut off is gone, be it a page that they did not have. */
+static void what_others_cut_off_is_gone(void **state)
+{
+    (void)state;
+    struct ramet_region *region = open_region("main");
+    at(region, 90)[0] = 77; /* a hole */
+    truncate_blob("main", 50 * PAGE);
+    MUST(ramet_region_refresh(region, 0));
+    assert_int_equal(at(region, 90)[0], 0);
+    at(region, 1)[0] = 9;
+    MUST(ramet_region_commit(region, NULL, NULL));
+    MUST(ramet_region_resize(region, SIZE));
+    MUST(ramet_region_commit(region, NULL, NULL));
+    same_as_stored(region);
+    assert_int_equal(at(region, 90)[0], 0);
+    ramet_region_close(region);
+}
+
+/* A page of the file is damaged, or is as it was. Returns where it is. */
+static long damage(uint8_t byte, long where, int to)
+{
+    FILE *file = fopen(path, "r+b");
+    uint8_t page[PAGE], wanted[PAGE];
+    assert_non_null(file);
+    memset(wanted, byte, PAGE);
+    if (where < 0) {
+        where = 0;
+        while (fread(page, PAGE, 1, file) == 1 && memcmp(page, wanted, PAGE) != 0)
+            where += PAGE;
+    }
+    assert_int_equal(fseek(file, where + 9, SEEK_SET), 0);
+    assert_int_equal(fputc(to, file), to);
+    assert_int_equal(fclose(file), 0);
+    return where;
+}
+
+/* A refresh that fails half way can be taken back, and can be done again. */
+static void a_refresh_that_failed_is_reset_or_done_again(void **state)
+{
+    (void)state;
+    uint8_t page[PAGE];
+    struct ramet_region *region = open_region("main");
+    struct ramet_blob *blob;
+    struct ramet_txn *txn = begin("main", RAMET_WRITE, &blob);
+    for (uint32_t i = 5; i < 9; i += 3) {
+        memset(page, (int)i + 203, PAGE);
+        MUST(ramet_blob_write(blob, (uint64_t)i * PAGE, page, PAGE));
+    }
+    MUST(ramet_commit(txn, NULL, NULL));
+    MUST(ramet_sync(store));
+    at(region, 20)[0] = 50;
+    long where = damage(211, -1, 1);
+    assert_int_equal(ramet_region_refresh(region, 0), RAMET_ECORRUPT);
+    assert_int_equal(ramet_region_commit(region, NULL, NULL), RAMET_ECONFLICT);
+    MUST(ramet_region_reset(region));
+    assert_int_equal(at(region, 5)[0], 6);
+    assert_int_equal(at(region, 8)[0], 9);
+    assert_int_equal(at(region, 20)[0], 0);
+    assert_int_equal(ramet_region_refresh(region, RAMET_REGION_THEIRS), RAMET_ECORRUPT);
+    at(region, 21)[0] = 51;
+    (void)damage(211, where, 211);
+    MUST(ramet_region_refresh(region, 0));
+    assert_int_equal(at(region, 5)[0], 208);
+    assert_int_equal(at(region, 8)[0], 211);
+    assert_int_equal(at(region, 21)[0], 51);
+    MUST(ramet_region_commit(region, NULL, NULL));
+    same_as_stored(region);
+    ramet_region_close(region);
+}
+
+/* Following a branch for long does not use up the mappings. */
+static void mappings_are_given_back(void **state)
+{
+    (void)state;
+    static uint8_t bytes[SIZE / 2];
+    struct ramet_region_options options = {.size = sizeof(options), .mappings = 100};
+    struct ramet_region *region;
+    MUST(ramet_region_open(store, "main", "ram", &options, &region));
+    for (uint32_t round = 0; round < 50; round++) {
+        struct ramet_blob *blob;
+        struct ramet_txn *txn = begin("main", RAMET_WRITE, &blob);
+        memset(bytes, (int)round + 1, sizeof(bytes));
+        MUST(ramet_blob_write(blob, SIZE / 4, bytes, sizeof(bytes)));
+        MUST(ramet_commit(txn, NULL, NULL));
+        MUST(ramet_region_refresh(region, 0));
+        assert_int_equal(at(region, PAGES / 2)[0], round + 1);
+    }
+    assert_true(stat_of(region).private_bytes < SIZE / 4);
+    assert_true(stat_of(region).mappings <= 101);
+    ramet_region_close(region);
+}
+
+/* What others give back to the filesystem is not what a region has. */
+static void compacting_leaves_it_alone(void **state)
+{
+    (void)state;
+    struct ramet_region *region = open_region("main");
+    for (uint32_t round = 1; round < 4; round++) {
+        for (uint32_t i = 0; i < PAGES; i++)
+            at(region, i)[0] = (uint8_t)(round + i);
+        MUST(ramet_region_commit(region, NULL, NULL));
+        at(region, 3)[1] = (uint8_t)round; /* not committed yet */
+        MUST(ramet_compact(store, NULL, NULL));
+        assert_int_equal(at(region, 3)[1], round);
+        for (uint32_t i = 0; i < PAGES; i++)
+            assert_int_equal(at(region, i)[0], (round + i) % 256);
+    }
+    MUST(ramet_region_commit(region, NULL, NULL));
+    same_as_stored(region);
+    ramet_region_close(region);
+}
+
 /* ---- random programs ------------------------------------------------------------------------- */
 
 #define REGIONS 3u
@@ -652,6 +816,11 @@ int main(int argc, char **argv)
         CASE(can_be_verified),
         CASE(huge_regions),
         CASE(a_child_cannot_use_it),
+        CASE(grows_over_zeros),
+        CASE(what_others_cut_off_is_gone),
+        CASE(a_refresh_that_failed_is_reset_or_done_again),
+        CASE(mappings_are_given_back),
+        CASE(compacting_leaves_it_alone),
         cmocka_unit_test(agrees_in_memory),
         cmocka_unit_test(agrees_on_a_file),
     };
