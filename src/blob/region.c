@@ -547,6 +547,8 @@ static int found(void *ctx, size_t off, size_t len)
 static int compare(struct ramet_region *r, struct pieces *pieces)
 {
     uint32_t page_size = r->store->pages.page_size;
+    /* What is stored behind the end is no change. */
+    bool resized = r->bytes != r->committed || r->least != r->committed;
     struct pieces all = *pieces;
     rmt_auto(pieces_fini) struct pieces old = all;
     *pieces = (struct pieces){0};
@@ -559,8 +561,9 @@ static int compare(struct ramet_region *r, struct pieces *pieces)
             int rc = is_kept(r, piece.page) ? rmt_blob_pages(r->blob, piece.page, 1, bytes) : 1;
             if (rc < 0)
                 return rc;
-            if (rc == 0 &&
-                memcmp(bytes, r->window.base + (piece.page << shift_of(r)), page_size) == 0)
+            uint64_t off = piece.page << shift_of(r);
+            size_t len = resized ? page_size : rmt_min(page_size, r->bytes - off);
+            if (rc == 0 && memcmp(bytes, r->window.base + off, len) == 0)
                 continue;
             if (!push(pieces, piece))
                 return no_memory(r);
@@ -620,7 +623,6 @@ int ramet_region_stat(struct ramet_region *region, struct ramet_region_info *out
         .version = ramet_txn_id(r->txn),
         .bytes = r->bytes,
         .mappings = r->mappings + 1,
-        .exact = rmt_window_exact(&r->window),
     };
     rmt_auto(pieces_fini) struct pieces written = {0};
     rc = rmt_window_private(&r->window, 0, r->window.size, count_private, &info.private_bytes);
@@ -628,6 +630,7 @@ int ramet_region_stat(struct ramet_region *region, struct ramet_region_info *out
         rc = find_written(r, false, &written);
     for (size_t i = 0; i < written.count; i++)
         info.written_bytes += written.items[i].count << shift_of(r);
+    info.exact = rmt_window_exact(&r->window);
     if (rc == 0)
         *out = info;
     return rc;

@@ -180,6 +180,7 @@ static int read_entries(struct rmt_window *window, size_t off, size_t len, rmt_w
                         void *ctx)
 {
     uint64_t entries[512];
+    window->coarse = true;
     size_t from = off;
     int rc = 0;
     for (size_t end = off + len; off < end && rc == 0;) {

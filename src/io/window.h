@@ -23,6 +23,7 @@ struct rmt_window {
     size_t size;
     int pagemap; /* descriptor; -1: not yet */
     int faults;  /* descriptor of the userfaultfd; -1: not yet, or none to be had */
+    bool coarse; /* without a scan, what was only read of zeros looks like the program's own */
     bool armed;  /* it was asked for: what was armed is told apart, if there is one */
 };
 
@@ -63,7 +64,7 @@ int rmt_window_private(struct rmt_window *window, size_t off, size_t len, rmt_wi
 /* False: pages that were armed are found as if they were not. */
 static inline bool rmt_window_exact(const struct rmt_window *window)
 {
-    return !window->armed || window->faults >= 0;
+    return !window->coarse && (!window->armed || window->faults >= 0);
 }
 
 #endif

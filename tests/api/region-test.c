@@ -5,6 +5,8 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -13,6 +15,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -167,7 +171,7 @@ static void shows_the_blob(void **state)
     }
     assert_int_equal((uintptr_t)ramet_region_data(region) % PAGE, 0);
     assert_int_equal(stat_of(region).bytes, SIZE);
-    assert_int_equal(stat_of(region).private_bytes, 0);
+    assert_true(stat_of(region).private_bytes == 0 || !stat_of(region).exact);
     assert_int_equal(ramet_region_open(store, "main", "none", NULL, &none), RAMET_ENOTFOUND);
     assert_int_equal(ramet_region_open(store, "none", "ram", NULL, &none), RAMET_ENOTFOUND);
     assert_int_equal(ramet_region_will_write(region, 0, SIZE + 1), -EINVAL);
@@ -319,7 +323,7 @@ static void few_mappings_are_enough(void **state)
         assert_int_equal(at(region, i)[0], i % 2 == 0 ? (i + 100) % 256
                                            : i % 10   ? (i + 1) % 256
                                                       : 0);
-    assert_int_equal(stat_of(region).written_bytes, 0);
+    assert_true(stat_of(region).written_bytes == 0 || !stat_of(region).exact);
     at(region, 8)[0] = 1;
     uint64_t id;
     MUST(ramet_region_commit(region, NULL, &id));
@@ -801,6 +805,25 @@ static void agrees_on_a_file(void **state)
     run(16384, true, 0);
 }
 
+/* The kernel of this process has no userfaultfd; and, if asked for, no PAGEMAP_SCAN. */
+static bool be_older(bool no_scan)
+{
+    enum { PAGEMAP_SCAN_NR = 0xc0606610 };
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_userfaultfd, 4, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, no_scan ? SYS_ioctl : UINT32_MAX, 0, 2),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[1])),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PAGEMAP_SCAN_NR, 2, 0),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOTTY),
+    };
+    struct sock_fprog program = {sizeof(filter) / sizeof(filter[0]), filter};
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+           prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
 int main(int argc, char **argv)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -828,5 +851,11 @@ int main(int argc, char **argv)
     if (!args_parse(argc, argv, &args))
         return 2;
     chance_state = args.seed;
+    bool no_faults = args.only && strcmp(args.only, "no-faults") == 0;
+    bool no_scan = args.only && strcmp(args.only, "no-scan") == 0;
+    if ((no_faults || no_scan) && !be_older(no_scan)) {
+        print_message("no seccomp here, so that an older kernel cannot be feigned\n");
+        return 77;
+    }
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
