@@ -1637,12 +1637,14 @@ RAMET_API int ramet_region_commit(struct ramet_region *region, const struct rame
  *
  * Returns 0, or
  *   RAMET_ECONFLICT  such a page, and no flag: the region is as it was. The message names a byte
+ *   -EFBIG           the blob is larger now than what was reserved
  *   RAMET_ENOTFOUND  its branch, or the blob, was dropped
  *   RAMET_ECORRUPT, -EBUSY, -ENOMEM, -EIO and kin
  *                    the region may show a mixture of both versions: it can be refreshed again, or
  *                    reset
  * Lifetime: the memory stays where it is; bytes that others changed change.
- * Threads:  one at a time on a region. Others that read its memory meanwhile may see a mixture.
+ * Threads:  one at a time on a region, and no other may write its memory: it could be lost. Others
+ *           that read it meanwhile may see a mixture.
  * Blocks:   on device reads.
  * Cost:     O(pages that others changed) and, if there are some, O(pages of the region in memory).
  */

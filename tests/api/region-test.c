@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -582,6 +583,40 @@ static void compacting_leaves_it_alone(void **state)
     ramet_region_close(region);
 }
 
+/* Without memory a commit fails, and loses nothing of what it found. */
+static void nothing_is_lost_without_memory(void **state)
+{
+    (void)state;
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    skip(); /* they need addresses of their own */
+#endif
+    enum { MANY = 40000 };
+    struct rlimit before, now;
+    unsigned long pages;
+    struct ramet_region *region;
+    truncate_blob("main", (uint64_t)2 * MANY * PAGE);
+    region = open_region("main");
+    at(region, 1)[0] = 99;
+    MUST(ramet_region_commit(region, NULL, NULL)); /* from now on it is told what is written */
+    for (uint32_t i = 0; i < MANY; i++)
+        at(region, 2 * i)[0] = (uint8_t)(i % 255 + 1);
+    FILE *file = fopen("/proc/self/statm", "r");
+    assert_non_null(file);
+    assert_int_equal(fscanf(file, "%lu", &pages), 1);
+    assert_int_equal(fclose(file), 0);
+    assert_int_equal(getrlimit(RLIMIT_AS, &before), 0);
+    now = before;
+    now.rlim_cur = pages * PAGE;
+    assert_int_equal(setrlimit(RLIMIT_AS, &now), 0);
+    int rc = ramet_region_commit(region, NULL, NULL);
+    assert_int_equal(setrlimit(RLIMIT_AS, &before), 0);
+    assert_int_equal(rc, -ENOMEM);
+    MUST(ramet_region_commit(region, NULL, NULL));
+    for (uint32_t i = 0; i < MANY; i += 37)
+        assert_int_equal(stored("main", 2 * i), i % 255 + 1);
+    ramet_region_close(region);
+}
+
 /* ---- random programs ------------------------------------------------------------------------- */
 
 #define REGIONS 3u
@@ -844,6 +879,7 @@ int main(int argc, char **argv)
         CASE(a_refresh_that_failed_is_reset_or_done_again),
         CASE(mappings_are_given_back),
         CASE(compacting_leaves_it_alone),
+        CASE(nothing_is_lost_without_memory),
         cmocka_unit_test(agrees_in_memory),
         cmocka_unit_test(agrees_on_a_file),
     };
