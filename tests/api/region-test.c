@@ -838,6 +838,8 @@ static void agrees_on_a_file(void **state)
     run(4096, true, 0);
     run(4096, true, 10);
     run(16384, true, 0);
+    run(16384, true, 10);
+    run(65536, true, 0);
 }
 
 /* The kernel of this process has no userfaultfd; and, if asked for, no PAGEMAP_SCAN. */
