@@ -2,7 +2,7 @@
 /*
  * bench.c - the program: its options, and group after group.
  *
- *   --only=GROUP[,GROUP]  load get readers commit open space branches merges versions watch
+ *   --only=GROUP[,GROUP]  load get readers commit open space branches merges versions watch blobs
  *                         large
  *   --peers=NAME[,NAME]   ramet takes part always
  *   --entries=N           1000000
@@ -82,12 +82,13 @@ int main(int argc, char **argv)
     for (size_t p = 0; p < PEERS; p++)
         o.peers[p] = true;
     if (!parse(argc, argv, &o)) {
-        (void)fprintf(stderr,
-                      "usage: %s [--only=GROUP[,GROUP]] [--peers=NAME[,NAME]] [--entries=N]\n"
-                      "       [--rounds=N] [--large] [--gb=N] [--dir=PATH] [--json]\n"
-                      "groups: load get readers commit open space branches merges versions watch\n"
-                      "        large\n",
-                      argv[0]);
+        (void)fprintf(
+            stderr,
+            "usage: %s [--only=GROUP[,GROUP]] [--peers=NAME[,NAME]] [--entries=N]\n"
+            "       [--rounds=N] [--large] [--gb=N] [--dir=PATH] [--json]\n"
+            "groups: load get readers commit open space branches merges versions watch blobs\n"
+            "        large\n",
+            argv[0]);
         return 2;
     }
     o.folder = folder_make(o.dir);

@@ -159,6 +159,7 @@ struct result {
     double cpu_ns, wall_ns; /* of an operation */
     double median_ns;       /* wall; TASK_COMMIT */
     double flushes;         /* of an operation */
+    double share;           /* blobs: bytes written for one that was dirty */
     uint64_t check;         /* what was read, the same for all peers */
     uint64_t bytes;         /* TASK_SIZE: apparent; TASK_LOAD_AT_ONCE: memory */
     uint64_t disk_bytes;    /* TASK_SIZE: blocks */
@@ -254,6 +255,19 @@ void watches_cost(const void *sharing, struct result *out); /* 2 and 2 */
 /* From the beginning of a commit until a process that waits for it has read what was written. */
 void watches_latency(const void *sharing, struct result *out); /* 1 */
 
+/* ---- blobs: of ramet alone: blobs.c ---------------------------------------------------------- */
+
+/* An image of branching->bytes: its clone, that of one a hundred times as large, what 4,096
+ * scattered pages add to the store, and what differs in 1,000 of the large one. */
+#define IMAGES 4
+void blobs_images(const void *branching, struct result *out); /* IMAGES */
+/* A region of so many bytes: fork, open; stores to clean pages in a bare mapping, in it, with a
+ * hint; commits of 1 % and of 10 %, each after the same pages alone; reset of a quarter as large,
+ * and a fork of that. */
+#define REGIONS 11
+void blobs_regions(const void *branching, struct result *out);      /* REGIONS */
+void blobs_large_region(const void *branching, struct result *out); /* 1: its opening */
+
 /* ---- samples and rows: rows.c ------------------------------------------------------------------
  */
 
@@ -300,7 +314,10 @@ enum sample {
     WATCH_NONE = MANY_LOTS + 3, /* and with a process, none, and with a thread */
     WATCH_LATENCY = WATCH_NONE + 4,
     OPTIMISTIC = WATCH_LATENCY + 1,
-    SAMPLES = OPTIMISTIC + OPTIMISTIC_RESULTS
+    IMAGE = OPTIMISTIC + OPTIMISTIC_RESULTS,
+    REGION = IMAGE + IMAGES,
+    REGION_LARGE = REGION + REGIONS,
+    SAMPLES
 };
 
 enum group {
@@ -314,6 +331,7 @@ enum group {
     GROUP_MERGE,
     GROUP_VERSIONS,
     GROUP_WATCH,
+    GROUP_BLOBS,
     GROUP_LARGE,
     GROUPS
 };
@@ -326,7 +344,7 @@ struct taken {
 
 extern struct taken samples[SAMPLES];
 
-enum field { CPU, WALL, MEDIAN, RATE, FLUSHES, BYTES, BLOCKS, PAGES };
+enum field { CPU, WALL, MEDIAN, RATE, FLUSHES, BYTES, BLOCKS, PAGES, SHARE };
 
 #define AGAINST_BASE (-1)    /* the same peer's row of sample `base` */
 #define AGAINST_NOTHING (-2) /* the value itself */
@@ -382,6 +400,8 @@ static inline struct stopwatch stopwatch_since(struct stopwatch begin)
     struct stopwatch took = {now.cpu_ns - begin.cpu_ns, now.wall_ns - begin.wall_ns};
     return took;
 }
+/* The time, of a clock that all processes share. */
+uint64_t now_ns(void);
 /* CPU time of the calling thread. */
 double thread_cpu_ns(void);
 void per_operation(struct result *r, struct stopwatch took, size_t count);

@@ -370,6 +370,24 @@ static void run_watch(const struct options *o)
     entries_fini(&entries);
 }
 
+static void run_blobs(const struct options *o)
+{
+    char path[4200];
+    bool small = o->entries < 20000;
+    (void)snprintf(path, sizeof(path), "%s/blobs", o->folder);
+    struct branching image = {path, small ? 16 * MEGABYTE : 1024 * MEGABYTE};
+    struct branching large = {path, 4 * image.bytes};
+    for (uint32_t round = 0; round < o->rounds; round++) {
+        struct result results[REGIONS] = {0};
+        worker_once(blobs_images, &image, IMAGES, results);
+        note(IMAGE, IMAGES, results, round);
+        worker_once(blobs_regions, &image, REGIONS, results);
+        note(REGION, REGIONS, results, round);
+        worker_once(blobs_large_region, &large, 1, results);
+        note(REGION_LARGE, 1, results, round);
+    }
+}
+
 /* ramet and LMDB alone: the others would take an hour. */
 static void run_large(const struct options *o)
 {
@@ -408,6 +426,7 @@ void group_run(enum group group, const struct options *o)
     case GROUP_MERGE: run_merge(o); return;
     case GROUP_VERSIONS: run_versions(o); return;
     case GROUP_WATCH: run_watch(o); return;
+    case GROUP_BLOBS: run_blobs(o); return;
     case GROUP_LARGE: run_large(o); return;
     case GROUPS: return;
     }

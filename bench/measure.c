@@ -169,3 +169,10 @@ void files_remove(const char *path)
     for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++)
         folder_remove(beside(path, i));
 }
+
+uint64_t now_ns(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}

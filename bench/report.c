@@ -25,6 +25,7 @@ static double value_of(const struct result *r, enum field field)
     case BYTES: return (double)r->bytes;
     case BLOCKS: return (double)r->disk_bytes;
     case PAGES: return (double)r->pages;
+    case SHARE: return r->share;
     }
     return 0;
 }
@@ -94,6 +95,7 @@ static void print_amount(char *out, size_t size, double x, enum field field)
     case RATE: (void)snprintf(out, size, "%.0f/s", x); return;
     case FLUSHES: (void)snprintf(out, size, "%.2f", x); return;
     case PAGES: (void)snprintf(out, size, "%.0f", x); return;
+    case SHARE: (void)snprintf(out, size, "%.2f", x); return;
     case BYTES:
     case BLOCKS: (void)snprintf(out, size, "%.1f MB", x / 1e6); return;
     default: break;
@@ -264,8 +266,9 @@ void report_machine(const struct options *o)
 /* ---- JSON ------------------------------------------------------------------------------------ */
 
 static const char *const field_names[] = {
-    [CPU] = "cpu_ns",      [WALL] = "wall_ns", [MEDIAN] = "median_ns",  [RATE] = "per_second",
-    [FLUSHES] = "flushes", [BYTES] = "bytes",  [BLOCKS] = "disk_bytes", [PAGES] = "pages",
+    [CPU] = "cpu_ns",        [WALL] = "wall_ns",    [MEDIAN] = "median_ns",
+    [RATE] = "per_second",   [FLUSHES] = "flushes", [BYTES] = "bytes",
+    [BLOCKS] = "disk_bytes", [PAGES] = "pages",     [SHARE] = "share",
 };
 
 static void json_peer(const struct row *row, size_t p)

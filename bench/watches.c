@@ -218,13 +218,6 @@ void watches_cost(const void *sharing, struct result *out)
 
 /* ---- how soon -------------------------------------------------------------------------------- */
 
-static uint64_t now_ns(void)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
-
 #define SEEN 300
 
 /* Each value is the time when its commit began. */

@@ -11,11 +11,12 @@
 _ramet_values()
 {
     case $1 in
-    MAP | BRANCH | REF | FROM | *@*) # opening what is no store would leave a lock file beside it
+    MAP | DISK | BRANCH | REF | FROM | *@*) # opening what is no store would leave a lock file beside it
         [ -f "$store" ] && head -c 5 -- "$store" | grep -q '^ramet' || return ;;
     esac 2>/dev/null
     case $1 in
     COMMAND) "$ramet" help | sed -n '/^commands:/,/^$/s/^  \([a-z-]*\) .*/\1/p' ;;
+    DISK-COMMAND) "$ramet" disk --help | sed -n '/^commands:/,/^$/s/^  \([a-z-]*\) .*/\1/p' ;;
     RULE) # behind the MAP or /PREFIX of it, if there is one
         word=${current%"${current##*=}"}
         printf "${word//%/%%}%s\n" fail ours theirs counter max min counter64 max64 min64 set text
@@ -23,6 +24,7 @@ _ramet_values()
     FORMAT) printf '%s\n' tsv jsonl mdb ;;
     MODE) printf '%s\n' full lazy none ;;
     MAP) "$ramet" maps "$store" ${version:+"--branch=$version"} ;;
+    DISK) "$ramet" disk list "$store" ${version:+"$version"} ;;
     BRANCH) "$ramet" branches "$store" ;;
     REF | FROM | *@*)
         "$ramet" branches "$store"
@@ -76,12 +78,24 @@ _ramet()
         return
     fi
 
+    # Commands of their own are two words.
+    if [ "$command" = disk ]; then
+        if ((${#words[@]} == 3)); then
+            _ramet_offer "$current" "$front" < <(_ramet_values DISK-COMMAND)
+            return
+        fi
+        command="disk ${words[2]}"
+        words=("$ramet" "${words[@]:2}")
+    fi
+
     local help store='' version='' option='' nr_operands=0 only_operands='' kind=''
     local -A takes=()
     local operands=()
-    help=$("$ramet" "$command" --help 2>/dev/null) || return
+    local usage='^usage: ramet [a-z -]+(.*) \[OPTION\]\.\.\.$'
+    # shellcheck disable=SC2086
+    help=$("$ramet" $command --help 2>/dev/null) || return
     while IFS= read -r line; do
-        if [[ $line =~ ^'usage: ramet '[a-z-]+(.*)' [OPTION]...'$ ]]; then
+        if [[ $line =~ $usage ]]; then
             read -ra operands <<<"${BASH_REMATCH[1]//[\[\]]/}"
         elif [[ $line =~ ^'  '(-([A-Za-z])','|'   ')' '(--[a-z-]+)' '?([A-Z]*)' ' ]]; then
             takes[${BASH_REMATCH[3]}]=${BASH_REMATCH[4]}

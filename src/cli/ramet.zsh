@@ -13,7 +13,7 @@ _ramet_values()
     local store=${(Q)line[1]/#\~\//$HOME/} version=${(Q)opt_args[-b]:-${(Q)opt_args[--branch]}}
     [[ $words[1] != diff ]] || version=${(Q)line[3]} # its maps are those of its versions
     case $1 in
-    MAP | BRANCH | REF | FROM | *@*) # opening what is no store would leave a lock file beside it
+    MAP | DISK | BRANCH | REF | FROM | *@*) # opening what is no store would leave a lock file beside it
         [[ -f $store ]] && head -c 5 -- $store | grep -q '^ramet' || return ;;
     esac 2>/dev/null
     case $1 in
@@ -26,6 +26,7 @@ _ramet_values()
     FORMAT) found=(tsv jsonl mdb) ;;
     MODE) found=(full lazy none) ;;
     MAP) found=(${(f)"$($ramet maps $store ${version:+--branch=$version})"}) ;;
+    DISK) found=(${(f)"$($ramet disk list $store $version)"}) ;;
     BRANCH) found=(${(f)"$($ramet branches $store)"}) ;;
     REF | FROM | *@*)
         found=(${(f)"$(
@@ -57,10 +58,23 @@ _ramet()
         ((CURRENT == 3)) && _ramet_values COMMAND
         return
     fi
+    if [[ $command == disk ]]; then # its commands are two words
+        if ((CURRENT == 3)); then
+            for text in ${${(f)"$($ramet disk --help 2>/dev/null)"}%%options:*}; do
+                [[ $text == (#b)'  '([a-z]##)' '##[A-Z]*'  '##(*) ]] &&
+                    commands+=("$match[1]:$match[2]")
+            done
+            _describe command commands
+            return
+        fi
+        command="disk $words[3]"
+        shift words
+        ((CURRENT--))
+    fi
 
     # --name[=VALUE] and -n; VALUE may be the next word.
-    for text in ${(f)"$($ramet $command --help 2>/dev/null)"}; do
-        if [[ $text == (#b)'usage: ramet '[a-z-]##(*)' [OPTION]...' ]]; then
+    for text in ${(f)"$($ramet ${=command} --help 2>/dev/null)"}; do
+        if [[ $text == (#b)'usage: ramet '[a-z\ -]##(*)' [OPTION]...' ]]; then
             for text in ${=match[1]}; do
                 local optional=${${(M)text#\[}:+:} kind=${text//[\[\]]/}
                 specs+=("$optional:$kind: _ramet_values ${(q)kind}")

@@ -58,16 +58,28 @@ out_is "$commands"
 offers_just 'ramet snap' 'snapshot snapshots'
 offers_just 'ramet help res' 'reset resolve'
 
+claim 'commands on disks are two words, and disks are those of the version'
+ramet disk create s vm 1M
+ramet disk create s other 1M -b test
+offers_just 'ramet disk c' 'clone create'
+offers_just 'ramet disk stat s ' 'vm'
+offers_just 'ramet disk drop s -b test ' 'other'
+offers_just 'ramet disk import s vm x --f' '--force'
+offers_just 'ramet disk import s vm x -b t' 'test'
+
 claim 'options are those of the help of each command'
-for command in $commands; do
-    [ "$command" != help ] || continue
-    ramet "$command" --help | sed -n '/^options:/,/^$/p' | grep -oE '^  -[A-Za-z]|--[a-z-]+' |
-        tr -d ' ' | sort -u >wanted
+ramet disk --help | sed -n '/^commands:/,/^$/s/^  \([a-z]*\) .*/disk \1/p' >disk-commands
+[ "$(wc -l <disk-commands)" -ge 9 ] || fail 'no commands on disks' disk-commands
+printf '%s\n' "$commands" | grep -vx -e help -e disk | cat - disk-commands >all-commands
+while read -r command; do
+    # shellcheck disable=SC2086
+    ramet $command --help | sed -n '/^options:/,/^$/p' | grep -oE '^  -[A-Za-z]|--[a-z-]+' |
+        tr -d ' ' | sort >wanted
     offers "ramet $command -"
     out_is_file wanted
     offers "ramet $command s --"
     out_is "$(grep -- '^--' wanted)"
-done
+done <all-commands
 
 claim 'every format and every mode that is offered is taken, and all that are'
 offers_just 'ramet dump s users --format ' 'jsonl mdb tsv'
@@ -186,6 +198,9 @@ lines=('ramet recl => ramet reclaim' 'ramet help bra => ramet help branch'
     'ramet put s users k v --sync n => ramet put s users k v --sync none'
     'ramet merge s test --policy users=th => ramet merge s test --policy users=theirs'
     'ramet diff s main test on => ramet diff s main test only'
+    'ramet disk imp => ramet disk import'
+    'ramet disk stat s v => ramet disk stat s vm'
+    'ramet disk drop s -b test oth => ramet disk drop s -b test other'
     'ramet reset s main main@be => ramet reset s main main@before'
     'ramet delete s main@a => ramet delete s main@after'
     'ramet get s users k --branch=main@a => ramet get s users k --branch=main@after'
