@@ -6,7 +6,8 @@
 
 ramet create s
 ramet disk create s d 16M
-once "qemu-io -f raw -c 'write -P 1 0 16M' -c 'write -P 90 5M 4k' -c flush \$uri" s disk=d >/dev/null
+once "qemu-io -f raw -c 'write -P 1 0 16M' -c 'write -P 90 5M 4k' -c flush \$uri" \
+    s disk=d >/dev/null
 # 4096 times 'Z' are there once.
 off=$(LC_ALL=C grep -obaE 'Z{4096}' s | head -n 1 | cut -d: -f1)
 

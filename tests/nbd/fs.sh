@@ -84,7 +84,13 @@ if is_root && [ -c /dev/fuse ] && command -v nbdfuse >/dev/null; then
     else
         ended=
     fi
-    umount mount1 2>/dev/null
+    # The kernel lets go of a loop device a little later.
+    tries=0
+    until umount mount1 2>/dev/null || [ $tries = 100 ]; do
+        tries=$((tries + 1))
+        sleep 0.05
+    done
+    [ $tries -lt 100 ] || kill $fuse
     wait $fuse
     nr_mounts=0
     stop

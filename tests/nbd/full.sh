@@ -33,12 +33,27 @@ serve sock mount1/s disk=d
 io_works "$uri" 'read -P 1 0 1M' 'read -P 3 4M 4M' 'read -P 0 8M 32M'
 stop
 
-claim 'room that others make is used'
-head -c 7M /dev/zero | tr '\0' x >mount1/filler
-serve sock mount1/s disk=d memory=4M
-io_fails 'no space left' "$uri" 'write -P 4 40M 3M' 'write -P 4 43M 3M' 'write -P 4 46M 6M' \
-    'write -P 4 52M 6M' flush
+claim 'room that others make is used, for what could not be written as well'
+rm -f mount1/s*
+ramet create mount1/t
+ramet disk create mount1/t d 64M
+head -c 14M /dev/zero | tr '\0' x >mount1/filler
+serve sock mount1/t disk=d
+qemu-io -f raw "$uri" >hold.log 2>&1 < <(
+    echo 'write -P 4 40M 16M'
+    echo flush
+    until [ -e go ]; do sleep 0.02; done
+    echo flush
+    echo 'read -P 4 40M 16M'
+    echo quit) &
+holder=$!
+until grep -q 'make some, or trim' sock.log; do sleep 0.02; done
 rm mount1/filler
-io_works "$uri" 'write -P 4 40M 4M' flush 'read -P 4 40M 4M'
+touch go
+wait $holder
+! grep -q 'read failed\|verification' hold.log || fail 'it cannot be read' hold.log
 stop
-sound mount1/s
+sound mount1/t
+serve sock mount1/t disk=d
+io_works "$uri" 'read -P 4 40M 16M'
+stop
