@@ -367,6 +367,8 @@ int ramet_blob_write(struct ramet_blob *blob, uint64_t off, const void *buf, siz
         rc = size_of(map, &size);
     if (rc == 0 && len && off + len > size)
         rc = grow(map, size, off + len);
+    if (rc < 0)
+        return rc;
     const struct rmt_pages *pages = pages_of(map);
     for (uint64_t at = 0; at < len && rc == 0;) {
         struct part part = part_of(pages, off + at, len - at);
