@@ -988,6 +988,14 @@ void rmt_service_fini(struct rmt_service *service)
 {
     if (!service->store)
         return;
+    /* A server that is told to end closes no connection that is still there. */
+    while (service->disks) {
+        struct rmt_disk *disk = service->disks;
+        service->disks = disk->next;
+        if (disk->users)
+            end(disk);
+        disk_free(disk);
+    }
     rmt_pool_fini(&service->pool);
     (void)pthread_mutex_destroy(&service->lock);
     ramet_close(service->store);

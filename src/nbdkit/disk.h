@@ -62,6 +62,8 @@ struct rmt_service_options {
 /* Opens the store; out is filled. */
 int rmt_service_init(struct rmt_service *service, const char *path,
                      const struct rmt_service_options *options);
+/* Writes back what disks that are still open have, and closes the store. Nobody uses it any more.
+ */
 void rmt_service_fini(struct rmt_service *service);
 
 struct rmt_disk_options {

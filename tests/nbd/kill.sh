@@ -9,6 +9,7 @@ ramet disk create s d 64M
 
 claim 'what was flushed is there after kill -9, again and again'
 for round in 1 2 3 4 5 6 7 8; do
+    rm -f load.log # that of the round before would be taken for this one's
     serve sock s disk=d
     # Numbers go up, each flushed before it is said.
     (for n in $(seq 1 200); do
@@ -34,6 +35,22 @@ for round in 1 2 3 4 5 6 7 8; do
     stop
     sound s
 done
+
+claim 'a server that is told to end writes back what nobody flushed'
+if command -v nbdcopy >/dev/null; then
+    ramet disk create s e 4M
+    serve sock s disk=e
+    # It flushes nothing, and closes its connection when the server is told to end already.
+    (head -c 4194304 /dev/urandom && sleep 0.5) | nbdcopy --synchronous - "$uri" &
+    load=$!
+    sleep 0.25
+    stop
+    wait $load || fail 'it was not copied'
+    [ "$(ramet disk stat s e --json | jq .data_bytes)" = 4194304 ] || fail 'it is not there'
+    sound s
+else
+    skip_claim 'no nbdcopy'
+fi
 
 claim 'fio finds after kill -9 what it had flushed'
 if command -v fio >/dev/null && fio --enghelp 2>/dev/null | grep -qw nbd; then
