@@ -61,7 +61,9 @@ serve()
     local socket=$1
     shift
     rm -f "$socket" "$socket.pid"
-    server -f -U "$socket" -P "$socket.pid" "$plugin" "$@" 2>"$socket.log" &
+    # Not by server(): that would be a shell, and its pid that of a shell.
+    LD_PRELOAD=$asan ASAN_OPTIONS=detect_leaks=0 nbdkit -f -U "$socket" -P "$socket.pid" \
+        "$plugin" "$@" 2>"$socket.log" &
     server=$!
     uri="nbd+unix:///?socket=$socket"
     until [ -s "$socket.pid" ]; do
@@ -75,6 +77,7 @@ serve()
 
 stop()
 {
+    [ "$(cat "/proc/$server/comm")" = nbdkit ] || fail "$server is no server"
     kill "-${1:-TERM}" "$server"
     wait "$server" 2>/dev/null
     server=
@@ -87,8 +90,8 @@ once()
 {
     local command=$1
     shift
-    # shellcheck disable=SC2016 # nbdkit sets it
-    server -U - "$plugin" "$@" --run "$command"
+    # QEMU's coroutines and a sanitizer that it was not built with do not get along.
+    server -U - "$plugin" "$@" --run "unset LD_PRELOAD; $command"
 }
 
 # One command of qemu-io after the other. $1: URI.
