@@ -108,6 +108,13 @@ static inline struct ramet_slice rmt_slice(const void *data, size_t size)
     return s;
 }
 
+/* True of no bytes, too. */
+static inline bool rmt_all_zero(const void *bytes, size_t size)
+{
+    const uint8_t *p = (const uint8_t *)bytes;
+    return size == 0 || (p[0] == 0 && memcmp(p, p + 1, size - 1) == 0);
+}
+
 static inline int rmt_slice_cmp(struct ramet_slice a, struct ramet_slice b)
 {
     size_t n = a.size < b.size ? a.size : b.size;

@@ -272,11 +272,6 @@ int64_t ramet_blob_read(struct ramet_blob *blob, uint64_t off, void *buf, size_t
 
 /* ---- writing --------------------------------------------------------------------------------- */
 
-static bool all_zero(const uint8_t *p, size_t size)
-{
-    return p[0] == 0 && memcmp(p, p + 1, size - 1) == 0;
-}
-
 static int drop_page(struct ramet_map *map, uint64_t page)
 {
     struct number number;
@@ -288,7 +283,7 @@ static int put_page(struct ramet_map *map, uint64_t page, const uint8_t *bytes)
 {
     struct number number;
     size_t size = pages_of(map)->page_size;
-    if (all_zero(bytes, size))
+    if (rmt_all_zero(bytes, size))
         return drop_page(map, page);
     return ramet_put(map, key_of(page, &number), rmt_slice(bytes, size), 0);
 }

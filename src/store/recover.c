@@ -35,15 +35,6 @@ static bool is_first_size(uint64_t size)
     return false;
 }
 
-static bool all_zero(const uint8_t *p, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (p[i])
-            return false;
-    }
-    return true;
-}
-
 static int judge_slot(struct rmt_io *io, const struct rmt_disk_slot *slot)
 {
     if (rmt_get32(slot->format) != RMT_FORMAT)
@@ -122,7 +113,7 @@ static int is_blank(struct rmt_io *io, uint64_t size)
         int rc = io->ops->read(io, buf, sizeof(buf), off);
         if (rc < 0)
             return rc;
-        if (!all_zero(buf, sizeof(buf)))
+        if (!rmt_all_zero(buf, sizeof(buf)))
             return 0;
     }
     return 1;

@@ -379,12 +379,6 @@ static int corrupt(const struct rmt_disk_node *node, const char *what)
                     what);
 }
 
-static bool all_zero(const void *bytes, size_t size)
-{
-    const uint8_t *p = bytes;
-    return size == 0 || (p[0] == 0 && memcmp(p, p + 1, size - 1) == 0);
-}
-
 /* Marks [from, from + size) as used; size is not 0. False if part of it was. */
 static bool cover(uint64_t *bits, uint32_t from, uint32_t size)
 {
@@ -413,15 +407,17 @@ static bool extents_valid(const struct rmt_pages *pages, const struct rmt_value 
     uint64_t size = rmt_get64(extents->size), nr_pages = 0;
     if (size < 1 || size > RAMET_VALUE_MAX ||
         rmt_div_up(size, pages->page_size) > pages->reserved ||
-        extents->level > RMT_EXTENTS_LEVEL_MAX || !all_zero(extents->zero, sizeof(extents->zero)))
+        extents->level > RMT_EXTENTS_LEVEL_MAX ||
+        !rmt_all_zero(extents->zero, sizeof(extents->zero)))
         return false;
     uint32_t i = 0;
-    for (; i < RMT_EXTENT_RUNS && !all_zero(&extents->runs[i], sizeof(extents->runs[i])); i++) {
+    for (; i < RMT_EXTENT_RUNS && !rmt_all_zero(&extents->runs[i], sizeof(extents->runs[i])); i++) {
         if (!rmt_run_plausible(pages, &extents->runs[i], birth))
             return false;
         nr_pages += rmt_get32(extents->runs[i].pages);
     }
-    if (i == 0 || !all_zero(&extents->runs[i], (RMT_EXTENT_RUNS - i) * sizeof(extents->runs[0])))
+    if (i == 0 ||
+        !rmt_all_zero(&extents->runs[i], (RMT_EXTENT_RUNS - i) * sizeof(extents->runs[0])))
         return false;
     return extents->level > 0 || nr_pages == rmt_div_up(size, pages->page_size);
 }
@@ -516,7 +512,7 @@ static const char *even_judge(const struct rmt_pages *pages, const struct rmt_di
     if (6 + sizeof(struct rmt_disk_cell) + key_size + value_size > rmt_node_entry_max(page_size))
         return "an entry is too large for its leaf";
     uint32_t front = rmt_node_front(node);
-    if (!all_zero(rmt_node_bytes(node) + front, page_size - rmt_node_back(node) - front))
+    if (!rmt_all_zero(rmt_node_bytes(node) + front, page_size - rmt_node_back(node) - front))
         return "its free bytes are not zero";
     uint32_t heads = rmt_node_dense(node) ? 1 : count;
     for (uint32_t i = 0; i < heads; i++) {
@@ -562,7 +558,7 @@ int rmt_node_check(const struct rmt_pages *pages, const struct rmt_disk_node *no
         return corrupt(node, "its parts do not fit the page");
     if (prefix_size > RAMET_KEY_MAX || (count == 0 && cells_size != 0))
         return corrupt(node, "its prefix is too large");
-    if (!all_zero(rmt_node_bytes(node) + fixed, page_size - cells_size - fixed))
+    if (!rmt_all_zero(rmt_node_bytes(node) + fixed, page_size - cells_size - fixed))
         return corrupt(node, "its free bytes are not zero");
 
     struct gate gate; /* .taken is large, and needed only as far as the page goes */
