@@ -319,6 +319,7 @@ int rmt_edit_value(struct rmt_edit *edit, struct ramet_slice data, struct rmt_pr
 {
     if (data.size == edit->pages->page_size) {
         *out = rmt_private_of(rmt_edit_page(edit));
+        edit->page_values = true;
         memcpy((*out)->bytes, data.data, data.size);
         return 0;
     }

@@ -58,11 +58,10 @@ static int seal_pages(struct rmt_edit *edit, struct rmt_ref ref, struct rmt_writ
 {
     struct rmt_disk_node *node = rmt_private_node(ref);
     int rc = rmt_private_of(node)->values ? seal_values(edit, node, true, w) : 0;
-    for (uint32_t i = 0; node->level > 0 && i <= rmt_node_count(node) && rc == 0; i++) {
-        struct rmt_ref child = rmt_node_ref_at(node, i);
-        if (!child.birth)
-            rc = seal_pages(edit, child, w);
-    }
+    uint32_t i = 0;
+    while (rc == 0 && node->level > 0 &&
+           (i = rmt_node_private_from(node, i)) <= rmt_node_count(node))
+        rc = seal_pages(edit, rmt_node_ref_at(node, i++), w);
     return rc;
 }
 
@@ -92,6 +91,6 @@ int rmt_tree_seal(struct rmt_edit *edit, struct rmt_tree *tree, struct rmt_write
         return 0;
     rmt_cursors_note(tree);
     tree->changes++;
-    int rc = seal_pages(edit, tree->root, w);
+    int rc = edit->page_values ? seal_pages(edit, tree->root, w) : 0;
     return rc < 0 ? rc : seal(edit, &tree->root, w);
 }

@@ -440,17 +440,12 @@ static int value_new(struct rmt_edit *edit, struct ramet_slice value, struct rmt
     return rc;
 }
 
-/* What an entry had in its leaf's place is gone, but for what is private. */
+/* What an entry has in the file is gone. On failure some of it is on edit->gone. */
 static int value_gone(struct rmt_edit *edit, const struct rmt_value *old, uint32_t runs)
 {
-    struct rmt_gone_mark mark = rmt_gone_mark(edit);
     uint64_t seen = 0;
     int rc = rmt_value_gone(edit, old, &seen);
-    if (rc == 0)
-        rc = rmt_edit_ensure(edit, 0, 0, runs);
-    if (rc < 0)
-        rmt_gone_undo(edit, mark);
-    return rc;
+    return rc < 0 ? rc : rmt_edit_ensure(edit, 0, 0, runs);
 }
 
 int rmt_tree_put(struct rmt_edit *edit, struct rmt_tree *tree, struct ramet_slice key,

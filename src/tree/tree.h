@@ -47,6 +47,7 @@ struct rmt_edit {
     uint64_t nr_private;     /* private pages alive; with the pages that private values will take */
     uint64_t nr_reserved;    /* granted by reserve(); nr_private never exceeds it */
     uint32_t savepoint;      /* 0, or the innermost open savepoint */
+    bool page_values;        /* values of one page were made: sealing looks for them */
     struct rmt_private *all; /* every private page and value of this edit, newest first */
     struct rmt_page_pool own;
     size_t value_bytes;      /* of values in memory alone */

@@ -93,19 +93,13 @@ static int walk_fail(const struct rmt_disk_run *run, const char *what)
 
 static int walk_run(struct walk *walk, const struct rmt_disk_run *run, uint32_t level);
 
-/* What follows the runs of a list, to the end of its page. */
-static bool all_zero(const uint8_t *p, size_t size)
-{
-    return size == 0 || (p[0] == 0 && memcmp(p, p + 1, size - 1) == 0);
-}
-
 /* The runs of one page of a list. */
 static int walk_page(struct walk *walk, const struct rmt_disk_run *list, const uint8_t *page,
                      uint32_t level)
 {
     static const struct rmt_disk_run none;
     uint32_t page_size = walk->pages->page_size, count = runs_per_page(page_size);
-    if (!all_zero(page + (size_t)RUN_SIZE * count, page_size - RUN_SIZE * count))
+    if (!rmt_all_zero(page + (size_t)RUN_SIZE * count, page_size - RUN_SIZE * count))
         return walk_fail(list, "a list of runs is not valid");
     for (uint32_t i = 0; i < count; i++) {
         const struct rmt_disk_run *run =
@@ -113,7 +107,7 @@ static int walk_page(struct walk *walk, const struct rmt_disk_run *list, const u
         if (memcmp(run, &none, sizeof(none)) == 0) {
             if (i == 0)
                 return walk_fail(list, "a list of runs goes on behind its end");
-            if (!all_zero((const uint8_t *)run, page_size - RUN_SIZE * i))
+            if (!rmt_all_zero((const uint8_t *)run, page_size - RUN_SIZE * i))
                 return walk_fail(list, "a list of runs is not valid");
             walk->ended |= 1u << level;
             return 0;
@@ -165,6 +159,14 @@ static int walk_run(struct walk *walk, const struct rmt_disk_run *run, uint32_t 
     return rc ? rc : walk->fn(walk->ctx, run, level);
 }
 
+/* A page record of the file, as a run. */
+static struct rmt_disk_run page_run(const struct rmt_value *value)
+{
+    struct rmt_disk_run run = {.pages = rmt_put32(1)};
+    memcpy(&run.ref, value->data, sizeof(run.ref));
+    return run;
+}
+
 /* Over all runs of a record of the file. */
 static int walk_record(struct rmt_pages *pages, const struct rmt_value *value, uint64_t *seen,
                        rmt_value_run_fn fn, void *ctx)
@@ -178,8 +180,7 @@ static int walk_record(struct rmt_pages *pages, const struct rmt_value *value, u
         .pages_max = rmt_div_up(rmt_value_size(pages, value), pages->page_size),
     };
     if (value->size == RMT_PAGE_RECORD_SIZE) {
-        struct rmt_disk_run run = {.pages = rmt_put32(1)};
-        memcpy(&run.ref, value->data, sizeof(run.ref));
+        struct rmt_disk_run run = page_run(value);
         return walk_run(&walk, &run, 0);
     }
     for (uint32_t i = 0; i < RMT_EXTENT_RUNS && rmt_get32(extents->runs[i].pages); i++) {
@@ -449,12 +450,11 @@ static int equal_contents(struct rmt_pages *pages, const struct rmt_value *a,
 static int page_of(struct rmt_pages *pages, const struct rmt_value *value, const uint8_t **out)
 {
     const struct rmt_private *own = rmt_extents_value(value);
-    struct rmt_disk_run run = {.pages = rmt_put32(1)};
     if (own) {
         *out = own->bytes;
         return 0;
     }
-    memcpy(&run.ref, value->data, sizeof(run.ref));
+    struct rmt_disk_run run = page_run(value);
     return rmt_page_data(pages, &run, out);
 }
 

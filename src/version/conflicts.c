@@ -21,15 +21,13 @@ static int name_of(const struct ramet_txn *txn, struct ramet_slice key,
 static int load(struct rmt_pages *pages, const struct rmt_value *value, void **out,
                 struct ramet_conflict *both)
 {
-    uint64_t size = value->extents ? rmt_value_size(pages, value) : value->size, at = 0;
+    uint64_t size = rmt_value_size(pages, value), at = 0;
     if (size > sizeof(struct rmt_disk_conflict) + 3 * RAMET_SLICE_MAX)
         return rmt_conflict_load(pages, rmt_slice(NULL, 0), both);
     rmt_auto(free) uint8_t *copy = malloc(size + 1);
     if (!copy)
         return rmt_fail(-ENOMEM, "a conflict");
-    if (!value->extents)
-        memcpy(copy, value->data, size);
-    while (value->extents && at < size) {
+    while (at < size) {
         int64_t n = rmt_value_read(pages, value, at, copy + at, size - at);
         if (n < 0)
             return (int)n;
