@@ -11,8 +11,8 @@
  *       of the version. What is committed is kept where it is: its page in the file is not mapped,
  *       for a mapping of one page costs more than all else that is done with it
  *   R3  written are private pages that are not kept, or that the window finds written since they
- * were armed; kept pages are armed. Where the window cannot tell, kept pages are compared R4  what
- * was found written, and is not committed yet, is pending: the window has forgotten it
+ *       were armed; kept pages are armed. Where the window cannot tell, kept pages are compared
+ *   R4  what was found written, and is not committed yet, is pending: the window has forgotten it
  *   R5  what a refresh or a reset that failed may have left neither old nor new is mixed; while
  *       there is some, nothing is committed
  *
@@ -281,12 +281,13 @@ struct layout {
 #define LAYOUT_MAX 4096u /* pieces that are kept */
 
 /* With claims_lock. */
-static struct layout **find_layout(struct ramet_store *store, struct rmt_ref root, uint64_t end)
+static struct layout *find_layout(const struct ramet_store *store, struct rmt_ref root,
+                                  uint64_t end)
 {
     for (size_t i = 0; i < RMT_LAYOUTS; i++) {
         struct layout *layout = store->layouts[i];
         if (layout && rmt_ref_equal(layout->root, root) && layout->end == end)
-            return (struct layout **)&store->layouts[i];
+            return layout;
     }
     return NULL;
 }
@@ -294,13 +295,13 @@ static struct layout **find_layout(struct ramet_store *store, struct rmt_ref roo
 static bool recall(struct ramet_store *store, struct rmt_ref root, uint64_t end, struct pieces *out)
 {
     rmt_lock_scope(&store->claims_lock);
-    struct layout **at = find_layout(store, root, end);
-    if (!at || !rmt_vec_reserve(out, (*at)->count))
+    struct layout *layout = find_layout(store, root, end);
+    if (!layout || !rmt_vec_reserve(out, layout->count))
         return false;
-    (*at)->used = ++store->layouts_used;
-    out->count = (*at)->count;
+    layout->used = ++store->layouts_used;
+    out->count = layout->count;
     if (out->count)
-        memcpy(out->items, (*at)->items, out->count * sizeof(out->items[0]));
+        memcpy(out->items, layout->items, out->count * sizeof(out->items[0]));
     return true;
 }
 
@@ -863,6 +864,7 @@ static int show_range(struct ramet_region *r, const struct ramet_map *blob, uint
 {
     uint32_t shift = shift_of(r);
     rmt_auto(pieces_fini) struct pieces runs = {0};
+    bool mapped = false;
     int rc = lay_out(blob, from, to, &runs);
     for (size_t i = 0; i <= runs.count && rc == 0 && from < to; i++) {
         uint64_t next = i < runs.count ? runs.items[i].page : to;
@@ -881,13 +883,13 @@ static int show_range(struct ramet_region *r, const struct ramet_map *blob, uint
         bool map = runs.items[i].count << shift >= MAP_BYTES_MIN;
         keep_pages(r, next, runs.items[i].count, false);
         rc = show_run(r, blob, runs.items[i], map);
-        if (rc == 0)
-            rc = rmt_window_settle(&r->window);
-        else if (rc > 0)
+        mapped |= rc == 0;
+        if (rc > 0)
             rc = arm(r, runs.items[i]);
         from = next + runs.items[i].count;
     }
-    return rc;
+    int settled = mapped ? rmt_window_settle(&r->window) : 0;
+    return rc < 0 ? rc : settled;
 }
 
 int ramet_region_reset(struct ramet_region *region)
@@ -936,8 +938,8 @@ static int changed_pages(struct ramet_region *r, const struct ramet_map *blob, s
     struct rmt_diff diff;
     int rc;
     rmt_diff_init(&diff, &r->store->pages, &r->blob->tree, &blob->tree, none, none);
-    diff.places =
-        true; /* what others wrote as it was lies elsewhere now, and where it lay is free */
+    /* What others wrote as it was lies elsewhere now, and where it lay is free. */
+    diff.places = true;
     while ((rc = rmt_diff_next(&diff, &key, &before, &after)) > 0) {
         struct piece piece = {.count = 1};
         if (key.size != 8)
