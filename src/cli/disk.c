@@ -78,7 +78,8 @@ static int create(struct rmt_session *s, uint64_t size)
     return rc < 0 ? rmt_session_fail(rc, "cannot make disk '%s'", name) : rmt_session_commit(s);
 }
 
-int rmt_disk_create(struct rmt_session *s)
+/* What takes a size: it is judged before anything is opened. */
+static int with_size(struct rmt_session *s, int (*change)(struct rmt_session *s, uint64_t size))
 {
     struct ramet_lease *lease = NULL;
     uint64_t size;
@@ -86,10 +87,15 @@ int rmt_disk_create(struct rmt_session *s)
     if (!status)
         status = begin_write(s, &lease);
     if (!status)
-        status = create(s, size);
+        status = change(s, size);
     rmt_session_abort(s);
     ramet_lease_end(lease);
     return status;
+}
+
+int rmt_disk_create(struct rmt_session *s)
+{
+    return with_size(s, create);
 }
 
 static int resize(struct rmt_session *s, uint64_t size)
@@ -114,16 +120,7 @@ static int resize(struct rmt_session *s, uint64_t size)
 
 int rmt_disk_resize(struct rmt_session *s)
 {
-    struct ramet_lease *lease = NULL;
-    uint64_t size;
-    int status = parse_size(s->args.operand[2], &size);
-    if (!status)
-        status = begin_write(s, &lease);
-    if (!status)
-        status = resize(s, size);
-    rmt_session_abort(s);
-    ramet_lease_end(lease);
-    return status;
+    return with_size(s, resize);
 }
 
 int rmt_disk_drop(struct rmt_session *s)
