@@ -4,6 +4,7 @@
 # Images go in and out as they are: nbdcopy, and qemu-img with raw and qcow2.
 . "$(dirname "$0")/lib.sh"
 need nbdcopy qemu-img
+need_exit
 
 # Data, holes, zeros that are there, and a tail that is no whole page.
 truncate -s $((48 * 1048576 + 1536)) image

@@ -3,6 +3,7 @@
 #
 # A disk below that is full: ENOSPC, nothing is lost, and a trim brings the room back.
 . "$(dirname "$0")/lib.sh"
+need_exit
 
 claim 'a full disk is ENOSPC, and what was written before is there'
 mkdir mount1

@@ -4,6 +4,7 @@
 # lib.sh - what the tests of the plugin share, beside what tests/cli/lib.sh has. Source it.
 #
 #   need TOOL...                   or the script is skipped
+#   need_exit                      or it is: servers that find another one on the store must end
 #   serve SOCKET PARAMETER...      starts a server; $uri, $server (its pid); its log is SOCKET.log
 #   stop [SIGNAL]                  ends the server that was started last, and waits until it has
 #   once COMMAND PARAMETER...      runs COMMAND, which sees $uri, with a server of its own
@@ -14,7 +15,7 @@ plugin=$(realpath "$2") || exit
 for tool in nbdkit nbdinfo qemu-io; do
     command -v $tool >/dev/null || {
         echo "1..0 # SKIP no $tool in PATH"
-        exit 77
+        exit 0
     }
 done
 # shellcheck source-path=SCRIPTDIR/../cli
@@ -46,9 +47,20 @@ need()
             trap - EXIT
             rm -rf "$work"
             echo "1..0 # SKIP no $tool in PATH"
-            exit 77
+            exit 0
         }
     done
+}
+
+# With AddressSanitizer before it, an nbdkit that has put an error into words does not end: the
+# count of glibc's locale lock is one too low from the start, and libp11-kit's destructor waits for it.
+need_exit()
+{
+    [ -z "$asan" ] && return
+    trap - EXIT
+    rm -rf "$work"
+    echo '1..0 # SKIP nbdkit does not end with AddressSanitizer before it'
+    exit 0
 }
 
 server()

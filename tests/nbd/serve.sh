@@ -3,6 +3,7 @@
 #
 # What a server offers: exports, flags, sizes, snapshots; and what it refuses.
 . "$(dirname "$0")/lib.sh"
+need_exit
 
 ramet create s
 ramet disk create s vm 64M
