@@ -268,6 +268,23 @@ void blobs_images(const void *branching, struct result *out); /* IMAGES */
 void blobs_regions(const void *branching, struct result *out);      /* REGIONS */
 void blobs_large_region(const void *branching, struct result *out); /* 1: its opening */
 
+/* ---- disks over NBD: nbd.c --------------------------------------------------------------------
+ */
+
+/* nbdkit's file plugin; ramet, of main and of clones of clones of it: of depth 10, as deep as
+ * overlays go, and as clones go; qemu-nbd on qcow2: no backing, depth 10, and as deep as they go.
+ */
+#define NBD_SERVERS 8
+/* Reads of 4 KiB, one at a time and 16, of each of them; sequential reads, and writes, of the file
+ * and of ramet; scattered writes to a fresh clone and to a fresh overlay, without and with flushes.
+ */
+#define NBD_RESULTS (2 * NBD_SERVERS + 8)
+bool nbd_servers_there(void);
+void nbd_measure(const void *branching, struct result *out); /* NBD_RESULTS */
+/* 10,000 clones of an image: made, used over NBD, listed, dropped, by the clone; all that. */
+#define NBD_CLONES 5
+void nbd_clones(const void *branching, struct result *out); /* NBD_CLONES */
+
 /* ---- samples and rows: rows.c ------------------------------------------------------------------
  */
 
@@ -317,7 +334,9 @@ enum sample {
     IMAGE = OPTIMISTIC + OPTIMISTIC_RESULTS,
     REGION = IMAGE + IMAGES,
     REGION_LARGE = REGION + REGIONS,
-    SAMPLES
+    NBD,
+    NBD_CLONE = NBD + NBD_RESULTS,
+    SAMPLES = NBD_CLONE + NBD_CLONES
 };
 
 enum group {
@@ -332,6 +351,7 @@ enum group {
     GROUP_VERSIONS,
     GROUP_WATCH,
     GROUP_BLOBS,
+    GROUP_NBD,
     GROUP_LARGE,
     GROUPS
 };

@@ -18,47 +18,6 @@
 #include "bench.h"
 
 #define PAGE 4096u
-#define PIECE ((size_t)1 << 20)
-
-static uint64_t random_state = 1;
-
-static uint64_t some(uint64_t below)
-{
-    random_state = random_state * UINT64_C(6364136223846793005) + 1442695040888963407;
-    return (random_state >> 33) % below;
-}
-
-static void open_blob(struct ramet_store *store, const char *ref, unsigned flags,
-                      struct ramet_txn **txn, struct ramet_blob **blob)
-{
-    must(ramet_begin(store, ref, flags, txn));
-    must(ramet_blob_open(*txn, "image", flags & RAMET_WRITE ? RAMET_CREATE : 0, blob));
-}
-
-/* One commit of so many bytes of data, in a blob of size bytes. */
-static void make_image(struct ramet_store *store, uint64_t data, uint64_t size)
-{
-    struct ramet_txn *txn;
-    struct ramet_blob *blob;
-    uint64_t *piece = allocate(PIECE);
-    for (size_t i = 0; i < PIECE / 8; i++)
-        piece[i] = some(UINT32_MAX) + 1;
-    open_blob(store, "main", RAMET_WRITE, &txn, &blob);
-    must(ramet_blob_truncate(blob, size));
-    for (uint64_t off = 0; off < data; off += PIECE) {
-        for (size_t i = 0; i < PIECE / 8; i += PAGE / 8)
-            piece[i] = off + i + 1;
-        must(ramet_blob_write(blob, off, piece, PIECE));
-    }
-    must(ramet_commit(txn, NULL, NULL));
-    must(ramet_sync(store));
-    free(piece);
-}
-
-static void wall(struct result *out, double ns)
-{
-    *out = (struct result){.wall_ns = ns, .median_ns = ns};
-}
 
 /* ---- images ---------------------------------------------------------------------------------- */
 
@@ -86,22 +45,6 @@ static uint64_t used_bytes(struct ramet_store *store)
     struct ramet_stat stat = {.size = sizeof(stat)};
     must(ramet_stat(store, &stat));
     return stat.data_bytes + stat.book_bytes;
-}
-
-/* Scattered pages of a fresh clone, in one commit. */
-static void write_pages(struct ramet_store *store, const char *branch, uint64_t bytes, size_t count)
-{
-    struct ramet_txn *txn;
-    struct ramet_blob *blob;
-    uint64_t page[PAGE / 8];
-    memset(page, 7, sizeof(page));
-    must(ramet_branch_create(store, branch, "main"));
-    open_blob(store, branch, RAMET_WRITE, &txn, &blob);
-    for (size_t i = 0; i < count; i++) {
-        page[0] = some(UINT32_MAX);
-        must(ramet_blob_write(blob, some(bytes / PAGE) * PAGE, page, PAGE));
-    }
-    must(ramet_commit(txn, NULL, NULL));
 }
 
 static int count_extent(void *ctx, const struct ramet_extent *extent)
@@ -136,7 +79,7 @@ void blobs_images(const void *branching, struct result *out)
     make_image(store, b->bytes, b->bytes);
     wall(&out[0], clone_ns(store));
     uint64_t before = used_bytes(store);
-    write_pages(store, "scattered", b->bytes, 4096);
+    write_pages(store, "scattered", "main", b->bytes, 4096);
     out[2].bytes = used_bytes(store) - before;
     must(ramet_branch_delete(store, "scattered"));
     struct ramet_txn *txn; /* the same data, in an image a hundred times as large */
@@ -145,7 +88,7 @@ void blobs_images(const void *branching, struct result *out)
     must(ramet_blob_truncate(blob, 100 * b->bytes));
     must(ramet_commit(txn, NULL, NULL));
     wall(&out[1], clone_ns(store));
-    write_pages(store, "changed", 100 * b->bytes, 1000);
+    write_pages(store, "changed", "main", 100 * b->bytes, 1000);
     wall(&out[3], diff_ns(store, "changed"));
     ramet_close(store);
     files_remove(b->path);

@@ -388,6 +388,30 @@ static void run_blobs(const struct options *o)
     }
 }
 
+#ifdef HAVE_NBD
+static void run_nbd(const struct options *o)
+{
+    char path[4200];
+    bool small = o->entries < 20000;
+    if (!nbd_servers_there())
+        return;
+    (void)snprintf(path, sizeof(path), "%s/disks", o->folder);
+    struct branching image = {path, small ? 16 * MEGABYTE : 1024 * MEGABYTE};
+    for (uint32_t round = 0; round < o->rounds; round++) {
+        struct result results[NBD_RESULTS] = {0};
+        worker_once(nbd_measure, &image, NBD_RESULTS, results);
+        note(NBD, NBD_RESULTS, results, round);
+        worker_once(nbd_clones, &image, NBD_CLONES, results);
+        note(NBD_CLONE, NBD_CLONES, results, round);
+    }
+}
+#else
+static void run_nbd(const struct options *o)
+{
+    (void)o;
+}
+#endif
+
 /* ramet and LMDB alone: the others would take an hour. */
 static void run_large(const struct options *o)
 {
@@ -427,6 +451,7 @@ void group_run(enum group group, const struct options *o)
     case GROUP_VERSIONS: run_versions(o); return;
     case GROUP_WATCH: run_watch(o); return;
     case GROUP_BLOBS: run_blobs(o); return;
+    case GROUP_NBD: run_nbd(o); return;
     case GROUP_LARGE: run_large(o); return;
     case GROUPS: return;
     }
