@@ -1321,6 +1321,20 @@ RAMET_API int64_t ramet_blob_read(struct ramet_blob *blob, uint64_t off, void *b
 RAMET_API int ramet_blob_write(struct ramet_blob *blob, uint64_t off, const void *buf, size_t len);
 
 /*
+ * ramet_blob_lend() - as ramet_blob_write(), without a copy of the pages that are written whole.
+ *
+ * @buf  stays where it is until the transaction has ended, savepoints that are rolled back or not.
+ *       What it holds when the commit comes to a page is what is written, and what reading in this
+ *       transaction gives: it should not change, but if it does, the blob is still a valid one.
+ *
+ * Returns as ramet_blob_write().
+ * Lifetime: borrows @buf until ramet_commit() or ramet_abort() has returned.
+ * Threads, blocks: as ramet_blob_write().
+ * Cost:     as that, without memory for the pages that are lent, however many.
+ */
+RAMET_API int ramet_blob_lend(struct ramet_blob *blob, uint64_t off, const void *buf, size_t len);
+
+/*
  * ramet_blob_zero() - make bytes of a blob zeros: discard, and write zeroes.
  *
  * Whole pages become holes, which take no room; the blob keeps its size.

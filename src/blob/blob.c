@@ -201,7 +201,7 @@ static int read_batch(const struct ramet_map *map, uint64_t page, size_t count, 
             continue;
         }
         if (values[i].data)
-            memcpy(to, rmt_extents_value(&values[i])->bytes, pages->page_size);
+            memcpy(to, rmt_private_bytes(rmt_extents_value(&values[i])), pages->page_size);
         else
             memset(to, 0, pages->page_size);
         i++;
@@ -279,13 +279,13 @@ static int drop_page(struct ramet_map *map, uint64_t page)
     return rc == RAMET_ENOTFOUND ? 0 : rc;
 }
 
-static int put_page(struct ramet_map *map, uint64_t page, const uint8_t *bytes)
+static int put_page(struct ramet_map *map, uint64_t page, const uint8_t *bytes, bool lend)
 {
     struct number number;
     size_t size = pages_of(map)->page_size;
     if (rmt_all_zero(bytes, size))
         return drop_page(map, page);
-    return ramet_put(map, key_of(page, &number), rmt_slice(bytes, size), 0);
+    return rmt_map_put(map, key_of(page, &number), rmt_slice(bytes, size), 0, lend);
 }
 
 /* Changes a part of a page; bytes NULL: to zeros. */
@@ -299,7 +299,7 @@ static int put_part(struct ramet_map *map, const struct part *part, const uint8_
         memcpy(one + part->from, bytes, part->len);
     else
         memset(one + part->from, 0, part->len);
-    return put_page(map, part->page, one);
+    return put_page(map, part->page, one, false);
 }
 
 /* Pages [from, to) become holes. */
@@ -348,14 +348,13 @@ static int too_large(const struct ramet_map *map, uint64_t size)
                     map->name + 1, size);
 }
 
-int ramet_blob_write(struct ramet_blob *blob, uint64_t off, const void *buf, size_t len)
+static int write_bytes(struct ramet_map *map, uint64_t off, const uint8_t *from, size_t len,
+                       bool lend, const char *call)
 {
-    struct ramet_map *map = map_of(blob);
-    const uint8_t *from = buf;
     uint64_t size;
-    int rc = writable(map, "ramet_blob_write");
-    if (rc == 0 && !buf && len)
-        return rmt_fail(-EINVAL, "ramet_blob_write: buf");
+    int rc = writable(map, call);
+    if (rc == 0 && !from && len)
+        return rmt_fail(-EINVAL, "%s: buf", call);
     if (rc == 0 && (off > RAMET_BLOB_MAX || len > RAMET_BLOB_MAX - off))
         return too_large(map, off + len);
     if (rc == 0)
@@ -370,10 +369,20 @@ int ramet_blob_write(struct ramet_blob *blob, uint64_t off, const void *buf, siz
         if (!part.count)
             rc = put_part(map, &part, from + at);
         for (uint64_t i = 0; i < part.count && rc == 0; i++)
-            rc = put_page(map, part.page + i, from + at + (i << pages->page_shift));
+            rc = put_page(map, part.page + i, from + at + (i << pages->page_shift), lend);
         at += part_bytes(pages, &part);
     }
     return rc;
+}
+
+int ramet_blob_write(struct ramet_blob *blob, uint64_t off, const void *buf, size_t len)
+{
+    return write_bytes(map_of(blob), off, buf, len, false, "ramet_blob_write");
+}
+
+int ramet_blob_lend(struct ramet_blob *blob, uint64_t off, const void *buf, size_t len)
+{
+    return write_bytes(map_of(blob), off, buf, len, true, "ramet_blob_lend");
 }
 
 int ramet_blob_zero(struct ramet_blob *blob, uint64_t off, uint64_t len)

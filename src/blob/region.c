@@ -31,6 +31,7 @@
 #include "tree/edit.h"
 
 #define MAPPINGS_MAX 8192u
+#define AHEAD 8 /* pieces whose memory is asked for before it is looked at */
 /* Fewer pages than this are read where they would need a mapping more while a region is refreshed.
  */
 #define MAP_BYTES_MIN ((size_t)128 << 10)
@@ -723,8 +724,10 @@ static int write_pending(struct ramet_region *r, struct ramet_blob *blob)
     for (size_t i = 0; i < r->pending.count && rc == 0; i++) {
         uint64_t off = r->pending.items[i].page << shift_of(r);
         uint64_t len = r->pending.items[i].count << shift_of(r);
+        if (i + AHEAD < r->pending.count) /* scattered: each is a miss of all caches */
+            __builtin_prefetch(r->window.base + (r->pending.items[i + AHEAD].page << shift_of(r)));
         if (off < r->bytes)
-            rc = ramet_blob_write(blob, off, r->window.base + off, rmt_min(len, r->bytes - off));
+            rc = ramet_blob_lend(blob, off, r->window.base + off, rmt_min(len, r->bytes - off));
     }
     return rc < 0 ? rc : resized || r->pending.count;
 }

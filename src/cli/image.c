@@ -148,11 +148,12 @@ struct importing {
     struct ramet_lease *lease;
     struct rmt_buf branch; /* the import's own; empty: it is not there */
     struct ramet_blob *blob;
-    bool replaces;        /* the disk was there */
-    uint64_t old_size;    /* of it, or what is left of it */
-    uint64_t copied;      /* bytes written */
-    uint64_t in_commit;   /* of them, in the transaction at hand */
-    uint8_t *piece, *old; /* PIECE_SIZE each */
+    bool replaces;     /* the disk was there */
+    uint64_t old_size; /* of it, or what is left of it */
+    uint64_t copied;   /* bytes written */
+    uint8_t *bytes;    /* [COMMIT_SIZE] what was read; the transaction at hand borrows it, */
+    size_t lent;       /* up to here */
+    uint8_t *old;      /* [PIECE_SIZE] */
     struct rmt_progress progress;
 };
 
@@ -293,7 +294,7 @@ static int begin(struct importing *im)
     int rc = ramet_begin(s->store, rmt_buf_str(&im->branch), RAMET_WRITE, &s->txn);
     if (rc == 0)
         rc = ramet_blob_open(s->txn, im->disk, RAMET_CREATE, &im->blob);
-    im->in_commit = 0;
+    im->lent = 0;
     return rc < 0 ? blob_fail(im, rc) : RMT_EXIT_OK;
 }
 
@@ -349,31 +350,37 @@ static int write_changed(struct importing *im, uint64_t off, const uint8_t *byte
             end += n;
         }
         if (end > at)
-            rc = ramet_blob_write(im->blob, off + at, bytes + at, end - at);
+            rc = ramet_blob_lend(im->blob, off + at, bytes + at, end - at);
         im->copied += end - at;
-        im->in_commit += end - at;
         at = end + STEP;
     }
     return rc;
 }
 
-/* bytes NULL: zeros. */
+/* Where the next piece is read to. */
+static uint8_t *piece_of(const struct importing *im)
+{
+    return im->bytes + im->lent;
+}
+
+/* bytes: of piece_of(); NULL: zeros. */
 static int put(struct importing *im, uint64_t off, const uint8_t *bytes, uint64_t len)
 {
     int rc = 0, status = RMT_EXIT_OK;
+    if (bytes)
+        im->lent += (size_t)(len + 4095) / 4096 * 4096;
     if (!bytes) {
         if (off < im->old_size)
             rc = ramet_blob_zero(im->blob, off, len);
     } else if (off < im->old_size) {
         rc = write_changed(im, off, bytes, (size_t)len);
     } else {
-        rc = ramet_blob_write(im->blob, off, bytes, (size_t)len);
+        rc = ramet_blob_lend(im->blob, off, bytes, (size_t)len);
         im->copied += len;
-        im->in_commit += len;
     }
     if (rc < 0)
         return blob_fail(im, rc);
-    if (im->in_commit >= COMMIT_SIZE) {
+    if (COMMIT_SIZE - im->lent < PIECE_SIZE) {
         status = commit(im);
         if (!status)
             status = begin(im);
@@ -401,7 +408,7 @@ static int copy_data(struct importing *im, uint64_t off, uint64_t to)
     while (off < to && !status) {
         uint64_t len = PIECE_SIZE - off % PIECE_SIZE; /* whole pages from the second on */
         len = to - off < len ? to - off : len;
-        ssize_t n = read_full(im->fd, im->piece, (size_t)len, off);
+        ssize_t n = read_full(im->fd, piece_of(im), (size_t)len, off);
         if (n < 0 && rmt_interrupt_seen())
             return RMT_EXIT_INTERRUPTED;
         if (n < 0)
@@ -411,7 +418,7 @@ static int copy_data(struct importing *im, uint64_t off, uint64_t to)
                              im->path);
             return RMT_EXIT_FAILED;
         }
-        status = put(im, off, im->piece, len);
+        status = put(im, off, piece_of(im), len);
         off += len;
     }
     return status;
@@ -419,10 +426,10 @@ static int copy_data(struct importing *im, uint64_t off, uint64_t to)
 
 static int copy_file(struct importing *im)
 {
-    ssize_t n = read_full(im->fd, im->piece, 4096, 0);
+    ssize_t n = read_full(im->fd, im->bytes, 4096, 0);
     if (n < 0)
         return file_fail(im->path, "cannot read it");
-    int status = check_format(im, im->piece, (size_t)n);
+    int status = check_format(im, im->bytes, (size_t)n);
     if (!status)
         status = make_branch(im);
     for (uint64_t off = 0, from, to; off < im->size && !status; off = to) {
@@ -439,17 +446,17 @@ static int copy_pipe(struct importing *im)
 {
     int status = RMT_EXIT_OK;
     for (ssize_t n = PIECE_SIZE; n == PIECE_SIZE && !status;) {
-        n = read_full(im->fd, im->piece, PIECE_SIZE, UINT64_MAX);
+        n = read_full(im->fd, piece_of(im), PIECE_SIZE, UINT64_MAX);
         if (n < 0 && rmt_interrupt_seen())
             return RMT_EXIT_INTERRUPTED;
         if (n < 0)
             return file_fail(im->path, "cannot read it");
         if (im->size == 0)
-            status = check_format(im, im->piece, (size_t)n);
+            status = check_format(im, im->bytes, (size_t)n);
         if (!status && im->size == 0)
             status = make_branch(im);
         if (!status && n > 0)
-            status = put(im, im->size, im->piece, (uint64_t)n);
+            status = put(im, im->size, piece_of(im), (uint64_t)n);
         im->size += (uint64_t)n;
     }
     int rc = status ? 0 : ramet_blob_truncate(im->blob, im->size);
@@ -512,9 +519,9 @@ int rmt_image_import(struct rmt_session *s)
     struct importing im = {
         .s = s, .disk = s->args.operand[1], .path = s->args.operand[2], .fd = -1};
     int durability = s->args.durability;
-    im.piece = malloc((size_t)2 * PIECE_SIZE);
-    im.old = im.piece + PIECE_SIZE;
-    if (!im.piece) {
+    im.bytes = malloc(COMMIT_SIZE + PIECE_SIZE);
+    im.old = im.bytes + COMMIT_SIZE;
+    if (!im.bytes) {
         rmt_output_error("out of memory");
         return RMT_EXIT_FAILED;
     }
@@ -537,7 +544,7 @@ int rmt_image_import(struct rmt_session *s)
     if (im.fd > STDIN_FILENO)
         (void)close(im.fd); /* it was only read */
     rmt_buf_free(&im.branch);
-    free(im.piece);
+    free(im.bytes);
     return status;
 }
 

@@ -36,7 +36,7 @@ struct scanned {
 #define FEATURE_ASYNC ((uint64_t)1 << 15)       /* UFFD_FEATURE_WP_ASYNC */
 #define FEATURE_UNPOPULATED ((uint64_t)1 << 13) /* UFFD_FEATURE_WP_UNPOPULATED */
 
-#define RANGES 256 /* that one call of the kernel finds */
+#define RANGES 1024 /* that one call of the kernel finds */
 
 /* A page's entry in /proc/self/pagemap, for kernels without a scan. */
 #define ENTRY_PRESENT ((uint64_t)1 << 63)

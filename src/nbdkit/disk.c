@@ -207,7 +207,7 @@ static int write_chunk(struct ramet_blob *blob, const struct rmt_chunk *chunk, u
         uint64_t off = (chunk->number * RMT_CHUNK_PAGES + at) * page_size;
         uint64_t len = clip(off, page_size, size);
         if (len)
-            rc = ramet_blob_write(blob, off, chunk->pages[at], (size_t)len);
+            rc = ramet_blob_lend(blob, off, chunk->pages[at], (size_t)len);
     }
     return rc;
 }

@@ -164,4 +164,15 @@ int rmt_writer_node(struct rmt_writer *w, void *page, struct rmt_ref *out);
 int rmt_writer_data(struct rmt_writer *w, const void *data, uint64_t pages,
                     struct rmt_disk_run *out);
 
+/*
+ * rmt_writer_lent() - the same, of a page that others may be changing meanwhile.
+ *
+ * It is copied, into memory that is in the processor's cache, and what was copied is written when
+ * that memory is full: so there is no need to have all pages of a large commit twice.
+ *
+ * @data  page_size bytes; borrowed for the call.
+ * Returns as rmt_writer_node().
+ */
+int rmt_writer_lent(struct rmt_writer *w, const void *data, struct rmt_disk_run *out);
+
 #endif

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "page/writer.h"
 
+#define LENT_SIZE ((size_t)256 << 10)
+#define AHEAD_SIZE ((size_t)4 << 20)
+
 void rmt_writer_init(struct rmt_writer *w, struct rmt_pages *pages, struct rmt_space *space,
                      uint64_t birth)
 {
@@ -40,10 +43,22 @@ static int have_run(struct rmt_writer *w, uint64_t want)
     return rmt_space_take(w->space, rmt_max(want, w->expected), &w->run);
 }
 
+/* True if the last piece goes on with this one, in memory and in the file. */
+static bool goes_on(const struct rmt_writer *w, const struct rmt_writer_piece *piece)
+{
+    const struct rmt_writer_piece *last =
+        w->queue.count ? &w->queue.items[w->queue.count - 1] : NULL;
+    return last && !last->node && !piece->node &&
+           last->addr + (last->size >> w->pages->page_shift) == piece->addr &&
+           (const uint8_t *)last->data + last->size == piece->data;
+}
+
 static int queue(struct rmt_writer *w, uint64_t addr, const void *data, size_t size, bool node)
 {
     struct rmt_writer_piece piece = {addr, data, size, node};
-    if (!rmt_vec_push(&w->queue, piece))
+    if (goes_on(w, &piece))
+        w->queue.items[w->queue.count - 1].size += size;
+    else if (!rmt_vec_push(&w->queue, piece))
         return rmt_fail(-ENOMEM, "writing a commit");
     uint64_t pages = size >> w->pages->page_shift;
     w->nr_written += pages;
@@ -95,6 +110,40 @@ int rmt_writer_data(struct rmt_writer *w, const void *data, uint64_t pages,
     return 0;
 }
 
+/* Writes the copies that there are. Of a large commit the disk gets them meanwhile, so that the
+ * flush has less to wait for: data is in no place that is written again before that. */
+static int write_lent(struct rmt_writer *w)
+{
+    uint64_t first = w->queue.count ? w->queue.items[0].addr : UINT64_MAX;
+    w->ahead_from = w->ahead ? rmt_min(w->ahead_from, first) : first;
+    w->ahead += w->lent_used;
+    int rc = rmt_writer_flush(w);
+    if (rc < 0 || w->ahead < AHEAD_SIZE)
+        return rc;
+    w->pages->io->ops->sync_begin(w->pages->io, w->ahead_from << w->pages->page_shift);
+    w->ahead = 0;
+    return 0;
+}
+
+int rmt_writer_lent(struct rmt_writer *w, const void *data, struct rmt_disk_run *out)
+{
+    size_t page_size = w->pages->page_size;
+    int rc = 0;
+    if (!w->lent) {
+        uint8_t *lent = aligned_alloc(RMT_PAGE_SIZE_MAX, LENT_SIZE);
+        rc = own(w, lent);
+        w->lent = rc < 0 ? NULL : lent;
+    } else if (w->lent_used + page_size > LENT_SIZE) {
+        rc = write_lent(w);
+    }
+    if (rc < 0)
+        return rc;
+    uint8_t *copy = w->lent + w->lent_used;
+    memcpy(copy, data, page_size);
+    w->lent_used += page_size;
+    return rmt_writer_data(w, copy, 1, out);
+}
+
 void rmt_writer_settle(struct rmt_writer *w)
 {
     if (w->run.len)
@@ -125,5 +174,6 @@ int rmt_writer_flush(struct rmt_writer *w)
             return rc;
     }
     w->queue.count = 0;
+    w->lent_used = 0;
     return 0;
 }

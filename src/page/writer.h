@@ -22,6 +22,10 @@ struct rmt_writer {
     uint64_t nr_written; /* pages queued so far */
     RMT_VEC(struct rmt_writer_piece) queue;
     RMT_VEC(void *) owned; /* buffers to free */
+    uint8_t *lent;         /* copies of lent pages, some of them queued; NULL: there were none */
+    size_t lent_used;
+    size_t ahead;        /* bytes of them written, and not yet sent on to the disk */
+    uint64_t ahead_from; /* where, at the lowest */
 };
 
 void rmt_writer_init(struct rmt_writer *w, struct rmt_pages *pages, struct rmt_space *space,

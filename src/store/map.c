@@ -405,8 +405,13 @@ int ramet_put(struct ramet_map *map, struct ramet_slice key, struct ramet_slice 
               unsigned flags)
 {
     int rc = writable(map, "ramet_put");
-    if (rc < 0)
-        return rc;
+    return rc < 0 ? rc : rmt_map_put(map, key, value, flags, false);
+}
+
+int rmt_map_put(struct ramet_map *map, struct ramet_slice key, struct ramet_slice value,
+                unsigned flags, bool lend)
+{
+    int rc = 0;
     if (!key_fits(key))
         return bad_key(key);
     if (value.size > RAMET_VALUE_MAX)
@@ -415,7 +420,7 @@ int ramet_put(struct ramet_map *map, struct ramet_slice key, struct ramet_slice 
     if (flags & ~(unsigned)(RAMET_NOOVERWRITE | RAMET_APPEND))
         return rmt_fail(-EINVAL, "ramet_put: flags");
     unsigned put = (flags & RAMET_NOOVERWRITE ? RMT_PUT_NOOVERWRITE : 0) |
-                   (flags & RAMET_APPEND ? RMT_PUT_APPEND : 0);
+                   (flags & RAMET_APPEND ? RMT_PUT_APPEND : 0) | (lend ? RMT_PUT_LEND : 0);
     if (rmt_unlikely(map->txn->optimistic))
         rc = note_put(map, key, flags & RAMET_NOOVERWRITE);
     if (rc < 0)

@@ -306,7 +306,7 @@ static int write_key(struct ramet_map *from, struct ramet_map *to, struct ramet_
         const struct rmt_private *own = rmt_extents_value(&value);
         if (!own) /* its put failed: it is what it was, here and there */
             return 0;
-        bytes = rmt_slice(own->bytes, rmt_private_size(&from->txn->edit, own));
+        bytes = rmt_slice(rmt_private_bytes(own), rmt_private_size(&from->txn->edit, own));
     }
     return ramet_put(to, key, bytes, 0);
 }

@@ -132,6 +132,10 @@ int rmt_map_open(struct ramet_txn *txn, int kind, const char *name, unsigned fla
 int rmt_map_tree(struct ramet_txn *txn, const char *name, const struct rmt_value *record,
                  struct rmt_tree *out);
 /* A name as ramet_change.map has it: of a map, or of a blob, with its mark. */
+/* ramet_put() into a map that is writable. lend: a value of one page is not copied, and must stay
+ * until the transaction has ended; what it is when the commit writes it is what is written. */
+int rmt_map_put(struct ramet_map *map, struct ramet_slice key, struct ramet_slice value,
+                unsigned flags, bool lend);
 int rmt_map_name_check(const char *name);
 int rmt_map_drop(struct ramet_txn *txn, struct ramet_map *map);
 /* The same for users: an optimistic transaction notes it. */

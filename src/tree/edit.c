@@ -216,7 +216,9 @@ static void private_free(struct rmt_edit *edit, struct rmt_private *own)
         edit->all = own->next;
     if (own->next)
         own->next->prev = own->prev;
-    if (!own->value_size)
+    if (own->lent)
+        free(own);
+    else if (!own->value_size)
         pool_give(pool_of(edit), own);
     else if (!own->spilled)
         value_free(edit, own);
@@ -315,8 +317,25 @@ int rmt_edit_value_blank(struct rmt_edit *edit, size_t size, struct rmt_private 
     return rc;
 }
 
-int rmt_edit_value(struct rmt_edit *edit, struct ramet_slice data, struct rmt_private **out)
+static int value_lent(struct rmt_edit *edit, const void *bytes, struct rmt_private **out)
 {
+    struct rmt_private *value = malloc(sizeof(*value) + sizeof(bytes));
+    if (!value)
+        return rmt_fail(-ENOMEM, "no memory for a value");
+    *value = (struct rmt_private){.lent = true};
+    memcpy(value->bytes, &bytes, sizeof(bytes));
+    private_add(edit, value);
+    edit->nr_private++;
+    edit->page_values = true;
+    *out = value;
+    return 0;
+}
+
+int rmt_edit_value(struct rmt_edit *edit, struct ramet_slice data, bool lend,
+                   struct rmt_private **out)
+{
+    if (data.size == edit->pages->page_size && lend)
+        return value_lent(edit, data.data, out);
     if (data.size == edit->pages->page_size) {
         *out = rmt_private_of(rmt_edit_page(edit));
         edit->page_values = true;

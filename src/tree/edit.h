@@ -26,14 +26,24 @@ struct rmt_private {
     uint32_t descending;             /* or just before it */
     bool values;                     /* of a leaf: may refer to private values */
     bool spilled;                    /* a value in edit->spill */
-    uint8_t zero[18];
-    uint8_t bytes[]; /* the page or the value */
+    bool lent;                       /* a value of one page: bytes are where it is, the caller's */
+    uint8_t zero[17];
+    uint8_t bytes[]; /* the page or the value: rmt_private_bytes() */
 };
 static_assert(sizeof(struct rmt_private) == 64, "keeps pages on cache lines of their own");
 
 static inline struct rmt_private *rmt_private_of(const void *bytes)
 {
     return (struct rmt_private *)((uintptr_t)bytes - offsetof(struct rmt_private, bytes));
+}
+
+/* Of a value. */
+static inline const uint8_t *rmt_private_bytes(const struct rmt_private *own)
+{
+    const uint8_t *bytes = own->bytes;
+    if (own->lent)
+        memcpy(&bytes, own->bytes, sizeof(bytes));
+    return bytes;
 }
 
 static inline struct rmt_ref rmt_private_ref(const struct rmt_disk_node *node)
@@ -69,8 +79,10 @@ struct rmt_disk_node *rmt_edit_page(struct rmt_edit *edit);
 void rmt_edit_page_drop(struct rmt_edit *edit, const struct rmt_disk_node *node);
 
 /* A private value: a copy of data. -ENOMEM; -ENOSPC and kin if it is to be spilled. One that is
- * just a page is a private page, which was ensured. */
-int rmt_edit_value(struct rmt_edit *edit, struct ramet_slice data, struct rmt_private **out);
+ * just a page is a private page, which was ensured; or, lend: is the caller's until the edit ends.
+ */
+int rmt_edit_value(struct rmt_edit *edit, struct ramet_slice data, bool lend,
+                   struct rmt_private **out);
 static inline uint64_t rmt_private_size(const struct rmt_edit *edit, const struct rmt_private *own)
 {
     return own->value_size ? own->value_size : edit->pages->page_size;

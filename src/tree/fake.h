@@ -199,6 +199,11 @@ int rmt_writer_data(struct rmt_writer *w, const void *data, uint64_t pages,
     return 0;
 }
 
+int rmt_writer_lent(struct rmt_writer *w, const void *data, struct rmt_disk_run *out)
+{
+    return rmt_writer_data(w, data, 1, out);
+}
+
 int rmt_spill_new(struct rmt_pages *pages, size_t size, void **out)
 {
     (void)pages;

@@ -35,22 +35,54 @@ static void pack(struct rmt_edit *edit, struct rmt_disk_node *node)
     memset((uint8_t *)node + front, 0, page_size - rmt_node_back(node) - front);
 }
 
-/* pages: values of one page; else the others. */
+#define AHEAD                                                                          \
+    8 /* values whose memory is asked for before it is their turn: it may be scattered \
+       */
+#define RECORDS_MAX (RMT_PAGE_SIZE_MAX / RMT_PAGE_RECORD_SIZE + 1)
+
+static uint32_t find_records(const struct rmt_disk_node *leaf, uint32_t page_size, uint16_t *out)
+{
+    uint32_t count = rmt_node_count(leaf), n = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        out[n] = (uint16_t)i;
+        n += rmt_ref_load(rmt_node_value_at(leaf, page_size, i).data).birth == 0;
+    }
+    return n;
+}
+
+/* Entries that have a private value of one page, or else another private value. */
+static uint32_t find_values(const struct rmt_edit *edit, const struct rmt_disk_node *leaf,
+                            bool pages, uint16_t *out)
+{
+    uint32_t page_size = edit->pages->page_size, count = rmt_node_count(leaf), n = 0;
+    if (rmt_node_pages(leaf)) /* all are of one page, and most of a large leaf are not private */
+        return pages ? find_records(leaf, page_size, out) : 0;
+    for (uint32_t i = 0; i < count; i++) {
+        if (rmt_likely(!rmt_node_extents_at(leaf, i)))
+            continue;
+        struct rmt_value value = rmt_node_value_at(leaf, page_size, i);
+        if ((value.size == RMT_PAGE_RECORD_SIZE) == pages && rmt_extents_value(&value))
+            out[n++] = (uint16_t)i;
+    }
+    return n;
+}
+
 static int seal_values(struct rmt_edit *edit, struct rmt_disk_node *leaf, bool pages,
                        struct rmt_writer *w)
 {
-    for (uint32_t i = 0; i < rmt_node_count(leaf); i++) {
-        if (rmt_likely(!rmt_node_extents_at(leaf, i)))
-            continue;
-        struct rmt_value value = rmt_node_value_at(leaf, edit->pages->page_size, i);
-        if (!rmt_extents_value(&value) || (value.size == RMT_PAGE_RECORD_SIZE) != pages)
-            continue;
+    uint16_t at[RECORDS_MAX];
+    uint32_t page_size = edit->pages->page_size, count = find_values(edit, leaf, pages, at);
+    int rc = 0;
+    for (uint32_t n = 0; n < count && rc == 0; n++) {
+        if (n + AHEAD < count) {
+            struct rmt_value later = rmt_node_value_at(leaf, page_size, at[n + AHEAD]);
+            __builtin_prefetch(rmt_private_bytes(rmt_extents_value(&later)));
+        }
         /* The record is part of a page that is ours to write. */
-        int rc = rmt_value_seal(edit, &value, w);
-        if (rc < 0)
-            return rc;
+        struct rmt_value value = rmt_node_value_at(leaf, page_size, at[n]);
+        rc = rmt_value_seal(edit, &value, w);
     }
-    return 0;
+    return rc;
 }
 
 /* The depth of this recursion is that of the tree, as that of the next one. */

@@ -430,11 +430,11 @@ static int put_prepare(struct rmt_edit *edit, const struct rmt_path *path, uint6
 }
 
 /* A private copy of a value that has no room in its leaf. */
-static int value_new(struct rmt_edit *edit, struct ramet_slice value, struct rmt_item *item,
-                     struct rmt_disk_extents *record)
+static int value_new(struct rmt_edit *edit, struct ramet_slice value, bool lend,
+                     struct rmt_item *item, struct rmt_disk_extents *record)
 {
     struct rmt_private *copy;
-    int rc = rmt_edit_value(edit, value, &copy);
+    int rc = rmt_edit_value(edit, value, lend, &copy);
     if (rc == 0)
         item->value = rmt_extents_private(record, copy);
     return rc;
@@ -473,7 +473,7 @@ int rmt_tree_put(struct rmt_edit *edit, struct rmt_tree *tree, struct ramet_slic
     if (old.extents && !old_private)
         rc = value_gone(edit, &old, path.depth);
     if (rc == 0 && !in_leaf)
-        rc = value_new(edit, value, &item, &record);
+        rc = value_new(edit, value, flags & RMT_PUT_LEND, &item, &record);
     if (rc < 0) {
         rmt_gone_undo(edit, mark);
         return rc;

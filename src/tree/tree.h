@@ -102,6 +102,7 @@ struct rmt_value {
 enum rmt_put_flags {
     RMT_PUT_NOOVERWRITE = 1 << 0, /* -EEXIST */
     RMT_PUT_APPEND = 1 << 1,      /* -EINVAL unless above all keys: leaves are filled to the end */
+    RMT_PUT_LEND = 1 << 2, /* a value of one page is not copied: the caller's until the edit ends */
 };
 
 /* RAMET_ENOTFOUND without a message (it is no failure here); RAMET_ECORRUPT and kin with one. */

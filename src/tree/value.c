@@ -290,7 +290,7 @@ int64_t rmt_value_read(struct rmt_pages *pages, const struct rmt_value *value, u
     len = rmt_min(len, size - off);
     const struct rmt_private *own = rmt_extents_value(value);
     if (!value->extents || own) {
-        const uint8_t *bytes = own ? own->bytes : value->data;
+        const uint8_t *bytes = own ? rmt_private_bytes(own) : value->data;
         memcpy(buf, bytes + off, len);
         return (int64_t)len;
     }
@@ -312,7 +312,7 @@ int rmt_value_slice(struct rmt_pages *pages, const struct rmt_value *value, stru
                         (unsigned long long)size);
     const struct rmt_private *own = rmt_extents_value(value);
     if (own) {
-        *out = rmt_slice(own->bytes, size);
+        *out = rmt_slice(rmt_private_bytes(own), size);
         return 0;
     }
 
@@ -389,7 +389,8 @@ static int list_new(struct rmt_edit *edit, const struct run_list *list, struct r
 static int page_seal(const struct rmt_private *own, void *record, struct rmt_writer *w)
 {
     struct rmt_disk_run run;
-    int rc = rmt_writer_data(w, own->bytes, 1, &run);
+    int rc = own->lent ? rmt_writer_lent(w, rmt_private_bytes(own), &run)
+                       : rmt_writer_data(w, own->bytes, 1, &run);
     if (rc == 0)
         memcpy(record, &run.ref, sizeof(run.ref));
     return rc;
@@ -451,7 +452,7 @@ static int page_of(struct rmt_pages *pages, const struct rmt_value *value, const
 {
     const struct rmt_private *own = rmt_extents_value(value);
     if (own) {
-        *out = own->bytes;
+        *out = rmt_private_bytes(own);
         return 0;
     }
     struct rmt_disk_run run = page_run(value);

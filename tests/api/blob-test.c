@@ -303,6 +303,46 @@ static int add_map(void *ctx, const struct ramet_map_info *info)
     return 0;
 }
 
+static void what_was_lent_is_written_as_it_is_at_the_commit(void **state)
+{
+    enum { PAGES = 200 }; /* more than are copied at once */
+    static uint8_t bytes[PAGES * 4 * KIB + 100], back[sizeof(bytes)];
+    (void)state;
+    fill(bytes, sizeof(bytes));
+    struct ramet_txn *txn = begin("main", RAMET_WRITE);
+    struct ramet_blob *blob = blob_new(txn, "lent");
+    MUST(ramet_blob_lend(blob, 50, bytes, sizeof(bytes)));
+    bytes[0] ^= 1; /* was in the first page, of which a part was written: that is copied */
+    uint8_t first = bytes[0] ^ 1;
+    for (size_t i = 1; i < PAGES; i++)
+        bytes[i * 4 * KIB - 50] ^= 2;
+    assert_int_equal(ramet_blob_read(blob, 50, back, sizeof(back)), sizeof(back));
+    assert_memory_equal(back + 1, bytes + 1, sizeof(bytes) - 1);
+    assert_int_equal(back[0], first);
+    MUST(ramet_commit(txn, NULL, NULL));
+    memset(back, 0, sizeof(back));
+    txn = begin("main", RAMET_READ);
+    assert_int_equal(ramet_blob_read(blob_of(txn, "lent"), 50, back, sizeof(back)), sizeof(back));
+    assert_memory_equal(back + 1, bytes + 1, sizeof(bytes) - 1);
+    ramet_abort(txn);
+    check();
+
+    /* Through an optimistic transaction, whose writes are made again at its commit. */
+    struct ramet_txn *other;
+    txn = begin("main", RAMET_WRITE | RAMET_OPTIMISTIC);
+    other = begin("main", RAMET_WRITE);
+    MUST(ramet_blob_lend(blob_of(txn, "lent"), 0, bytes, 64 * KIB));
+    MUST(ramet_blob_write(blob_of(other, "lent"), 400 * KIB, bytes, 4 * KIB));
+    MUST(ramet_commit(other, NULL, NULL));
+    MUST(ramet_commit(txn, NULL, NULL));
+    txn = begin("main", RAMET_READ);
+    assert_int_equal(ramet_blob_read(blob_of(txn, "lent"), 0, back, 404 * KIB), 404 * KIB);
+    assert_memory_equal(back, bytes, 64 * KIB);
+    assert_memory_equal(back + 400 * KIB, bytes, 4 * KIB);
+    ramet_abort(txn);
+    check();
+}
+
 static void is_listed_apart_from_maps(void **state)
 {
     (void)state;
@@ -514,6 +554,8 @@ struct world {
     struct model models[BRANCHES][BLOBS];
     struct model saved[BLOBS]; /* at the savepoint, or when the transaction began */
     struct model begun[BLOBS];
+    uint8_t *lent[8]; /* to the transaction at hand */
+    size_t nr_lent;
 };
 
 static void same(struct ramet_txn *txn, const struct model *m, const char *name)
@@ -581,6 +623,27 @@ static uint64_t offset(const struct world *w)
     return chance(2) ? off : off / w->page_size * w->page_size;
 }
 
+/* Writes, or lends a copy that lives as long as the transaction. */
+static void write_or_lend(struct world *w, struct ramet_blob *blob, uint64_t off,
+                          const uint8_t *bytes, size_t len)
+{
+    if (chance(2)) {
+        MUST(ramet_blob_write(blob, off, bytes, len));
+        return;
+    }
+    uint8_t *copy = malloc(len + 1);
+    assert_non_null(copy);
+    memcpy(copy, bytes, len);
+    w->lent[w->nr_lent++] = copy;
+    MUST(ramet_blob_lend(blob, off, copy, len));
+}
+
+static void take_back(struct world *w)
+{
+    while (w->nr_lent)
+        free(w->lent[--w->nr_lent]);
+}
+
 static void step(struct world *w, struct ramet_txn *txn, struct model *m, const char *name)
 {
     static uint8_t bytes[300 * KIB];
@@ -619,7 +682,7 @@ static void step(struct world *w, struct ramet_txn *txn, struct model *m, const 
         for (size_t i = 9000; i < len; i++)
             bytes[i] = bytes[i - 9000];
 write:
-        MUST(ramet_blob_write(blob, off, bytes, len));
+        write_or_lend(w, blob, off, bytes, len);
         memcpy(m->bytes + off, bytes, len);
         if (len && off + len > m->size)
             m->size = off + len;
@@ -654,9 +717,11 @@ static void write_txn(struct world *w, uint32_t branch)
         same_extents(w, txn, &models[i], blob_names[i]);
     if (chance(5)) {
         MUST(ramet_commit(txn, NULL, NULL));
+        take_back(w);
         return;
     }
     ramet_abort(txn);
+    take_back(w);
     memcpy(models, w->begun, sizeof(w->begun));
 }
 
@@ -742,6 +807,8 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(may_be_as_large_as_it_gets, setup, teardown),
         cmocka_unit_test_setup_teardown(extents_and_differences, setup, teardown),
         cmocka_unit_test_setup_teardown(grows_with_zeros, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_was_lent_is_written_as_it_is_at_the_commit, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(is_listed_apart_from_maps, setup, teardown),
         cmocka_unit_test_setup_teardown(differences_are_those_of_maps_if_asked_for, setup,
                                         teardown),
