@@ -25,27 +25,16 @@
 #include <inttypes.h>
 
 #include "blob/blob.h"
+#include "blob/layout.h"
 #include "io/reserve.h"
 #include "io/window.h"
 #include "tree/diff.h"
-#include "tree/edit.h"
 
 #define MAPPINGS_MAX 8192u
 #define AHEAD 8 /* pieces whose memory is asked for before it is looked at */
 /* Fewer pages than this are read where they would need a mapping more while a region is refreshed.
  */
 #define MAP_BYTES_MIN ((size_t)128 << 10)
-
-/* Pages of a blob, side by side in it and, of a run of the file, in that. */
-struct piece {
-    uint64_t page, count;
-    uint64_t addr;
-};
-
-struct pieces {
-    struct piece *items;
-    size_t count, capacity;
-};
 
 struct ramet_region {
     struct ramet_store *store;
@@ -57,18 +46,12 @@ struct ramet_region {
     uint64_t least;     /* that it had since the last commit */
     uint64_t committed; /* size of the version's blob */
     uint64_t *kept;     /* a bit a page */
-    struct pieces pending, mixed;
+    struct rmt_pieces pending, mixed;
     bool forgot; /* what the window told could not be noted: kept pages are compared once */
     uint32_t mappings, mappings_max;
     char name[RAMET_BLOB_NAME_MAX + 1];
     char ref[];
 };
-
-static void pieces_fini(struct pieces *pieces)
-{
-    rmt_vec_fini(pieces);
-}
-RMT_AUTO_VALUE(pieces_fini, struct pieces)
 
 RMT_AUTO(ramet_abort, struct ramet_txn)
 
@@ -115,70 +98,15 @@ static size_t kept_bytes(const struct rmt_window *window)
     return window->size / 4096 / 8 + 8;
 }
 
-/* ---- pieces ---------------------------------------------------------------------------------- */
-
-static bool push(struct pieces *pieces, struct piece piece)
-{
-    struct piece *last = pieces->count ? &pieces->items[pieces->count - 1] : NULL;
-    if (last && last->page + last->count == piece.page &&
-        (!piece.addr || last->addr + last->count == piece.addr)) {
-        last->count += piece.count;
-        return true;
-    }
-    return rmt_vec_push(pieces, piece);
-}
-
 static int no_memory(const struct ramet_region *r)
 {
     return rmt_fail(-ENOMEM, "a region of blob '%s'", r->name);
 }
 
-static int by_page(const void *a, const void *b)
-{
-    const struct piece *x = a, *y = b;
-    return (x->page > y->page) - (x->page < y->page);
-}
-
-/* Pieces without addresses, in order and apart. */
-static void settle(struct pieces *pieces)
-{
-    size_t n = 0;
-    if (pieces->count)
-        qsort(pieces->items, pieces->count, sizeof(pieces->items[0]), by_page);
-    for (size_t i = 0; i < pieces->count; i++) {
-        struct piece piece = pieces->items[i], *last = n ? &pieces->items[n - 1] : NULL;
-        if (last && piece.page <= last->page + last->count)
-            last->count = rmt_max(last->page + last->count, piece.page + piece.count) - last->page;
-        else
-            pieces->items[n++] = piece;
-    }
-    pieces->count = n;
-}
-
-/* The first piece that ends behind a page. */
-static size_t find_piece(const struct pieces *pieces, uint64_t page)
-{
-    size_t lo = 0, hi = pieces->count;
-    while (lo < hi) {
-        size_t mid = (lo + hi) / 2;
-        if (pieces->items[mid].page + pieces->items[mid].count <= page)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    return lo;
-}
-
-static bool has_page(const struct pieces *pieces, uint64_t page)
-{
-    size_t i = find_piece(pieces, page);
-    return i < pieces->count && pieces->items[i].page <= page;
-}
-
 /* ---- showing a version ----------------------------------------------------------------------- */
 
 /* Reads pages into private ones. They are to be armed. */
-static int copy_in(struct ramet_region *r, const struct ramet_map *blob, struct piece piece)
+static int copy_in(struct ramet_region *r, const struct ramet_map *blob, struct rmt_piece piece)
 {
     uint8_t *to = r->window.base + (piece.page << shift_of(r));
     int rc = rmt_blob_pages(blob, piece.page, piece.count, to);
@@ -189,7 +117,7 @@ static int copy_in(struct ramet_region *r, const struct ramet_map *blob, struct 
 
 /* Shows a run of pages of the file, none of which is kept. Returns 1 if they were read instead, and
  * are to be armed. */
-static int show_run(struct ramet_region *r, const struct ramet_map *blob, struct piece piece,
+static int show_run(struct ramet_region *r, const struct ramet_map *blob, struct rmt_piece piece,
                     bool map)
 {
     uint32_t shift = shift_of(r);
@@ -212,139 +140,11 @@ static int ignore(void *ctx, size_t off, size_t len)
 }
 
 /* What was read is as the version has it. */
-static int arm(struct ramet_region *r, struct piece piece)
+static int arm(struct ramet_region *r, struct rmt_piece piece)
 {
     uint32_t shift = shift_of(r);
     return rmt_window_written(&r->window, piece.page << shift, piece.count << shift, true, ignore,
                               NULL);
-}
-
-/* Where the pages of the rest of a leaf lie, up to a page. 1: there may be more. */
-static int lay_out_leaf(const struct ramet_map *blob, const struct rmt_disk_node *leaf,
-                        uint32_t index, uint64_t end, struct pieces *out)
-{
-    uint32_t page_size = blob->txn->store->pages.page_size;
-    uint8_t key[RMT_NODE_KEY_BUF];
-    struct piece piece = {.count = 1};
-    for (uint32_t i = index; i < rmt_node_count(leaf); i++) {
-        if (i > index && rmt_node_dense(leaf))
-            piece.page++;
-        else if (rmt_node_key_at(leaf, page_size, i, key) != 8)
-            continue;
-        else
-            piece.page = rmt_get_be64(key);
-        struct rmt_value value = rmt_node_value_at(leaf, page_size, i);
-        int rc = rmt_blob_page_check(blob, &value, piece.page);
-        if (rc < 0 || piece.page >= end)
-            return rc;
-        piece.addr = rmt_ref_load(value.data).addr;
-        if (!push(out, piece))
-            return rmt_fail(-ENOMEM, "a region of blob '%s'", blob->name + 1);
-    }
-    return 1;
-}
-
-/* Where the pages of a blob lie, up to a page. */
-static int lay_out(const struct ramet_map *blob, uint64_t from, uint64_t end, struct pieces *out)
-{
-    uint8_t first[8];
-    struct rmt_cursor cursor;
-    rmt_put_be64(first, from);
-    rmt_cursor_init(&cursor, &blob->txn->store->pages, (struct rmt_tree *)(uintptr_t)&blob->tree);
-    int rc = rmt_cursor_seek(&cursor, rmt_slice(first, sizeof(first)));
-    while (rc == 0) {
-        const struct rmt_disk_node *leaf;
-        uint32_t index;
-        rc = rmt_cursor_leaf(&cursor, &leaf, &index);
-        if (rc == 0)
-            rc = lay_out_leaf(blob, leaf, index, end, out);
-        if (rc > 0)
-            rc = rmt_cursor_next(&cursor);
-        else
-            break;
-    }
-    rmt_cursor_fini(&cursor);
-    return rc == RAMET_ENOTFOUND ? 0 : rc;
-}
-
-/* ---- layouts that are known -------------------------------------------------------------------
- */
-
-/* To find out where a blob lies takes a look at all its references: what was found is kept, by the
- * root of its tree, for regions that show the same. */
-struct layout {
-    struct rmt_ref root;
-    uint64_t end, used;
-    size_t count;
-    struct piece items[];
-};
-
-#define LAYOUT_MAX 4096u /* pieces that are kept */
-
-/* With claims_lock. */
-static struct layout *find_layout(const struct ramet_store *store, struct rmt_ref root,
-                                  uint64_t end)
-{
-    for (size_t i = 0; i < RMT_LAYOUTS; i++) {
-        struct layout *layout = store->layouts[i];
-        if (layout && rmt_ref_equal(layout->root, root) && layout->end == end)
-            return layout;
-    }
-    return NULL;
-}
-
-static bool recall(struct ramet_store *store, struct rmt_ref root, uint64_t end, struct pieces *out)
-{
-    rmt_lock_scope(&store->claims_lock);
-    struct layout *layout = find_layout(store, root, end);
-    if (!layout || !rmt_vec_reserve(out, layout->count))
-        return false;
-    layout->used = ++store->layouts_used;
-    out->count = layout->count;
-    if (out->count)
-        memcpy(out->items, layout->items, out->count * sizeof(out->items[0]));
-    return true;
-}
-
-/* In the place of the one that was not used for longest. Without memory it is not kept. */
-static void remember(struct ramet_store *store, struct rmt_ref root, uint64_t end,
-                     const struct pieces *pieces)
-{
-    if (pieces->count > LAYOUT_MAX)
-        return;
-    size_t bytes = pieces->count * sizeof(pieces->items[0]), oldest = 0;
-    struct layout *layout = malloc(sizeof(*layout) + bytes);
-    if (!layout)
-        return;
-    *layout = (struct layout){.root = root, .end = end, .count = pieces->count};
-    if (bytes)
-        memcpy(layout->items, pieces->items, bytes);
-    rmt_lock_scope(&store->claims_lock);
-    uint64_t least = UINT64_MAX;
-    for (size_t i = 0; i < RMT_LAYOUTS; i++) {
-        const struct layout *old = store->layouts[i];
-        if (!old || old->used < least) {
-            least = old ? old->used : 0;
-            oldest = i;
-        }
-        if (!old)
-            break;
-    }
-    free(store->layouts[oldest]);
-    layout->used = ++store->layouts_used;
-    store->layouts[oldest] = layout;
-}
-
-static int lay_out_all(struct ramet_region *r, struct pieces *out)
-{
-    uint64_t end = pages_for(r, r->bytes);
-    struct rmt_ref root = r->blob->tree.root;
-    if (recall(r->store, root, end, out))
-        return 0;
-    int rc = lay_out(r->blob, 0, end, out);
-    if (rc == 0)
-        remember(r->store, root, end, out);
-    return rc;
 }
 
 /* ---- showing all of it ------------------------------------------------------------------------
@@ -352,18 +152,18 @@ static int lay_out_all(struct ramet_region *r, struct pieces *out)
 
 static int by_count(const void *a, const void *b)
 {
-    const struct piece *x = a, *y = b;
+    const struct rmt_piece *x = a, *y = b;
     return (x->count < y->count) - (x->count > y->count);
 }
 
 /* Runs with fewer pages are read instead of mapped, so that there are not too many mappings. */
-static int least_mapped(const struct ramet_region *r, const struct pieces *runs, uint64_t *out)
+static int least_mapped(const struct ramet_region *r, const struct rmt_pieces *runs, uint64_t *out)
 {
     size_t max = r->mappings_max / 2;
     *out = 1;
     if (runs->count <= max)
         return 0;
-    rmt_auto(free) struct piece *copy = malloc(runs->count * sizeof(*copy));
+    rmt_auto(free) struct rmt_piece *copy = malloc(runs->count * sizeof(*copy));
     if (!copy)
         return no_memory(r);
     memcpy(copy, runs->items, runs->count * sizeof(*copy));
@@ -385,16 +185,16 @@ static int clear_tail(struct ramet_region *r)
         return 0;
     memset(bytes + used, 0, page_size - used);
     keep_pages(r, page, 1, true);
-    struct piece piece = {.page = page, .count = 1};
+    struct rmt_piece piece = {.page = page, .count = 1};
     return arm(r, piece);
 }
 
 static int show_all(struct ramet_region *r)
 {
-    rmt_auto(pieces_fini) struct pieces runs = {0};
+    rmt_auto(rmt_pieces_fini) struct rmt_pieces runs = {0};
     uint64_t least = 1;
     bool copied = false;
-    int rc = lay_out_all(r, &runs);
+    int rc = rmt_layout_get(r->blob, pages_for(r, r->bytes), &runs);
     if (rc == 0)
         rc = least_mapped(r, &runs, &least);
     for (size_t i = 0; i < runs.count && rc >= 0; i++) {
@@ -413,13 +213,13 @@ static int show_all(struct ramet_region *r)
 static int verify(struct ramet_region *r)
 {
     enum { PIECE = 1 << 20 };
-    rmt_auto(pieces_fini) struct pieces runs = {0};
+    rmt_auto(rmt_pieces_fini) struct rmt_pieces runs = {0};
     rmt_auto(free) uint8_t *buf = malloc(PIECE);
     if (!buf)
         return no_memory(r);
-    int rc = lay_out_all(r, &runs);
+    int rc = rmt_layout_get(r->blob, pages_for(r, r->bytes), &runs);
     for (size_t i = 0; i < runs.count && rc == 0; i++) {
-        const struct piece *run = &runs.items[i];
+        const struct rmt_piece *run = &runs.items[i];
         uint64_t step = (uint64_t)PIECE >> shift_of(r);
         for (uint64_t at = 0; at < run->count && rc == 0; at += step)
             rc = rmt_blob_pages(r->blob, run->page + at, rmt_min(step, run->count - at), buf);
@@ -460,8 +260,8 @@ static void region_free(struct ramet_region *r)
     if (r->kept)
         rmt_reserve_free(r->kept, kept_bytes(&r->window));
     rmt_window_fini(&r->window);
-    pieces_fini(&r->pending);
-    pieces_fini(&r->mixed);
+    rmt_pieces_fini(&r->pending);
+    rmt_pieces_fini(&r->mixed);
     ramet_abort(r->txn);
     free(r);
 }
@@ -533,7 +333,7 @@ void *ramet_region_data(struct ramet_region *region)
 
 struct finding {
     struct ramet_region *r;
-    struct pieces *to;
+    struct rmt_pieces *to;
 };
 
 static int found(void *ctx, size_t off, size_t len)
@@ -541,25 +341,25 @@ static int found(void *ctx, size_t off, size_t len)
     struct finding *f = ctx;
     uint32_t shift = shift_of(f->r);
     uint64_t page = off >> shift, end = rmt_div_up(off + len, (uint64_t)1 << shift);
-    struct piece piece = {.page = page, .count = end - page};
-    return push(f->to, piece) ? 0 : no_memory(f->r);
+    struct rmt_piece piece = {.page = page, .count = end - page};
+    return rmt_pieces_push(f->to, piece) ? 0 : no_memory(f->r);
 }
 
 /* Kept pages that were found because the window cannot tell: those that are as they were go. */
-static int compare(struct ramet_region *r, struct pieces *pieces)
+static int compare(struct ramet_region *r, struct rmt_pieces *pieces)
 {
     uint32_t page_size = r->store->pages.page_size;
     /* What is stored behind the end is no change. */
     bool resized = r->bytes != r->committed || r->least != r->committed;
-    struct pieces all = *pieces;
-    rmt_auto(pieces_fini) struct pieces old = all;
-    *pieces = (struct pieces){0};
+    struct rmt_pieces all = *pieces;
+    rmt_auto(rmt_pieces_fini) struct rmt_pieces old = all;
+    *pieces = (struct rmt_pieces){0};
     rmt_auto(free) uint8_t *bytes = malloc(page_size);
     if (!bytes)
         return no_memory(r);
     for (size_t i = 0; i < old.count; i++) {
         for (uint64_t n = 0; n < old.items[i].count; n++) {
-            struct piece piece = {.page = old.items[i].page + n, .count = 1};
+            struct rmt_piece piece = {.page = old.items[i].page + n, .count = 1};
             int rc = is_kept(r, piece.page) ? rmt_blob_pages(r->blob, piece.page, 1, bytes) : 1;
             if (rc < 0)
                 return rc;
@@ -567,7 +367,7 @@ static int compare(struct ramet_region *r, struct pieces *pieces)
             size_t len = resized ? page_size : rmt_min(page_size, r->bytes - off);
             if (rc == 0 && memcmp(bytes, r->window.base + off, len) == 0)
                 continue;
-            if (!push(pieces, piece))
+            if (!rmt_pieces_push(pieces, piece))
                 return no_memory(r);
         }
     }
@@ -576,11 +376,11 @@ static int compare(struct ramet_region *r, struct pieces *pieces)
 
 /* Adds what was written to what is pending, if arming; else all of it to out. What is armed, and
  * cannot be noted, is found by comparing next time. */
-static int find_written(struct ramet_region *r, bool arming, struct pieces *out)
+static int find_written(struct ramet_region *r, bool arming, struct rmt_pieces *out)
 {
-    rmt_auto(pieces_fini) struct pieces pieces = {0};
+    rmt_auto(rmt_pieces_fini) struct rmt_pieces pieces = {0};
     struct finding f = {r, &pieces};
-    struct pieces *to = arming ? &r->pending : out;
+    struct rmt_pieces *to = arming ? &r->pending : out;
     uint64_t bytes = pages_for(r, r->bytes) << shift_of(r);
     bool forgot = r->forgot;
     r->forgot |= arming;
@@ -600,7 +400,7 @@ static int find_written(struct ramet_region *r, bool arming, struct pieces *out)
         out->items[out->count++] = r->pending.items[i];
     for (size_t i = 0; i < pieces.count; i++)
         to->items[to->count++] = pieces.items[i];
-    settle(to);
+    rmt_pieces_settle(to);
     r->forgot = forgot && !arming;
     return 0;
 }
@@ -626,7 +426,7 @@ int ramet_region_stat(struct ramet_region *region, struct ramet_region_info *out
         .bytes = r->bytes,
         .mappings = r->mappings + 1,
     };
-    rmt_auto(pieces_fini) struct pieces written = {0};
+    rmt_auto(rmt_pieces_fini) struct rmt_pieces written = {0};
     rc = rmt_window_private(&r->window, 0, r->window.size, count_private, &info.private_bytes);
     if (rc == 0)
         rc = find_written(r, false, &written);
@@ -649,19 +449,6 @@ int ramet_region_will_write(struct ramet_region *region, uint64_t off, uint64_t 
 
 /* ---- sizes ----------------------------------------------------------------------------------- */
 
-/* Pieces from a page on go. */
-static void trim(struct pieces *pieces, uint64_t from)
-{
-    size_t left = 0;
-    for (size_t i = 0; i < pieces->count; i++) {
-        struct piece piece = pieces->items[i];
-        piece.count = piece.page < from ? rmt_min(piece.count, from - piece.page) : 0;
-        if (piece.count)
-            pieces->items[left++] = piece;
-    }
-    pieces->count = left;
-}
-
 /* Pages behind a new end become zeros. */
 static int cut(struct ramet_region *r, uint64_t bytes)
 {
@@ -672,7 +459,7 @@ static int cut(struct ramet_region *r, uint64_t bytes)
     if (rc < 0)
         return rc;
     keep_pages(r, from, to - from, false);
-    trim(&r->pending, from);
+    rmt_pieces_trim(&r->pending, from);
     return 0;
 }
 
@@ -843,7 +630,7 @@ int ramet_region_commit(struct ramet_region *region, const struct ramet_keep *ke
 /* ---- resetting ------------------------------------------------------------------------------- */
 
 /* Pages that were written become what they were. */
-static int restore(struct ramet_region *r, struct piece piece)
+static int restore(struct ramet_region *r, struct rmt_piece piece)
 {
     int rc = 0;
     for (uint64_t end = piece.page + piece.count; piece.page < end && rc == 0;) {
@@ -866,12 +653,12 @@ static int show_range(struct ramet_region *r, const struct ramet_map *blob, uint
                       uint64_t to)
 {
     uint32_t shift = shift_of(r);
-    rmt_auto(pieces_fini) struct pieces runs = {0};
+    rmt_auto(rmt_pieces_fini) struct rmt_pieces runs = {0};
     bool mapped = false;
-    int rc = lay_out(blob, from, to, &runs);
+    int rc = rmt_layout_read(blob, from, to, &runs);
     for (size_t i = 0; i <= runs.count && rc == 0 && from < to; i++) {
         uint64_t next = i < runs.count ? runs.items[i].page : to;
-        struct piece hole = {.page = from, .count = next - from};
+        struct rmt_piece hole = {.page = from, .count = next - from};
         if (hole.count << shift >= MAP_BYTES_MIN) {
             rc = rmt_window_clear(&r->window, hole.page << shift, hole.count << shift);
             keep_pages(r, hole.page, hole.count, false);
@@ -898,7 +685,7 @@ static int show_range(struct ramet_region *r, const struct ramet_map *blob, uint
 int ramet_region_reset(struct ramet_region *region)
 {
     struct ramet_region *r = region;
-    rmt_auto(pieces_fini) struct pieces written = {0};
+    rmt_auto(rmt_pieces_fini) struct rmt_pieces written = {0};
     if (!r)
         return rmt_fail(-EINVAL, "ramet_region_reset: no region");
     int rc = rmt_store_usable(r->store);
@@ -919,7 +706,7 @@ int ramet_region_reset(struct ramet_region *region)
     for (size_t i = 0; i < written.count && rc == 0; i++)
         rc = restore(r, written.items[i]);
     for (size_t i = 0; i < torn && rc == 0; i++) {
-        const struct piece *piece = &r->mixed.items[i];
+        const struct rmt_piece *piece = &r->mixed.items[i];
         rc = show_range(r, r->blob, piece->page, piece->page + piece->count);
     }
     if (rc == 0 && r->least < r->committed)
@@ -934,7 +721,8 @@ int ramet_region_reset(struct ramet_region *region)
 /* ---- refreshing ------------------------------------------------------------------------------ */
 
 /* Pages that differ between the version that is shown and another. */
-static int changed_pages(struct ramet_region *r, const struct ramet_map *blob, struct pieces *out)
+static int changed_pages(struct ramet_region *r, const struct ramet_map *blob,
+                         struct rmt_pieces *out)
 {
     struct ramet_slice none = {NULL, 0}, key;
     struct rmt_value before, after;
@@ -944,22 +732,22 @@ static int changed_pages(struct ramet_region *r, const struct ramet_map *blob, s
     /* What others wrote as it was lies elsewhere now, and where it lay is free. */
     diff.places = true;
     while ((rc = rmt_diff_next(&diff, &key, &before, &after)) > 0) {
-        struct piece piece = {.count = 1};
+        struct rmt_piece piece = {.count = 1};
         if (key.size != 8)
             continue;
         piece.page = rmt_get_be64(key.data);
-        if (!push(out, piece))
+        if (!rmt_pieces_push(out, piece))
             return no_memory(r);
     }
     return rc;
 }
 
-static int check_conflicts(const struct ramet_region *r, const struct pieces *changed)
+static int check_conflicts(const struct ramet_region *r, const struct rmt_pieces *changed)
 {
     for (size_t i = 0; i < changed->count; i++) {
         for (uint64_t n = 0; n < changed->items[i].count; n++) {
             uint64_t page = changed->items[i].page + n;
-            if (has_page(&r->pending, page) && !has_page(&r->mixed, page))
+            if (rmt_pieces_have(&r->pending, page) && !rmt_pieces_have(&r->mixed, page))
                 return rmt_fail(RAMET_ECONFLICT,
                                 "blob '%s' of branch '%s': byte %" PRIu64
                                 " and those on its page were changed here and by others",
@@ -969,34 +757,19 @@ static int check_conflicts(const struct ramet_region *r, const struct pieces *ch
     return 0;
 }
 
-/* The pages of one list that another has not. */
-static int subtract(const struct ramet_region *r, const struct pieces *from,
-                    const struct pieces *others, struct pieces *out)
+static int subtract(const struct ramet_region *r, const struct rmt_pieces *from,
+                    const struct rmt_pieces *others, struct rmt_pieces *out)
 {
-    for (size_t i = 0; i < from->count; i++) {
-        for (uint64_t n = 0; n < from->items[i].count; n++) {
-            struct piece piece = {.page = from->items[i].page + n, .count = 1};
-            if (!has_page(others, piece.page) && !push(out, piece))
-                return no_memory(r);
-        }
-    }
-    return 0;
-}
-
-static void replace(struct pieces *old, struct pieces *new)
-{
-    struct pieces was = *old;
-    *old = *new;
-    *new = was;
+    return rmt_pieces_subtract(from, others, out) ? 0 : no_memory(r);
 }
 
 /* Pages from end on are cut off here. */
 static int show_changes(struct ramet_region *r, const struct ramet_map *blob,
-                        const struct pieces *changed, uint64_t end)
+                        const struct rmt_pieces *changed, uint64_t end)
 {
     int rc = 0;
     for (size_t i = 0; i < changed->count && rc == 0; i++) {
-        const struct piece *piece = &changed->items[i];
+        const struct rmt_piece *piece = &changed->items[i];
         if (piece->page < end)
             rc = show_range(r, blob, piece->page, rmt_min(piece->page + piece->count, end));
     }
@@ -1005,15 +778,16 @@ static int show_changes(struct ramet_region *r, const struct ramet_map *blob,
 
 /* What was changed here and by others becomes, or stays, what one of the two made of it. What is to
  * be shown anew is mixed from now on. */
-static int decide(struct ramet_region *r, struct pieces *changed, unsigned flags, bool from_least)
+static int decide(struct ramet_region *r, struct rmt_pieces *changed, unsigned flags,
+                  bool from_least)
 {
-    rmt_auto(pieces_fini) struct pieces show = {0}, left = {0};
-    struct piece rest = {.page = r->least >> shift_of(r)};
+    rmt_auto(rmt_pieces_fini) struct rmt_pieces show = {0}, left = {0};
+    struct rmt_piece rest = {.page = r->least >> shift_of(r)};
     rest.count = (r->window.size >> shift_of(r)) - rest.page;
     int rc = 0;
     for (size_t i = 0; i < r->mixed.count && rc == 0; i++)
         rc = rmt_vec_push(changed, r->mixed.items[i]) ? 0 : no_memory(r);
-    settle(changed);
+    rmt_pieces_settle(changed);
     if (rc == 0)
         rc = subtract(r, &r->pending, flags & RAMET_REGION_THEIRS ? changed : &r->mixed, &left);
     if (rc == 0)
@@ -1022,16 +796,16 @@ static int decide(struct ramet_region *r, struct pieces *changed, unsigned flags
         rc = no_memory(r);
     if (rc < 0)
         return rc;
-    settle(&show);
+    rmt_pieces_settle(&show);
     if (from_least)
-        trim(&left, rest.page);
-    replace(&r->pending, &left);
-    replace(&r->mixed, &show);
+        rmt_pieces_trim(&left, rest.page);
+    rmt_pieces_swap(&r->pending, &left);
+    rmt_pieces_swap(&r->mixed, &show);
     /* They do not lie over the same page any more: as if they had been kept, and written. */
     for (size_t i = 0; i < r->pending.count && flags & RAMET_REGION_OURS; i++) {
         for (uint64_t n = 0; n < r->pending.items[i].count; n++) {
             uint64_t page = r->pending.items[i].page + n;
-            if (has_page(changed, page))
+            if (rmt_pieces_have(changed, page))
                 keep_pages(r, page, 1, true);
         }
     }
@@ -1043,7 +817,7 @@ static int refresh(struct ramet_region *r, const struct ramet_map *blob, uint64_
 {
     bool resized = r->bytes != r->committed || r->least != r->committed;
     bool ours = resized && flags & RAMET_REGION_OURS;
-    rmt_auto(pieces_fini) struct pieces changed = {0};
+    rmt_auto(rmt_pieces_fini) struct rmt_pieces changed = {0};
     if (bytes > r->window.size)
         return too_large(r, bytes);
     if (resized && !flags)
