@@ -76,10 +76,14 @@ bool rmt_pieces_subtract(const struct rmt_pieces *from, const struct rmt_pieces 
                          struct rmt_pieces *out)
 {
     for (size_t i = 0; i < from->count; i++) {
-        for (uint64_t n = 0; n < from->items[i].count; n++) {
-            struct rmt_piece piece = {.page = from->items[i].page + n, .count = 1};
-            if (!rmt_pieces_have(others, piece.page) && !rmt_pieces_push(out, piece))
+        uint64_t page = from->items[i].page, end = page + from->items[i].count;
+        for (size_t j = find_piece(others, page); page < end; j++) {
+            bool last = j == others->count || others->items[j].page >= end;
+            uint64_t to = last ? end : others->items[j].page;
+            struct rmt_piece left = {.page = page, .count = to - rmt_min(page, to)};
+            if (left.count && !rmt_pieces_push(out, left))
                 return false;
+            page = last ? end : others->items[j].page + others->items[j].count;
         }
     }
     return true;
