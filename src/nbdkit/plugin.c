@@ -2,7 +2,7 @@
 /*
  * plugin.c - the plugin "ramet" of nbdkit: blobs served as disks over NBD.
  *
- * What nbdkit asks, and what the user configured; disk.c does it.
+ * What nbdkit asks, and what the user configured; disk.h does it.
  */
 #define NBDKIT_API_VERSION 2
 #include <errno.h>
