@@ -473,10 +473,12 @@ static int check_map_counts(struct check *k, const struct rmt_version *v)
             break;
         uint64_t found =
             rmt_ref_none(map.root) || map.root.addr >= k->nr ? 0 : k->entries[map.root.addr];
+        const char *name = key.data;
+        const int mark = *name == RMT_MAP_BLOB;
         if (found != map.count)
             problem(k,
-                    "map '%.*s' of version %" PRIu64 " has %" PRIu64 " entries, and says %" PRIu64,
-                    (int)key.size, (const char *)key.data, v->id, found, map.count);
+                    "%s '%.*s' of version %" PRIu64 " has %" PRIu64 " entries, and says %" PRIu64,
+                    rmt_map_kind(name), (int)key.size - mark, name + mark, v->id, found, map.count);
     }
     rmt_cursor_fini(&cursor);
     return rc == RAMET_ENOTFOUND ? 0 : failed(k, rc);

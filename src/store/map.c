@@ -130,7 +130,7 @@ static int open_map(struct ramet_txn *txn, const char *name, unsigned flags, str
         size_t size = strlen(name) + 1;
         map = calloc(1, sizeof(*map) + size);
         if (!map)
-            return rmt_fail(-ENOMEM, "map '%s'", name);
+            return rmt_fail(-ENOMEM, "%s '%s'", rmt_map_kind(name), rmt_map_plain(name));
         memcpy(map->name, name, size);
         map->txn = txn;
         map->tree = tree;

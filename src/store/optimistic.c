@@ -21,6 +21,8 @@
 #include "tree/diff.h"
 #include "tree/edit.h"
 
+#include <inttypes.h>
+
 /* ---- notes ----------------------------------------------------------------------------------- */
 
 /* The map that has the notes of a map. */
@@ -197,16 +199,26 @@ static const char *shown(struct ramet_slice key, char buf[4 * 48 + 4])
 
 static int conflict(const struct ramet_map *map, struct ramet_slice key)
 {
+    const char *changed = "it changed on branch";
     char buf[4 * 48 + 4];
+    if (map->name[0] != RMT_MAP_BLOB)
+        return rmt_fail(RAMET_ECONFLICT, "map '%s', key '%s': %s '%s' since the transaction began",
+                        map->name, shown(key, buf), changed, map->txn->ref);
+    if (key.size != sizeof(uint64_t))
+        return rmt_fail(RAMET_ECONFLICT, "blob '%s', its size: %s '%s' since the transaction began",
+                        map->name + 1, changed, map->txn->ref);
     return rmt_fail(RAMET_ECONFLICT,
-                    "map '%s', key '%s': it changed on branch '%s' since the transaction began",
-                    map->name, shown(key, buf), map->txn->ref);
+                    "blob '%s', byte %" PRIu64 ": %s '%s' since the transaction "
+                    "began",
+                    map->name + 1, rmt_get_be64(key.data) << map->txn->store->pages.page_shift,
+                    changed, map->txn->ref);
 }
 
 static int map_conflict(const struct ramet_map *map, bool dropped)
 {
     return rmt_fail(RAMET_ECONFLICT,
-                    "map '%s': it was %s on branch '%s' since the transaction began", map->name,
+                    "%s '%s': it was %s on branch '%s' since the transaction began",
+                    rmt_map_kind(map->name), rmt_map_plain(map->name),
                     dropped ? "dropped" : "created", map->txn->ref);
 }
 

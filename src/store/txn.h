@@ -137,6 +137,15 @@ int rmt_map_tree(struct ramet_txn *txn, const char *name, const struct rmt_value
 int rmt_map_put(struct ramet_map *map, struct ramet_slice key, struct ramet_slice value,
                 unsigned flags, bool lend);
 int rmt_map_name_check(const char *name);
+/* What a sentence says of it: "map" or "blob", and its name without the mark. */
+static inline const char *rmt_map_kind(const char *name)
+{
+    return name[0] == RMT_MAP_BLOB ? "blob" : "map";
+}
+static inline const char *rmt_map_plain(const char *name)
+{
+    return name + (name[0] == RMT_MAP_BLOB);
+}
 int rmt_map_drop(struct ramet_txn *txn, struct ramet_map *map);
 /* The same for users: an optimistic transaction notes it. */
 int rmt_map_drop_noted(struct ramet_txn *txn, struct ramet_map *map);

@@ -110,7 +110,8 @@ static int resolve(struct ramet_txn *txn, struct ramet_map *conflicts, const cha
     struct rmt_value value;
     int rc = rmt_tree_get(pages, &conflicts->tree, key, &value);
     if (rc == RAMET_ENOTFOUND)
-        return rmt_fail(rc, "map '%s': there is no conflict of that key", name);
+        return rmt_fail(rc, "%s '%s': there is no conflict of that key", rmt_map_kind(name),
+                        rmt_map_plain(name));
     if (rc < 0)
         return rc;
     rmt_auto(free) void *copy = NULL; /* the page it is in may be written anew */
@@ -143,6 +144,6 @@ int ramet_conflict_resolve(struct ramet_txn *txn, const char *map, struct ramet_
     struct ramet_map *conflicts;
     rc = rmt_map_open(txn, RMT_MAP_CONFLICTS, map, 0, &conflicts);
     if (rc == RAMET_ENOTFOUND)
-        return rmt_fail(rc, "map '%s' has no conflicts", map);
+        return rmt_fail(rc, "%s '%s' has no conflicts", rmt_map_kind(map), rmt_map_plain(map));
     return rc < 0 ? rc : resolve(txn, conflicts, map, key, choice);
 }

@@ -368,6 +368,44 @@ static void is_listed_apart_from_maps(void **state)
     ramet_abort(txn);
 }
 
+/* What an optimistic transaction says of a blob that another has changed. */
+static void is_in_conflict(const char *wanted, uint64_t off, uint64_t size)
+{
+    uint8_t byte = 7;
+    struct ramet_txn *txn = begin("main", RAMET_WRITE);
+    MUST(ramet_blob_truncate(blob_new(txn, "a"), 64 * KIB));
+    MUST(ramet_commit(txn, NULL, NULL));
+    struct ramet_txn *late = begin("main", RAMET_WRITE | RAMET_OPTIMISTIC);
+    txn = begin("main", RAMET_WRITE);
+    if (size)
+        MUST(ramet_blob_truncate(blob_of(txn, "a"), size));
+    else
+        MUST(ramet_blob_write(blob_of(txn, "a"), off, &byte, 1));
+    MUST(ramet_commit(txn, NULL, NULL));
+    byte = 8;
+    if (size)
+        MUST(ramet_blob_truncate(blob_of(late, "a"), size + 1));
+    else
+        MUST(ramet_blob_write(blob_of(late, "a"), off, &byte, 1));
+    assert_int_equal(ramet_commit(late, NULL, NULL), RAMET_ECONFLICT);
+    if (!strstr(ramet_errmsg(), wanted))
+        fail_msg("no '%s' in: %s", wanted, ramet_errmsg());
+    assert_null(strchr(ramet_errmsg(), RAMET_BLOB_MARK));
+}
+
+static void conflicts_name_it_without_its_mark(void **state)
+{
+    (void)state;
+    const char marked[] = {RAMET_BLOB_MARK, 'a', 0};
+    const struct ramet_slice k = {"k", 1};
+    is_in_conflict("blob 'a', byte 8192: it changed", 8 * KIB + 5, 0);
+    is_in_conflict("blob 'a', its size: it changed", 0, 32 * KIB);
+    struct ramet_txn *txn = begin("main", RAMET_WRITE);
+    assert_int_equal(ramet_conflict_resolve(txn, marked, k, RAMET_RESOLVE_OURS), RAMET_ENOTFOUND);
+    assert_non_null(strstr(ramet_errmsg(), "blob 'a' has no conflicts"));
+    ramet_abort(txn);
+}
+
 /* ---- differences and merges as those of maps ----------------------------------------------------
  */
 
@@ -810,6 +848,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(what_was_lent_is_written_as_it_is_at_the_commit, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(is_listed_apart_from_maps, setup, teardown),
+        cmocka_unit_test_setup_teardown(conflicts_name_it_without_its_mark, setup, teardown),
         cmocka_unit_test_setup_teardown(differences_are_those_of_maps_if_asked_for, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(merges_page_by_page, setup, teardown),
