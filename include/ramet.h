@@ -233,6 +233,16 @@ struct ramet_stat {
     uint64_t cursor_bytes; /* pages that only they keep, of data_bytes */
 };
 
+/* What a version holds. */
+struct ramet_txn_stat {
+    size_t size;
+    uint64_t maps;
+    uint64_t entries; /* of all maps */
+    uint64_t blobs;
+    uint64_t blob_bytes;      /* their sizes, holes counted */
+    uint64_t blob_data_bytes; /* pages of them that are there */
+};
+
 /* ---- the library ----------------------------------------------------------------------------- */
 
 /*
@@ -379,6 +389,24 @@ RAMET_API int ramet_sync(struct ramet_store *store);
  *           kernel nothing, takes no lock and no memory: it may be polled.
  */
 RAMET_API int ramet_stat(struct ramet_store *store, struct ramet_stat *out);
+
+/*
+ * ramet_txn_stat() - what the version of a transaction holds: its maps and blobs, added up.
+ *
+ * @txn  borrowed; a write transaction counts what it wrote.
+ * @out  filled; the caller has set out->size.
+ *
+ * Returns 0, or
+ *   -EINVAL  out->size is less than this version's sizeof(struct ramet_txn_stat)
+ *   RAMET_ECORRUPT, -EIO and kin
+ *            as ramet_map_list()
+ * Lifetime: copies.
+ * Threads:  as ramet_map_open().
+ * Blocks:   on device reads; never waits for a writer.
+ * Cost:     O((maps + blobs) * open maps): no entry of a map, and of a blob its size alone, is
+ *           looked at.
+ */
+RAMET_API int ramet_txn_stat(struct ramet_txn *txn, struct ramet_txn_stat *out);
 
 /* A nonzero answer stops the list, which returns it. */
 typedef int (*ramet_reader_fn)(void *ctx, const struct ramet_reader_info *info);

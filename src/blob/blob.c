@@ -606,3 +606,35 @@ int ramet_blob_list(struct ramet_txn *txn, ramet_blob_fn fn, void *ctx)
     rmt_cursor_fini(&cursor);
     return rc == RAMET_ENOTFOUND ? 0 : rc;
 }
+
+/* ---- adding up ------------------------------------------------------------------------------- */
+
+static int add_map(void *ctx, const struct ramet_map_info *info)
+{
+    struct ramet_txn_stat *stat = ctx;
+    stat->maps++;
+    stat->entries += info->entries;
+    return 0;
+}
+
+static int add_blob(void *ctx, const struct ramet_blob_info *info)
+{
+    struct ramet_txn_stat *stat = ctx;
+    stat->blobs++;
+    stat->blob_bytes += info->bytes;
+    stat->blob_data_bytes += info->data_bytes;
+    return 0;
+}
+
+int ramet_txn_stat(struct ramet_txn *txn, struct ramet_txn_stat *out)
+{
+    if (!txn || !out || !rmt_known_size(out, struct ramet_txn_stat) || out->size < sizeof(*out))
+        return rmt_fail(-EINVAL, "ramet_txn_stat: txn, out or out->size");
+    struct ramet_txn_stat stat = {.size = sizeof(stat)};
+    int rc = ramet_map_list(txn, add_map, &stat);
+    if (rc == 0)
+        rc = ramet_blob_list(txn, add_blob, &stat);
+    if (rc == 0)
+        *out = stat;
+    return rc;
+}

@@ -17,7 +17,8 @@ enum { BAR_WIDTH = 50 };
 
 struct branch {
     struct ramet_branch_info info;
-    char *name; /* owned; info.name is it */
+    char *name;                 /* owned; info.name is it */
+    struct ramet_txn_stat held; /* by its newest version; zeros if it is gone by now */
 };
 
 /* What stat collects before it prints. */
@@ -25,6 +26,7 @@ struct stat_view {
     const struct rmt_session *s;
     struct ramet_stat stat;
     struct rmt_buf branch_bytes; /* of struct branch */
+    bool disks;                  /* there are some */
     struct rmt_buf reader_bytes; /* of struct ramet_reader_info */
     json_t *cursors;
 };
@@ -44,9 +46,19 @@ static const struct ramet_reader_info *readers_of(const struct stat_view *view, 
 static int collect_branch(void *ctx, const struct ramet_branch_info *info)
 {
     struct stat_view *view = ctx;
-    struct branch branch = {.info = *info, .name = strdup(info->name)};
+    struct branch branch = {.info = *info, .held.size = sizeof(branch.held)};
+    struct ramet_txn *txn;
+    int rc = ramet_begin(view->s->store, info->name, RAMET_READ, &txn);
+    if (rc == 0) {
+        rc = ramet_txn_stat(txn, &branch.held);
+        ramet_abort(txn);
+    }
+    if (rc < 0 && rc != RAMET_ENOTFOUND)
+        return rc;
+    branch.name = strdup(info->name);
     if (!branch.name)
         return -ENOMEM;
+    view->disks |= branch.held.blobs > 0;
     branch.info.name = branch.name;
     rmt_buf_add(&view->branch_bytes, &branch, sizeof(branch));
     return 0;
@@ -139,8 +151,11 @@ static void print_branches(const struct stat_view *view)
     const struct branch *branches = branches_of(view, &nr);
     static const char *const titles[] = {"BRANCH",     ">HEAD",         ">SHARED",     ">OWNED",
                                          ">SNAPSHOTS", ">KEPT BY THEM", "LAST COMMIT", NULL};
+    static const char *const with_disks[] = {
+        "BRANCH", ">HEAD",      ">SHARED",       ">OWNED",      ">SNAPSHOTS", ">KEPT BY THEM",
+        ">DISKS", ">DISK SIZE", ">OF THAT DATA", "LAST COMMIT", NULL};
     struct rmt_table table;
-    rmt_table_init(&table, titles);
+    rmt_table_init(&table, view->disks ? with_disks : titles);
     for (size_t i = 0; i < nr; i++) {
         const struct ramet_branch_info *info = &branches[i].info;
         struct rmt_buf when = {0};
@@ -151,6 +166,12 @@ static void print_branches(const struct stat_view *view)
         add_size_cell(view, &table, info->owned_bytes);
         rmt_table_addf(&table, "%" PRIu64, info->snapshots);
         add_size_cell(view, &table, info->snapshot_bytes);
+        if (view->disks) {
+            const struct ramet_txn_stat *held = &branches[i].held;
+            rmt_table_addf(&table, "%" PRIu64, held->blobs);
+            add_size_cell(view, &table, held->blob_bytes);
+            add_size_cell(view, &table, held->blob_data_bytes);
+        }
         rmt_table_add(&table, rmt_buf_str(&when));
         rmt_buf_free(&when);
     }
@@ -267,6 +288,11 @@ static json_t *json_branches(const struct stat_view *view)
         rmt_output_json_int(object, "owned_bytes", info->owned_bytes);
         rmt_output_json_int(object, "snapshots", info->snapshots);
         rmt_output_json_int(object, "snapshot_bytes", info->snapshot_bytes);
+        rmt_output_json_int(object, "maps", branches[i].held.maps);
+        rmt_output_json_int(object, "entries", branches[i].held.entries);
+        rmt_output_json_int(object, "disks", branches[i].held.blobs);
+        rmt_output_json_int(object, "disk_bytes", branches[i].held.blob_bytes);
+        rmt_output_json_int(object, "disk_data_bytes", branches[i].held.blob_data_bytes);
         rmt_output_json_time(object, info->time);
         json_array_append_new(array, object);
     }

@@ -368,6 +368,37 @@ static void is_listed_apart_from_maps(void **state)
     ramet_abort(txn);
 }
 
+static void is_added_up_with_the_maps(void **state)
+{
+    (void)state;
+    uint8_t bytes[5 * KIB];
+    struct ramet_txn_stat stat = {.size = sizeof(stat)};
+    const struct ramet_slice k = {"k", 1};
+    fill(bytes, sizeof(bytes));
+    struct ramet_txn *txn = begin("main", RAMET_WRITE);
+    struct ramet_map *map;
+    MUST(ramet_txn_stat(txn, &stat));
+    assert_int_equal(stat.maps + stat.entries + stat.blobs + stat.blob_bytes, 0);
+    MUST(ramet_map_open(txn, "m", RAMET_CREATE, &map));
+    MUST(ramet_put(map, k, k, 0));
+    MUST(ramet_blob_write(blob_new(txn, "a"), 8 * KIB, bytes, 5 * KIB));
+    MUST(ramet_blob_truncate(blob_new(txn, "b"), 100 * KIB));
+    for (int i = 0; i < 2; i++) { /* as it is written, and as it was committed */
+        MUST(ramet_txn_stat(txn, &stat));
+        assert_int_equal(stat.maps, 1);
+        assert_int_equal(stat.entries, 1);
+        assert_int_equal(stat.blobs, 2);
+        assert_int_equal(stat.blob_bytes, 113 * KIB);
+        assert_int_equal(stat.blob_data_bytes, 8 * KIB);
+        MUST(i == 0 ? ramet_commit(txn, NULL, NULL) : 0);
+        txn = i == 0 ? begin("main", RAMET_READ) : txn;
+    }
+    stat.size = sizeof(stat) - 1;
+    assert_int_equal(ramet_txn_stat(txn, &stat), -EINVAL);
+    assert_int_equal(ramet_txn_stat(NULL, &stat), -EINVAL);
+    ramet_abort(txn);
+}
+
 /* What an optimistic transaction says of a blob that another has changed. */
 static void is_in_conflict(const char *wanted, uint64_t off, uint64_t size)
 {
@@ -848,6 +879,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(what_was_lent_is_written_as_it_is_at_the_commit, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(is_listed_apart_from_maps, setup, teardown),
+        cmocka_unit_test_setup_teardown(is_added_up_with_the_maps, setup, teardown),
         cmocka_unit_test_setup_teardown(conflicts_name_it_without_its_mark, setup, teardown),
         cmocka_unit_test_setup_teardown(differences_are_those_of_maps_if_asked_for, setup,
                                         teardown),

@@ -98,6 +98,29 @@ good ramet disk stat s vm --json
 good ramet disk import s vm changed --force
 sound s
 
+claim 'stat counts disks, where there are some'
+good ramet create st
+good ramet stat st
+! grep -q DISK out || fail 'a column of what there is not' out
+good ramet disk import st vm image
+good ramet disk create st empty 1M
+good ramet put st map k v
+good ramet branch st other
+good ramet disk drop st vm -b other
+good ramet stat st --json
+held()
+{
+    jq -c --arg name "$1" '.branches[] | select(.name == $name) |
+        [.maps, .entries, .disks, .disk_bytes, .disk_data_bytes]' out
+}
+pages=$(ramet disk stat st vm --json | jq '(.data_bytes + 4095) / 4096 | floor * 4096')
+[ "$(held main)" = "[1,1,2,$((size + 1048576)),$pages]" ] || fail "main has $(held main)" out
+[ "$(held other)" = '[1,1,1,1048576,0]' ] || fail "other has $(held other)" out
+good ramet stat st --bytes
+out_has 'DISK SIZE'
+out_has " $((size + 1048576)) "
+! grep -q $'\x7f' out || fail 'the mark of disks' out
+
 claim 'clones share, and go their own ways'
 good ramet create c
 good ramet disk import c vm image
