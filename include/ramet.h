@@ -2430,7 +2430,8 @@ RAMET_API int ramet_prune(struct ramet_store *store, const char *branch,
 enum {
     RAMET_WATCH_EVERY = 1 << 0, /* a batch for each kept version, instead of one to the head */
     RAMET_WATCH_HEAD = 1 << 1,  /* with it, behind the last kept version: one to the head, too */
-    RAMET_WATCH_KEYS = 1 << 2   /* values are not read: as RAMET_DIFF_KEYS */
+    RAMET_WATCH_KEYS = 1 << 2,  /* values are not read: as RAMET_DIFF_KEYS */
+    RAMET_WATCH_BLOBS = 1 << 3  /* changes of blobs, too: as RAMET_DIFF_BLOBS */
 };
 
 struct ramet_watch_options {
@@ -2490,7 +2491,7 @@ struct ramet_watch;
  *
  * @store    borrowed.
  * @branch   its name; NULL: `main`.
- * @map      name of the map that is watched; NULL: all.
+ * @map      name of the map that is watched; NULL: all. RAMET_BLOB_MARK and a name: that blob.
  * @prefix   of the keys that are watched; borrowed for the call; size 0: all.
  * @since    where to begin. NULL: at the head, as it is now; ramet_watch_begin() reads that. "": at
  *           nothing: the first batch is all there is. Else any ref; `@ID` finds also what nobody

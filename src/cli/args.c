@@ -120,6 +120,8 @@ static const struct option options[] = {
      "take FILE as it is, even if it looks like an image of another format"},
     {RMT_OPT_EXTENTS, OPTION_FLAG, 0, "extents", NULL, FIELD(extents),
      "list where data and holes are: OFFSET, BYTES, and hole, owned or shared"},
+    {RMT_OPT_DISK, OPTION_FLAG, 0, "disk", NULL, FIELD(disk),
+     "the name is that of a disk, though there is a map of that name, or none of either"},
     {RMT_OPT_SYNC, OPTION_SYNC, 0, "sync", "MODE", FIELD(durability),
      "full: on disk when the command ends; lazy, none: see ramet(1)"},
     {RMT_OPT_JSON, OPTION_FLAG, 0, "json", NULL, FIELD(json), "answer in JSON"},

@@ -62,6 +62,7 @@ enum rmt_args_option {
     RMT_OPT_FORCE = 1ll << 45,
     RMT_OPT_RAW = 1ll << 46,
     RMT_OPT_EXTENTS = 1ll << 47,
+    RMT_OPT_DISK = 1ll << 48, /* a name is that of a disk */
 };
 
 /* An option that may be given several times. */
@@ -125,6 +126,7 @@ struct rmt_args {
     bool force;
     bool raw;
     bool extents;
+    bool disk;
     int durability; /* RAMET_FULL unless --sync says otherwise */
 };
 

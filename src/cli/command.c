@@ -152,13 +152,14 @@ static const struct rmt_command commands[] = {
      "ramet revert app.ramet main@import\n"},
     {"reclaim", "S", 1, 1, RMT_OPT_SYNC, rmt_versions_reclaim,
      "go on with reclaiming what was dropped, to the end", "ramet reclaim app.ramet\n"},
-    {"watch", "S [MAP [PREFIX]]", 1, 3,
+    {"watch", "S [MAP [PREFIX]|DISK]", 1, 3,
      RMT_OPT_WATCHED | RMT_OPT_SINCE | RMT_OPT_CURSOR | RMT_OPT_EVERY | RMT_OPT_KEYS |
-         RMT_OPT_ONCE | RMT_OPT_TIMEOUT | RMT_OPT_SYNC,
+         RMT_OPT_ONCE | RMT_OPT_TIMEOUT | RMT_OPT_DISK | RMT_OPT_SYNC,
      rmt_watch_watch, "print what changes in a branch, as JSON lines, until it is interrupted",
      "ramet watch app.ramet --timeout 1\n"
      "ramet watch app.ramet users a -b test --since '' --once | jq -c 'select(.key)'\n"
-     "ramet watch app.ramet users --cursor index --once\n"},
+     "ramet watch app.ramet users --cursor index --once\n"
+     "ramet watch app.ramet vm --disk --timeout 1\n"},
     {"cursors", "S", 1, 1, RMT_OPT_LONG | RMT_OPT_DELETE | RMT_OPT_SYNC, rmt_watch_cursors,
      "list the cursors of 'watch', and what they pin; or delete one",
      "ramet cursors app.ramet --long\n"

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "command.h"
+#include "diskdiff.h"
 #include "interrupt.h"
 #include "table.h"
 #include "text.h"
@@ -34,23 +35,68 @@ static void print_begin(const struct ramet_batch *batch)
     rmt_output_json(object);
 }
 
-static void print_change(const struct ramet_batch *batch, const struct ramet_change *change,
-                         bool keys)
+/* What a watch prints, and what of a batch was printed. */
+struct watching {
+    struct rmt_session *s;
+    struct ramet_watch *watch;
+    const char *map;           /* of this one alone; NULL: of all, or of a disk */
+    const char *disk;          /* of this one alone; NULL: of all, or of a map */
+    struct ramet_slice prefix; /* of keys of the map */
+    const struct ramet_batch *batch;
+    uint64_t changes;
+};
+
+static bool stopped(void)
+{
+    return rmt_output_failed() || rmt_interrupt_seen();
+}
+
+static void print_change(struct watching *w, const struct ramet_change *change)
 {
     static const char *const ops[] = {
         [RAMET_ADDED] = "put",          [RAMET_REMOVED] = "del",      [RAMET_CHANGED] = "put",
         [RAMET_MAP_CREATED] = "create", [RAMET_MAP_DROPPED] = "drop",
     };
-    json_t *object = line_of(batch, ops[change->kind]);
+    json_t *object = line_of(w->batch, ops[change->kind]);
     bool entry = change->kind != RAMET_MAP_CREATED && change->kind != RAMET_MAP_DROPPED;
     rmt_output_json_str(object, "map", change->map);
     if (entry)
         rmt_output_json_bytes(object, "key", change->key);
-    if (entry && !keys && change->new_value.data)
+    if (change->new_value.data)
         rmt_output_json_bytes(object, "value", change->new_value);
-    if (entry && !keys && change->old_value.data)
+    if (change->old_value.data)
         rmt_output_json_bytes(object, "old", change->old_value);
     rmt_output_json(object);
+    w->changes++;
+}
+
+static int print_disk_change(void *ctx, const struct rmt_disk_change *change)
+{
+    static const char *const ops[] = {
+        [RMT_DISK_DATA] = "data",      [RMT_DISK_HOLE] = "hole",    [RMT_DISK_SIZE] = "size",
+        [RMT_DISK_CREATED] = "create", [RMT_DISK_DROPPED] = "drop",
+    };
+    struct watching *w = ctx;
+    json_t *object = line_of(w->batch, ops[change->kind]);
+    rmt_output_json_str(object, "disk", change->disk);
+    switch (change->kind) {
+    case RMT_DISK_DATA:
+    case RMT_DISK_HOLE:
+        rmt_output_json_int(object, "offset", change->numbers[0]);
+        rmt_output_json_int(object, "bytes", change->numbers[1]);
+        break;
+    case RMT_DISK_SIZE:
+    case RMT_DISK_CREATED:
+    case RMT_DISK_DROPPED:
+        if (change->kind != RMT_DISK_CREATED)
+            rmt_output_json_int(object, "old", change->numbers[0]);
+        if (change->kind != RMT_DISK_DROPPED)
+            rmt_output_json_int(object, "size", change->numbers[1]);
+        break;
+    }
+    rmt_output_json(object);
+    w->changes++;
+    return stopped();
 }
 
 static void print_end(const struct ramet_batch *batch, uint64_t changes)
@@ -64,33 +110,65 @@ static void print_end(const struct ramet_batch *batch, uint64_t changes)
 
 enum next { GOES_ON, ENDS, FAILED };
 
-static enum next print_batch(struct rmt_session *s, struct ramet_watch *watch,
-                             const struct ramet_batch *batch)
+static int print_maps(struct watching *w, struct ramet_txn *from, struct ramet_txn *to)
 {
+    struct ramet_diff_options options = {
+        .size = sizeof(options),
+        .flags = w->s->args.keys ? RAMET_DIFF_KEYS : 0,
+        .map = w->map,
+        .prefix = w->prefix,
+    };
     struct ramet_change change = {.size = sizeof(change)};
-    uint64_t changes = 0;
-    int rc;
-    if (batch->kind == RAMET_BATCH_GONE) {
-        rmt_output_json(line_of(batch, "gone"));
+    struct ramet_diff *diff;
+    int rc = ramet_diff_open(from, to, &options, &diff);
+    if (rc < 0)
+        return rc;
+    while ((rc = ramet_diff_next(diff, &change)) == 0) {
+        print_change(w, &change);
+        if (stopped())
+            break;
+    }
+    ramet_diff_close(diff);
+    return rc == RAMET_ENOTFOUND ? 0 : rc;
+}
+
+/* Of disks it says where they differ, which is found without reading them: so it compares the two
+ * versions itself, and does not ask the watcher for changes. */
+static int print_changes(struct watching *w, struct ramet_txn *from, struct ramet_txn *to)
+{
+    int rc = w->disk ? 0 : print_maps(w, from, to);
+    if (rc == 0 && !w->map && !stopped())
+        rc = rmt_diskdiff_each(from, to, w->disk, print_disk_change, w);
+    return rc < 0 ? rc : 0;
+}
+
+/* from: the version that the batch leads away from; NULL: nothing. */
+static enum next print_batch(struct watching *w, struct ramet_txn *from)
+{
+    struct rmt_session *s = w->s;
+    if (w->batch->kind == RAMET_BATCH_GONE) {
+        rmt_output_json(line_of(w->batch, "gone"));
     } else {
-        print_begin(batch);
-        while ((rc = ramet_watch_change(watch, &change)) == 0) {
-            print_change(batch, &change, s->args.keys);
-            changes++;
-            if (rmt_output_failed() || rmt_interrupt_seen())
-                return ENDS; /* without a line that says it was all */
-        }
-        if (rc != RAMET_ENOTFOUND) {
+        struct ramet_txn *to = NULL;
+        print_begin(w->batch);
+        w->changes = 0;
+        int rc = ramet_watch_begin(w->watch, &to);
+        if (rc == 0)
+            rc = print_changes(w, from, to);
+        if (rc < 0)
             (void)rmt_session_fail(rc, "cannot read what changed in '%s' of '%s'%s", s->branch,
                                    s->path, rc == -EFBIG ? " (--keys leaves values out)" : "");
+        ramet_abort(to);
+        if (rc < 0)
             return FAILED;
-        }
-        print_end(batch, changes);
+        if (stopped())
+            return ENDS; /* without a line that says it was all */
+        print_end(w->batch, w->changes);
     }
     (void)fflush(stdout);
     if (rmt_output_failed())
         return ENDS;
-    rc = ramet_watch_ack(watch);
+    int rc = ramet_watch_ack(w->watch);
     if (rc < 0) {
         (void)rmt_session_fail(rc, "cannot move cursor '%s'", s->args.cursor);
         return FAILED;
@@ -99,18 +177,26 @@ static enum next print_batch(struct rmt_session *s, struct ramet_watch *watch,
 }
 
 /* All batches that there are now. */
-static enum next print_batches(struct rmt_session *s, struct ramet_watch *watch)
+static enum next print_batches(struct watching *w)
 {
+    struct rmt_session *s = w->s;
     for (;;) {
         struct ramet_batch batch = {.size = sizeof(batch)};
-        int rc = ramet_watch_next(watch, &batch);
+        struct ramet_txn *from = NULL;
+        int rc = ramet_watch_begin(w->watch, &from);
+        if (rc == 0 || rc == RAMET_ENOTFOUND)
+            rc = ramet_watch_next(w->watch, &batch);
+        enum next next = GOES_ON;
+        w->batch = &batch;
+        if (rc == 0)
+            next = print_batch(w, from);
+        else if (rc != RAMET_ENOTFOUND)
+            (void)rmt_session_fail(rc, "cannot watch '%s' of '%s'", s->branch, s->path);
+        ramet_abort(from);
         if (rc == RAMET_ENOTFOUND)
             return GOES_ON;
-        if (rc < 0) {
-            (void)rmt_session_fail(rc, "cannot watch '%s' of '%s'", s->branch, s->path);
+        if (rc < 0)
             return FAILED;
-        }
-        enum next next = print_batch(s, watch, &batch);
         if (next != GOES_ON)
             return next;
     }
@@ -135,32 +221,80 @@ static enum next wait_for_more(const struct rmt_session *s, struct ramet_watch *
     return n > 0 && !(fds[1].revents & (POLLERR | POLLHUP)) ? GOES_ON : ENDS;
 }
 
+/* A disk, if the branch has one of that name and no such map. What is not there yet is a map that
+ * somebody may make, unless --disk says otherwise. */
+static int is_disk(struct rmt_session *s, const char *name, bool *out)
+{
+    struct ramet_txn *txn;
+    struct ramet_map *map;
+    struct ramet_blob *blob;
+    *out = s->args.disk;
+    if (*out)
+        return 0;
+    int rc = ramet_begin(s->store, s->branch, RAMET_READ, &txn);
+    if (rc < 0) /* the watcher says it; a cursor outlives its branch */
+        return rc == RAMET_ENOTFOUND ? 0 : rc;
+    rc = ramet_map_open(txn, name, 0, &map);
+    if (rc == RAMET_ENOTFOUND) {
+        rc = ramet_blob_open(txn, name, 0, &blob);
+        *out = rc == 0;
+    }
+    ramet_abort(txn);
+    /* -EINVAL: it can be no disk's name; it may be a map's, or the watcher says what is wrong. */
+    return rc == RAMET_ENOTFOUND || rc == -EINVAL ? 0 : rc;
+}
+
+/* What the words after the store mean. A status. */
+static int find_watched(struct watching *w)
+{
+    const struct rmt_args *args = &w->s->args;
+    const char *name = args->nr_operands > 1 ? args->operand[1] : NULL;
+    bool disk = false;
+    if (!name && args->disk)
+        return rmt_session_usage("--disk, and no disk is named");
+    int rc = name ? is_disk(w->s, name, &disk) : 0;
+    if (rc < 0)
+        return rmt_session_fail(rc, "'%s' of '%s'", w->s->branch, w->s->path);
+    if (disk && args->nr_operands > 2)
+        return rmt_session_usage("'%s' is a disk, which has no keys that could begin with '%s'",
+                                 name, args->operand[2]);
+    w->map = disk ? NULL : name;
+    w->disk = disk ? name : NULL;
+    if (args->nr_operands > 2)
+        w->prefix = rmt_text_slice(args->operand[2]);
+    return RMT_EXIT_OK;
+}
+
 int rmt_watch_watch(struct rmt_session *s)
 {
     const struct rmt_args *args = &s->args;
-    struct ramet_watch_options options = {.size = sizeof(options), .cursor = args->cursor};
-    const char *map = args->nr_operands > 1 ? args->operand[1] : NULL;
-    struct ramet_slice prefix = {NULL, 0};
-    struct ramet_watch *watch;
-    if (args->nr_operands > 2)
-        prefix = rmt_text_slice(args->operand[2]);
-    if (args->every)
-        options.flags |= RAMET_WATCH_EVERY;
-    if (args->keys)
-        options.flags |= RAMET_WATCH_KEYS;
+    struct watching w = {.s = s, .prefix = {NULL, 0}};
+    struct ramet_watch_options options = {
+        .size = sizeof(options),
+        .cursor = args->cursor,
+        .flags = RAMET_WATCH_KEYS | RAMET_WATCH_BLOBS | (args->every ? RAMET_WATCH_EVERY : 0),
+    };
     int status =
         rmt_session_open(s, args->cursor ? RAMET_MUST_EXIST : RAMET_MUST_EXIST | RAMET_READONLY);
+    if (!status)
+        status = find_watched(&w);
     if (status)
         return status;
     rmt_interrupt_catch();
-    int rc = ramet_watch_open(s->store, s->branch, map, prefix, args->since, &options, &watch);
+    struct rmt_buf map = {0};
+    if (w.disk)
+        rmt_buf_add_byte(&map, RAMET_BLOB_MARK);
+    rmt_buf_add_str(&map, w.disk ? w.disk : w.map ? w.map : "");
+    int rc = ramet_watch_open(s->store, s->branch, w.disk || w.map ? rmt_buf_str(&map) : NULL,
+                              w.prefix, args->since, &options, &w.watch);
+    rmt_buf_free(&map);
     if (rc < 0)
         return rmt_session_fail(rc, "cannot watch '%s' of '%s'", s->branch, s->path);
     enum next next;
     do
-        next = print_batches(s, watch);
-    while (next == GOES_ON && !args->once && (next = wait_for_more(s, watch)) == GOES_ON);
-    ramet_watch_close(watch);
+        next = print_batches(&w);
+    while (next == GOES_ON && !args->once && (next = wait_for_more(s, w.watch)) == GOES_ON);
+    ramet_watch_close(w.watch);
     return next == FAILED ? RMT_EXIT_FAILED : RMT_EXIT_OK;
 }
 

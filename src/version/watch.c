@@ -191,7 +191,8 @@ static int peek(struct ramet_watch *w, const struct target *t)
 {
     struct ramet_diff_options options = {
         .size = sizeof(options),
-        .flags = w->flags & RAMET_WATCH_KEYS ? RAMET_DIFF_KEYS : 0,
+        .flags = (w->flags & RAMET_WATCH_KEYS ? RAMET_DIFF_KEYS : 0) |
+                 (w->flags & RAMET_WATCH_BLOBS ? RAMET_DIFF_BLOBS : 0),
         .map = w->map,
         .prefix = {w->prefix, w->prefix_size},
     };

@@ -206,7 +206,8 @@ static void end_all(struct ramet_store *store)
 static int check_arguments(const char *branch, const char *map, struct ramet_slice prefix,
                            const struct ramet_watch_options *options)
 {
-    const unsigned known = RAMET_WATCH_EVERY | RAMET_WATCH_HEAD | RAMET_WATCH_KEYS;
+    const unsigned known =
+        RAMET_WATCH_EVERY | RAMET_WATCH_HEAD | RAMET_WATCH_KEYS | RAMET_WATCH_BLOBS;
     if (!rmt_known_size(options, struct ramet_watch_options) || options->size < sizeof(*options))
         return rmt_fail(-EINVAL, "ramet_watch_open: options->size is not set");
     if (options->flags & ~known ||

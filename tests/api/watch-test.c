@@ -236,6 +236,41 @@ static void a_batch_may_be_left(void **state)
     ramet_watch_close(w);
 }
 
+static void blobs_if_asked_for(void **state)
+{
+    (void)state;
+    const char marked[] = {RAMET_BLOB_MARK, 'b', 0};
+    struct ramet_batch batch = {.size = sizeof(batch)};
+    struct ramet_change change = {.size = sizeof(change)};
+    struct ramet_watch_options o = {.size = sizeof(o)};
+    struct ramet_watch *maps = open_with("main", NULL, 0, NULL), *one;
+    struct ramet_watch *all = open_with("main", NULL, RAMET_WATCH_BLOBS, NULL);
+    struct ramet_txn *txn;
+    struct ramet_blob *blob;
+    assert_int_equal(ramet_watch_open(store, "main", marked, no_prefix, NULL, &o, &one), 0);
+    assert_int_equal(ramet_begin(store, "main", RAMET_WRITE, &txn), 0);
+    assert_int_equal(ramet_blob_open(txn, "b", RAMET_CREATE, &blob), 0);
+    assert_int_equal(ramet_blob_write(blob, 4096, "x", 1), 0);
+    assert_int_equal(ramet_commit(txn, NULL, NULL), 0);
+    assert_int_equal(ramet_watch_next(maps, &batch), RAMET_ENOTFOUND);
+    for (int i = 0; i < 2; i++) {
+        struct ramet_watch *w = i ? one : all;
+        assert_int_equal(ramet_watch_next(w, &batch), 0);
+        assert_int_equal(ramet_watch_change(w, &change), 0);
+        assert_int_equal(change.kind, RAMET_MAP_CREATED);
+        assert_string_equal(change.map, marked);
+        assert_int_equal(ramet_watch_change(w, &change), 0);
+        assert_int_equal(change.key.size, 1); /* its size */
+        assert_int_equal(ramet_watch_change(w, &change), 0);
+        assert_int_equal(change.new_value.size, 4096);
+        assert_memory_equal(change.new_value.data, "x", 2);
+        assert_int_equal(ramet_watch_change(w, &change), RAMET_ENOTFOUND);
+    }
+    ramet_watch_close(maps);
+    ramet_watch_close(all);
+    ramet_watch_close(one);
+}
+
 static void every_kept_version_in_turn(void **state)
 {
     (void)state;
@@ -545,14 +580,23 @@ int main(void)
 {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest cases[] = {
-        CASE(begins_at_the_head),           CASE(begins_at_nothing),
-        CASE(resumes_from_an_id),           CASE(folds_what_it_missed),
-        CASE(is_told_what_it_watches),      CASE(a_batch_may_be_left),
-        CASE(every_kept_version_in_turn),   CASE(what_was_pruned_goes_into_the_next),
-        CASE(a_reset_is_a_rewind),          CASE(every_goes_back_and_on_in_turn),
-        CASE(a_branch_goes_and_comes_back), CASE(a_fast_forward_is_no_rewind),
-        CASE(many_share_one_slot),          CASE(stalls_through_everything),
-        CASE(ends_with_its_store),          CASE(a_forked_child_has_none),
+        CASE(begins_at_the_head),
+        CASE(begins_at_nothing),
+        CASE(resumes_from_an_id),
+        CASE(folds_what_it_missed),
+        CASE(is_told_what_it_watches),
+        CASE(a_batch_may_be_left),
+        CASE(blobs_if_asked_for),
+        CASE(every_kept_version_in_turn),
+        CASE(what_was_pruned_goes_into_the_next),
+        CASE(a_reset_is_a_rewind),
+        CASE(every_goes_back_and_on_in_turn),
+        CASE(a_branch_goes_and_comes_back),
+        CASE(a_fast_forward_is_no_rewind),
+        CASE(many_share_one_slot),
+        CASE(stalls_through_everything),
+        CASE(ends_with_its_store),
+        CASE(a_forked_child_has_none),
         CASE(refuses_what_cannot_be),
     };
     return cmocka_run_group_tests(cases, NULL, NULL);

@@ -153,6 +153,55 @@ no_out
 fails 3 'no such cursor' ramet cursors s --delete index
 good ramet check s
 
+claim 'of disks it prints where they changed, by ranges'
+ramet create d
+truncate -s 40000 raw
+head -c 8192 /dev/urandom | dd of=raw bs=4096 seek=2 conv=notrunc status=none
+good ramet watch d vm --disk --cursor one --once
+good ramet watch d --cursor all --once
+ramet disk import d vm raw
+ramet put d vmap k v
+good ramet watch d vm --cursor one --once
+jq -c 'del(.from, .to, .time)' out >got
+cat >wanted <<'END'
+{"op":"begin","kind":"changes"}
+{"op":"create","disk":"vm","size":40000}
+{"op":"data","disk":"vm","offset":8192,"bytes":8192}
+{"op":"end","changes":2}
+END
+same got wanted
+good ramet watch d --cursor all --once
+[ "$(jq -r 'select(.map or .disk) | .op + " " + (.map // .disk)' out | tr '\n' ';')" = \
+    'create vmap;put vmap;create vm;data vm;' ] || fail 'maps, and behind them disks' out
+# Its pages are not read: that one is damaged is for those to say who want it.
+truncate -s 12288 raw
+printf new | dd of=raw bs=1 seek=5000 conv=notrunc status=none
+ramet disk import d vm raw --force
+good ramet watch d vm --cursor one --once
+jq -c 'select(.disk) | del(.from, .to)' out >got
+cat >wanted <<'END'
+{"op":"size","disk":"vm","old":40000,"size":12288}
+{"op":"data","disk":"vm","offset":4096,"bytes":4096}
+{"op":"hole","disk":"vm","offset":12288,"bytes":4096}
+END
+same got wanted
+ramet disk drop d vm
+good ramet watch d --cursor all --once
+[ "$(jq -c 'select(.disk) | [.op, .old, .size]' out)" = '["drop",40000,null]' ] ||
+    fail 'it was 40000 bytes when that cursor looked last' out
+grep -q '\\u007f' out && fail 'the mark of disks' out
+
+claim 'a map and a disk of one name: --disk says which'
+ramet put d both k v
+ramet disk create d both 1M
+good ramet watch d both --since '' --once
+[ "$(jq -r 'select(.map or .disk) | .op' out | tr '\n' ' ')" = 'create put ' ] || fail 'the map' out
+good ramet watch d both --disk --since '' --once
+[ "$(jq -r 'select(.map or .disk) | .disk' out)" = both ] || fail 'the disk' out
+ramet disk create d only 1M
+fails 2 "'only' is a disk, which has no keys" ramet watch d only k --once
+fails 2 'no disk is named' ramet watch d --disk --once
+
 claim 'bytes that are no text stand in base64'
 printf '\377' | ramet put s bytes k -
 good ramet watch s bytes --since '' --once
