@@ -67,8 +67,8 @@ static const struct rmt_command commands[] = {
     {"count", "S MAP [PREFIX]", 2, 3, RMT_OPT_REF, rmt_data_count,
      "print how many keys begin with PREFIX", "ramet count app.ramet users\n"},
     {"load", "S MAP [FILE]", 2, 3,
-     RMT_OPT_FORMAT | RMT_OPT_BRANCH | RMT_OPT_PARTIAL | RMT_OPT_BATCH | RMT_OPT_SYNC,
-     rmt_bulk_load, "read entries from FILE or standard input, all or nothing",
+     RMT_OPT_FORMAT | RMT_OPT_BRANCH | RMT_OPT_PARTIAL | RMT_OPT_BATCH | RMT_OPT_SYNC, rmt_load_run,
+     "read entries from FILE or standard input, all or nothing",
      "ramet load app.ramet users users.tsv\n"
      "mdb_dump old.mdb | ramet load app.ramet users --format mdb\n"
      "ramet load app.ramet users huge.jsonl --batch 100000\n"},

@@ -44,7 +44,8 @@ int rmt_data_maps(struct rmt_session *s);
 /* bulk.c: many entries */
 int rmt_bulk_scan(struct rmt_session *s);
 int rmt_bulk_dump(struct rmt_session *s);
-int rmt_bulk_load(struct rmt_session *s);
+/* load.c: many entries, in */
+int rmt_load_run(struct rmt_session *s);
 
 /* versions.c: stores, branches and snapshots */
 int rmt_versions_create(struct rmt_session *s);
