@@ -122,6 +122,8 @@ static const struct option options[] = {
      "list where data and holes are: OFFSET, BYTES, and hole, owned or shared"},
     {RMT_OPT_DISK, OPTION_FLAG, 0, "disk", NULL, FIELD(disk),
      "the name is that of a disk, though there is a map of that name, or none of either"},
+    {RMT_OPT_ALL, OPTION_FLAG, 0, "all", NULL, FIELD(all),
+     "all maps and disks of the version, as jsonl"},
     {RMT_OPT_SYNC, OPTION_SYNC, 0, "sync", "MODE", FIELD(durability),
      "full: on disk when the command ends; lazy, none: see ramet(1)"},
     {RMT_OPT_JSON, OPTION_FLAG, 0, "json", NULL, FIELD(json), "answer in JSON"},

@@ -63,6 +63,7 @@ enum rmt_args_option {
     RMT_OPT_RAW = 1ll << 46,
     RMT_OPT_EXTENTS = 1ll << 47,
     RMT_OPT_DISK = 1ll << 48, /* a name is that of a disk */
+    RMT_OPT_ALL = 1ll << 49,  /* all maps and disks, instead of one */
 };
 
 /* An option that may be given several times. */

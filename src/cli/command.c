@@ -66,16 +66,19 @@ static const struct rmt_command commands[] = {
      "ramet scan app.ramet users a -n 10 --json\n"},
     {"count", "S MAP [PREFIX]", 2, 3, RMT_OPT_REF, rmt_data_count,
      "print how many keys begin with PREFIX", "ramet count app.ramet users\n"},
-    {"load", "S MAP [FILE]", 2, 3,
-     RMT_OPT_FORMAT | RMT_OPT_BRANCH | RMT_OPT_PARTIAL | RMT_OPT_BATCH | RMT_OPT_SYNC, rmt_load_run,
-     "read entries from FILE or standard input, all or nothing",
+    {"load", "S MAP|DISK [FILE]", 1, 3,
+     RMT_OPT_FORMAT | RMT_OPT_BRANCH | RMT_OPT_PARTIAL | RMT_OPT_BATCH | RMT_OPT_FORCE |
+         RMT_OPT_DISK | RMT_OPT_ALL | RMT_OPT_SYNC,
+     rmt_load_run, "read entries, or what dump wrote, from FILE or standard input, all or nothing",
      "ramet load app.ramet users users.tsv\n"
      "mdb_dump old.mdb | ramet load app.ramet users --format mdb\n"
-     "ramet load app.ramet users huge.jsonl --batch 100000\n"},
-    {"dump", "S MAP", 2, 2, RMT_OPT_FORMAT | RMT_OPT_REF, rmt_bulk_dump,
-     "write all entries to standard output, in key order",
+     "ramet load app.ramet users huge.jsonl --batch 100000\n"
+     "ramet load app.ramet all.jsonl --all -b test\n"},
+    {"dump", "S MAP|DISK", 1, 2, RMT_OPT_FORMAT | RMT_OPT_REF | RMT_OPT_DISK | RMT_OPT_ALL,
+     rmt_bulk_dump, "write a map, a disk, or all of a version to standard output, in key order",
      "ramet dump app.ramet users >users.tsv\n"
-     "ramet dump app.ramet users --format mdb | mdb_load new.mdb\n"},
+     "ramet dump app.ramet users --format mdb | mdb_load new.mdb\n"
+     "ramet dump app.ramet --all -b main@before >all.jsonl\n"},
     {"maps", "S", 1, 1, RMT_OPT_REF | RMT_OPT_LONG, rmt_data_maps, "list the maps of a branch",
      "ramet maps app.ramet --long\n"},
     {"drop", "S MAP", 2, 2, RMT_OPT_BRANCH | RMT_OPT_SYNC, rmt_data_drop,
@@ -152,7 +155,7 @@ static const struct rmt_command commands[] = {
      "ramet revert app.ramet main@import\n"},
     {"reclaim", "S", 1, 1, RMT_OPT_SYNC, rmt_versions_reclaim,
      "go on with reclaiming what was dropped, to the end", "ramet reclaim app.ramet\n"},
-    {"watch", "S [MAP [PREFIX]|DISK]", 1, 3,
+    {"watch", "S [MAP|DISK [PREFIX]]", 1, 3,
      RMT_OPT_WATCHED | RMT_OPT_SINCE | RMT_OPT_CURSOR | RMT_OPT_EVERY | RMT_OPT_KEYS |
          RMT_OPT_ONCE | RMT_OPT_TIMEOUT | RMT_OPT_DISK | RMT_OPT_SYNC,
      rmt_watch_watch, "print what changes in a branch, as JSON lines, until it is interrupted",

@@ -14,9 +14,20 @@
 
 #include "input.h"
 
+/* What else stands in a dump of disks, or of all that a version has: JSON lines alone have it. */
+enum rmt_entry_kind {
+    RMT_ENTRY = 0,
+    RMT_ENTRY_ALL,  /* the first line of all: how many maps, how many disks */
+    RMT_ENTRY_MAP,  /* the entries of a map follow: key is its name; how many */
+    RMT_ENTRY_DISK, /* the data of a disk follows: key is its name; its size, bytes of that data */
+    RMT_ENTRY_DATA  /* value is data of the disk; its offset. What no line has is a hole */
+};
+
 struct rmt_entry {
     struct ramet_slice key;
     struct ramet_slice value;
+    enum rmt_entry_kind kind;
+    uint64_t numbers[2]; /* in the order in which they are named above */
 };
 
 /* What a reader keeps from one entry to the next. All zero at the start; rmt_format_fini(). */

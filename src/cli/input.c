@@ -109,6 +109,14 @@ int rmt_input_line(struct rmt_input *input, struct ramet_slice *out)
     }
 }
 
+void rmt_input_back(struct rmt_input *input, struct ramet_slice line)
+{
+    size_t start = (size_t)((const char *)line.data - input->bytes.data);
+    input->offset -= input->start - start;
+    input->start = start;
+    input->line--;
+}
+
 int rmt_input_slurp(struct rmt_buf *buf)
 {
     for (;;) {

@@ -36,6 +36,8 @@ void rmt_input_close(struct rmt_input *input);
 /* 1: *out is the next line without its newline, until the next call. 0: the end. Else a code above.
  */
 int rmt_input_line(struct rmt_input *input, struct ramet_slice *out);
+/* The line that was returned last is to be returned again. */
+void rmt_input_back(struct rmt_input *input, struct ramet_slice line);
 /* Leaves a sentence in input->error; returns RMT_INPUT_ERROR. */
 __attribute__((format(printf, 2, 3))) int rmt_input_error(struct rmt_input *input, const char *fmt,
                                                           ...);

@@ -147,8 +147,7 @@ static int mdb_read(struct rmt_format_state *state, struct rmt_input *input, str
         return rc;
     if (rc == 0)
         return rmt_input_error(input, "DATA=END where the value of a key should be");
-    out->key = rmt_buf_slice(&state->key);
-    out->value = rmt_buf_slice(&state->value);
+    *out = (struct rmt_entry){rmt_buf_slice(&state->key), rmt_buf_slice(&state->value)};
     return 1;
 }
 

@@ -11,7 +11,7 @@
 _ramet_values()
 {
     case $1 in
-    MAP | DISK | BRANCH | REF | FROM | *@*) # opening what is no store would leave a lock file beside it
+    MAP | DISK | 'MAP|DISK' | BRANCH | REF | FROM | *@*) # opening what is no store would leave a lock file beside it
         [ -f "$store" ] && head -c 5 -- "$store" | grep -q '^ramet' || return ;;
     esac 2>/dev/null
     case $1 in
@@ -25,6 +25,10 @@ _ramet_values()
     MODE) printf '%s\n' full lazy none ;;
     MAP) "$ramet" maps "$store" ${version:+"--branch=$version"} ;;
     DISK) "$ramet" disk list "$store" ${version:+"$version"} ;;
+    'MAP|DISK')
+        "$ramet" maps "$store" ${version:+"--branch=$version"}
+        "$ramet" disk list "$store" ${version:+"$version"}
+        ;;
     BRANCH) "$ramet" branches "$store" ;;
     REF | FROM | *@*)
         "$ramet" branches "$store"

@@ -13,7 +13,7 @@ _ramet_values()
     local store=${(Q)line[1]/#\~\//$HOME/} version=${(Q)opt_args[-b]:-${(Q)opt_args[--branch]}}
     [[ $words[1] != diff ]] || version=${(Q)line[3]} # its maps are those of its versions
     case $1 in
-    MAP | DISK | BRANCH | REF | FROM | *@*) # opening what is no store would leave a lock file beside it
+    MAP | DISK | 'MAP|DISK' | BRANCH | REF | FROM | *@*) # opening what is no store would leave a lock file beside it
         [[ -f $store ]] && head -c 5 -- $store | grep -q '^ramet' || return ;;
     esac 2>/dev/null
     case $1 in
@@ -27,6 +27,12 @@ _ramet_values()
     MODE) found=(full lazy none) ;;
     MAP) found=(${(f)"$($ramet maps $store ${version:+--branch=$version})"}) ;;
     DISK) found=(${(f)"$($ramet disk list $store $version)"}) ;;
+    'MAP|DISK')
+        found=(${(f)"$(
+            $ramet maps $store ${version:+--branch=$version}
+            $ramet disk list $store $version
+        )"})
+        ;;
     BRANCH) found=(${(f)"$($ramet branches $store)"}) ;;
     REF | FROM | *@*)
         found=(${(f)"$(

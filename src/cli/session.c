@@ -134,7 +134,7 @@ int rmt_session_no_map(struct rmt_session *s, const char *name)
     struct ramet_blob *blob;
     if (ramet_blob_open(s->txn, name, 0, &blob) == 0)
         rmt_output_error("'%s' is a disk of '%s', and no map; 'ramet disk' exports, imports, lists "
-                         "and drops disks",
+                         "and drops disks, 'ramet dump' writes one",
                          name, s->branch);
     else
         rmt_output_error("no map '%s' in '%s'; 'ramet maps %s' lists them", name, s->branch,

@@ -39,8 +39,7 @@ static int tsv_read(struct rmt_format_state *state, struct rmt_input *input, str
     struct ramet_slice value = {tab + 1, (size_t)(end - tab - 1)};
     if (unescape(input, "key", key, &state->key) || unescape(input, "value", value, &state->value))
         return RMT_INPUT_ERROR;
-    out->key = rmt_buf_slice(&state->key);
-    out->value = rmt_buf_slice(&state->value);
+    *out = (struct rmt_entry){rmt_buf_slice(&state->key), rmt_buf_slice(&state->value)};
     return 1;
 }
 

@@ -65,6 +65,8 @@ offers_just 'ramet disk c' 'clone create'
 offers_just 'ramet disk stat s ' 'vm'
 offers_just 'ramet disk drop s -b test ' 'other'
 offers_just 'ramet disk import s vm x --f' '--force'
+offers_just 'ramet dump s ' 'my\ map users vm'
+offers_just 'ramet watch s -b test o' 'only other'
 offers_just 'ramet disk import s vm x -b t' 'test'
 
 claim 'options are those of the help of each command'
