@@ -88,7 +88,7 @@ void blobs_images(const void *branching, struct result *out)
     must(ramet_blob_truncate(blob, 100 * b->bytes));
     must(ramet_commit(txn, NULL, NULL));
     wall(&out[1], clone_ns(store));
-    write_pages(store, "changed", "main", 100 * b->bytes, 1000);
+    write_pages(store, "changed", "main", b->bytes, 1000); /* where there is data */
     wall(&out[3], diff_ns(store, "changed"));
     ramet_close(store);
     files_remove(b->path);
