@@ -324,7 +324,9 @@ int rmt_space_take(struct rmt_space *space, uint64_t want, struct rmt_span *out)
         note(&space->taken.items, &space->taken.count, &space->taken.capacity, span.addr, span.len);
     if (rc < 0)
         return rc;
-    if (space->ahead && want <= AHEAD_PAGES && span.addr + span.len > space->written)
+    /* Behind a large one of this commit, which waits for the journal anyhow, it is in vain. */
+    bool small = space->taken.items[space->taken.count - 1].len <= AHEAD_PAGES;
+    if (space->ahead && small && want <= AHEAD_PAGES && span.addr + span.len > space->written)
         write_ahead(space, span.addr + span.len);
     set(space, span.addr, span.len, true);
     space->nr_free -= span.len;
