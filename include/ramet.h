@@ -1425,6 +1425,35 @@ RAMET_API int ramet_blob_extents(struct ramet_blob *blob, uint64_t off, uint64_t
                                  ramet_extent_fn fn, void *ctx);
 
 /*
+ * ramet_blob_defragment() - write pages anew where a blob lies in many pieces of the file.
+ *
+ * Scattered writes leave a blob in pieces, and a region of it takes a mapping for each: past its
+ * limit pages are read into memory instead of being shared. This writes those parts of the blob
+ * anew that are in most pieces, each side by side; what they share with other versions they share
+ * no more, so that the store grows by as much. Nothing is changed in what the blob holds.
+ *
+ * @blob    of a write transaction, borrowed; of any, if @bytes is 0.
+ * @pieces  that are few enough.
+ * @bytes   written anew at most, or 1 MiB if that is more; 0: none, the pieces are only counted. Of
+ *          a large blob it takes several transactions: until @out_pieces is at most @pieces, or
+ *          does not become less.
+ * @out_pieces  in how many it lies, or will lie at most when the transaction is committed; may be
+ *          NULL.
+ *
+ * Returns 0, or
+ *   RAMET_ENOTFOUND  it was dropped
+ *   RAMET_ETXN       a read transaction, or one in an unknown state
+ *   RAMET_ECORRUPT, -ENOMEM, -ENOSPC, -EIO and kin
+ *                    some pages may have been written anew: the blob holds the same
+ * Lifetime: copies.
+ * Threads:  one at a time.
+ * Blocks:   on device reads.
+ * Cost:     O(pages of the blob) to find the pieces, and @bytes of reading and writing.
+ */
+RAMET_API int ramet_blob_defragment(struct ramet_blob *blob, uint64_t pieces, uint64_t bytes,
+                                    uint64_t *out_pieces);
+
+/*
  * ramet_blob_diff() - where two blobs differ.
  *
  * Pages that both share are not looked at.

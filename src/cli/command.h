@@ -89,6 +89,7 @@ int rmt_disk_create(struct rmt_session *s);
 int rmt_disk_clone(struct rmt_session *s);
 int rmt_disk_list(struct rmt_session *s);
 int rmt_disk_resize(struct rmt_session *s);
+int rmt_disk_defragment(struct rmt_session *s);
 int rmt_disk_stat(struct rmt_session *s);
 int rmt_disk_snapshot(struct rmt_session *s);
 int rmt_disk_drop(struct rmt_session *s);

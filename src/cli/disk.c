@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * disk.c - commands on disks, which are blobs: create, clone, list, stat, resize, snapshot, drop.
+ * disk.c - commands on disks, which are blobs: create, clone, list, stat, resize, defragment,
+ * snapshot, drop.
  */
 #include "disk.h"
 
@@ -10,6 +11,8 @@
 #include <unistd.h>
 
 #include "command.h"
+#include "interrupt.h"
+#include "progress.h"
 #include "table.h"
 
 int rmt_disk_open(struct rmt_session *s, const char *name, struct ramet_blob **out)
@@ -122,6 +125,83 @@ int rmt_disk_resize(struct rmt_session *s)
 {
     return with_size(s, resize);
 }
+
+/* ---- defragment ------------------------------------------------------------------------------ */
+
+enum {
+    DEFRAGMENT_PIECES = 1000,     /* a region has mappings to spare */
+    DEFRAGMENT_COMMIT = 64 << 20, /* bytes */
+};
+
+/* One commit. *pieces: in how many the disk lay, then lies. */
+static int defragment_some(struct rmt_session *s, uint64_t *pieces)
+{
+    const char *name = s->args.operand[1];
+    struct ramet_blob *blob;
+    int status = rmt_disk_open(s, name, &blob);
+    if (status)
+        return status;
+    int rc = ramet_blob_defragment(blob, DEFRAGMENT_PIECES, DEFRAGMENT_COMMIT, pieces);
+    return rc < 0 ? rmt_session_fail(rc, "cannot defragment disk '%s'", name)
+                  : rmt_session_commit(s);
+}
+
+static int defragment(struct rmt_session *s, uint64_t *out_before, uint64_t *out_after)
+{
+    struct rmt_progress progress;
+    struct ramet_blob *blob;
+    uint64_t pieces = 0;
+    int status = rmt_disk_open(s, s->args.operand[1], &blob);
+    int rc = status ? 0 : ramet_blob_defragment(blob, 1, 0, &pieces);
+    if (rc < 0)
+        return rmt_session_fail(rc, "cannot look at disk '%s'", s->args.operand[1]);
+    uint64_t before = pieces, last = UINT64_MAX;
+    rmt_interrupt_catch();
+    rmt_progress_start(&progress, "defragment", "pieces", before);
+    while (!status && pieces > DEFRAGMENT_PIECES && pieces < last) {
+        last = pieces;
+        status = defragment_some(s, &pieces);
+        rmt_progress_update(&progress, before - pieces, before - pieces, 0);
+        if (!status && rmt_interrupt_seen())
+            status = RMT_EXIT_INTERRUPTED; /* what is done is done */
+        rc = status ? 0 : ramet_begin(s->store, s->branch, RAMET_WRITE, &s->txn);
+        if (rc < 0)
+            status = rmt_session_fail(rc, "'%s' of '%s'", s->branch, s->path);
+    }
+    rmt_progress_clear();
+    *out_before = before;
+    *out_after = pieces;
+    return status;
+}
+
+int rmt_disk_defragment(struct rmt_session *s)
+{
+    struct ramet_lease *lease = NULL;
+    uint64_t before = 0, after = 0;
+    int status = begin_write(s, &lease);
+    if (!status)
+        status = defragment(s, &before, &after);
+    rmt_session_abort(s);
+    ramet_lease_end(lease);
+    if (status)
+        return status;
+    if (s->args.json) {
+        json_t *object = json_object();
+        rmt_output_json_str(object, "disk", s->args.operand[1]);
+        rmt_output_json_int(object, "runs_before", before);
+        rmt_output_json_int(object, "runs", after);
+        rmt_output_json(object);
+    } else if (before > after) {
+        printf("%s: lay in %" PRIu64 " pieces of the file, lies in %" PRIu64 " at most\n",
+               s->args.operand[1], before, after);
+    } else {
+        printf("%s: lies in %" PRIu64 " pieces of the file: that is few\n", s->args.operand[1],
+               before);
+    }
+    return rmt_session_reclaim(s);
+}
+
+/* ---- drop ------------------------------------------------------------------------------------ */
 
 int rmt_disk_drop(struct rmt_session *s)
 {
@@ -247,6 +327,7 @@ struct extents {
     bool print;
     uint64_t bytes[3]; /* by kind */
     uint64_t count;    /* of those with data */
+    uint64_t runs;     /* of the file */
 };
 
 static int add_extent(void *ctx, const struct ramet_extent *extent)
@@ -284,6 +365,7 @@ static void print_stat(const struct rmt_session *s, uint64_t size, const struct 
         rmt_output_json_int(object, "owned_bytes", owned);
         rmt_output_json_int(object, "shared_bytes", shared);
         rmt_output_json_int(object, "extents", extents->count);
+        rmt_output_json_int(object, "runs", extents->runs);
         if (extents->array)
             json_object_set(object, "list", extents->array);
         rmt_output_json(object);
@@ -300,6 +382,7 @@ static void print_stat(const struct rmt_session *s, uint64_t size, const struct 
         {"shared", shared, "of them, that a version below has too"},
         {"owned", owned, "of them, of this version alone"},
         {"extents", extents->count, "pieces that the data is in"},
+        {"runs", extents->runs, "pieces of the file that it lies in: 'ramet disk defragment'"},
     };
     struct rmt_table table;
     rmt_table_init(&table, titles);
@@ -329,6 +412,8 @@ int rmt_disk_stat(struct rmt_session *s)
     int rc = ramet_blob_size(blob, &size);
     if (rc == 0)
         rc = ramet_blob_extents(blob, 0, size, add_extent, &extents);
+    if (rc == 0)
+        rc = ramet_blob_defragment(blob, 1, 0, &extents.runs);
     if (rc < 0)
         status = rmt_session_fail(rc, "cannot look at disk '%s'", s->args.operand[1]);
     else if (s->args.json || !s->args.extents)

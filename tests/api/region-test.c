@@ -311,6 +311,94 @@ static void grows_and_shrinks(void **state)
     ramet_region_close(region);
 }
 
+static uint64_t pieces_of(const char *ref)
+{
+    struct ramet_blob *blob;
+    struct ramet_txn *txn = begin(ref, RAMET_READ, &blob);
+    uint64_t pieces = 0;
+    MUST(ramet_blob_defragment(blob, 1, 0, &pieces));
+    assert_int_equal(ramet_blob_defragment(blob, 1, 1, NULL), RAMET_ETXN);
+    ramet_abort(txn);
+    return pieces;
+}
+
+/* Fewer pieces need fewer mappings, and nothing is read into memory. */
+static void defragmented_it_is_mapped_whole(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < PAGES; i += 2) /* every second page moves elsewhere */
+        store_byte("main", i, (uint8_t)(i + 100));
+    struct ramet_keep keep = {.size = sizeof(keep), .name = "before"};
+    struct ramet_blob *blob;
+    struct ramet_txn *txn = begin("main", RAMET_WRITE, &blob);
+    MUST(ramet_commit(txn, &keep, NULL));
+    uint64_t before = pieces_of("main"), after, again;
+    assert_true(before > PAGES / 2);
+    struct ramet_region_options options = {.size = sizeof(options), .mappings = 8};
+    struct ramet_region *region;
+    MUST(ramet_region_open(store, "main", "ram", &options, &region));
+    assert_true(stat_of(region).private_bytes > 0);
+
+    txn = begin("main", RAMET_WRITE, &blob);
+    MUST(ramet_blob_defragment(blob, 2 * before, UINT64_MAX, &after));
+    assert_int_equal(after, before);
+    MUST(ramet_blob_defragment(blob, 8, UINT64_MAX, &after));
+    assert_true(after <= 8);
+    MUST(ramet_blob_defragment(blob, 8, UINT64_MAX, &again)); /* what is to be written is not */
+    assert_true(again <= after);
+    MUST(ramet_commit(txn, NULL, NULL));
+    assert_true(pieces_of("main") <= after);
+    assert_int_equal(pieces_of("main@before"), before);
+
+    MUST(ramet_region_refresh(region, 0));
+    ramet_region_close(region);
+    MUST(ramet_region_open(store, "main", "ram", &options, &region));
+    assert_true(stat_of(region).mappings <= 9);
+    assert_int_equal(stat_of(region).private_bytes, 0);
+    for (uint32_t i = 0; i < PAGES; i++) {
+        int byte = i % 2 == 0 ? (i + 100) % 256 : i % 10 ? (i + 1) % 256 : 0;
+        assert_int_equal(at(region, i)[0], byte);
+        assert_int_equal(stored("main@before", i), byte);
+    }
+    ramet_region_close(region);
+}
+
+/* So much is written anew in one transaction, and no more. */
+static void it_is_defragmented_step_by_step(void **state)
+{
+    enum { LARGE = 2048 };
+    static uint8_t bytes[LARGE * PAGE], back[LARGE * PAGE];
+    (void)state;
+    struct ramet_blob *blob;
+    struct ramet_txn *txn = begin("main", RAMET_WRITE, &blob);
+    for (size_t i = 0; i < sizeof(bytes); i++)
+        bytes[i] = (uint8_t)(i / PAGE * 7 + i + 1);
+    MUST(ramet_blob_write(blob, 0, bytes, sizeof(bytes)));
+    MUST(ramet_commit(txn, NULL, NULL));
+    for (uint32_t turn = 0; turn < 2; turn++) {
+        txn = begin("main", RAMET_WRITE, &blob);
+        for (uint32_t i = turn; i < LARGE; i += 3 + turn)
+            MUST(ramet_blob_write(blob, (uint64_t)i * PAGE, bytes + (size_t)i * PAGE, PAGE));
+        MUST(ramet_commit(txn, NULL, NULL));
+    }
+    uint64_t pieces = pieces_of("main"), steps = 0;
+    assert_true(pieces > LARGE / 2);
+    for (uint64_t last = pieces + 1; pieces > 20 && pieces < last; steps++) {
+        last = pieces;
+        txn = begin("main", RAMET_WRITE, &blob);
+        MUST(ramet_blob_defragment(blob, 20, 1 << 20, &pieces));
+        MUST(ramet_commit(txn, NULL, NULL));
+        assert_true(pieces_of("main") <= pieces);
+        pieces = pieces_of("main");
+    }
+    assert_true(steps >= LARGE * PAGE >> 20);
+    assert_true(pieces <= 20);
+    txn = begin("main", RAMET_READ, &blob);
+    assert_int_equal(ramet_blob_read(blob, 0, back, sizeof(back)), sizeof(back));
+    assert_memory_equal(back, bytes, sizeof(bytes));
+    ramet_abort(txn);
+}
+
 static void few_mappings_are_enough(void **state)
 {
     (void)state;
@@ -872,6 +960,8 @@ int main(int argc, char **argv)
         CASE(a_snapshot_can_be_written_and_reset_but_not_committed),
         CASE(grows_and_shrinks),
         CASE(few_mappings_are_enough),
+        CASE(defragmented_it_is_mapped_whole),
+        CASE(it_is_defragmented_step_by_step),
         CASE(holds_its_version),
         CASE(can_be_verified),
         CASE(huge_regions),

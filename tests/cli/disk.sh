@@ -162,6 +162,34 @@ good ramet disk drop c empty
 fails 3 "no disk 'empty' in 'main'" ramet disk drop c empty
 sound c
 
+claim 'defragment writes anew what is scattered'
+pages() # X: 2,400 of them, every second one of which depends on X
+{
+    awk -v x="$1" 'BEGIN { for (i = 0; i < 2400; i++) printf "%4095d\n", i % 2 ? i : i + x }'
+}
+pages 0 >first
+pages 5000 >second
+ramet create frag
+good ramet disk import frag d first
+good ramet disk clone frag d other
+good ramet disk defragment frag d
+grep -q '^d: lies in [0-9]* pieces of the file: that is few$' "$work/out" ||
+    fail 'not few' "$work/out"
+good ramet disk import frag d second --force
+good ramet disk stat frag d --json
+[ "$(field runs)" -gt 2000 ] || fail 'not in pieces' "$work/out"
+good ramet disk defragment frag d --json
+[ "$(field runs_before)" -gt 2000 ] || fail 'not in pieces' "$work/out"
+[ "$(field runs)" -le 1000 ] || fail 'in many pieces' "$work/out"
+good ramet disk stat frag d --json
+[ "$(field runs)" -le 1000 ] || fail 'in many pieces' "$work/out"
+good ramet disk export frag d copy --force
+same second copy
+good ramet disk export frag d copy --force -b other
+same first copy
+fails 3 "no disk 'e' in 'main'" ramet disk defragment frag e
+sound frag
+
 claim 'what differs, by ranges'
 good ramet diff c main@installed one
 out_is $'B\tvm\t4096\t4096\tdata'
