@@ -1530,7 +1530,7 @@ RAMET_API void ramet_lease_end(struct ramet_lease *lease);
  * and ramet_check() at any time. A page that the device cannot read any more is a SIGBUS, as of any
  * mapped file. A forked child does not have the region. On a machine with pages of more than 4 KiB,
  * and where a blob lies in more pieces than options->mappings, what cannot be mapped is read into
- * memory.
+ * memory: ramet_blob_defragment() makes them fewer.
  */
 struct ramet_region;
 
