@@ -11,6 +11,7 @@
  *   m number chunk            more of a message bytes
  *   n branch NAME             snapshot by name  le64 number
  *   d owner bucket list       deadlist          struct rmt_disk_list, runs
+ *   e line line id id         edge of a line    struct rmt_disk_edge
  *   l list chunk              more of a list    runs
  *   L freed list              limbo             struct rmt_disk_list, runs
  *   s number                  sweep             struct rmt_disk_sweep
@@ -58,12 +59,20 @@ struct rmt_disk_version {     /* FORMAT.md 6.2 */
     rmt_le32 pinned; /* other keys that need it */
     rmt_le32 merges; /* on the way up to the first version, those that have merged something */
     rmt_le32 zero;
+    rmt_le64 line; /* number of the head that became it; of a head its own */
 };
-static_assert(sizeof(struct rmt_disk_version) == 128, "FORMAT.md 6.2");
-#define RMT_VERSION_SHORT 120u /* without what came with merges: all zero */
+static_assert(sizeof(struct rmt_disk_version) == 136, "FORMAT.md 6.2");
 static_assert(offsetof(struct rmt_disk_version, prev) == 24, "FORMAT.md 6.2");
 static_assert(offsetof(struct rmt_disk_version, children) == 104, "FORMAT.md 6.2");
 static_assert(offsetof(struct rmt_disk_version, pinned) == 116, "FORMAT.md 6.2");
+static_assert(offsetof(struct rmt_disk_version, line) == 128, "FORMAT.md 6.2");
+
+struct rmt_disk_edge { /* FORMAT.md 6.11 */
+    rmt_le64 number;   /* of the snapshot that it leads to, whose id ends the key */
+    rmt_le64 best_id;  /* of the newest that it, or one before it between these lines, leads to */
+    rmt_le64 best;     /* number of that */
+};
+static_assert(sizeof(struct rmt_disk_edge) == 24, "FORMAT.md 6.11");
 
 struct rmt_disk_pin { /* FORMAT.md 6.8 */
     rmt_le64 base;    /* number of a snapshot; 0: none */

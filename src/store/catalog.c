@@ -56,6 +56,13 @@ struct rmt_key rmt_key3(char kind, uint64_t a, uint64_t b, uint64_t c)
     return key;
 }
 
+struct rmt_key rmt_key4(char kind, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
+{
+    struct rmt_key key = rmt_key3(kind, a, b, c);
+    add_number(&key, d);
+    return key;
+}
+
 struct rmt_key rmt_key_chunk(char kind, uint64_t a, uint32_t chunk)
 {
     return rmt_key2(kind, a, chunk);
@@ -123,10 +130,10 @@ int rmt_catalog_branch(struct rmt_pages *pages, const struct rmt_tree *tree, con
 int rmt_version_load(const struct rmt_pages *pages, uint64_t number, struct ramet_slice record,
                      struct rmt_version *out)
 {
-    struct rmt_disk_version disk = {.zero = {{0}}};
-    if (record.size != sizeof(disk) && record.size != RMT_VERSION_SHORT)
+    struct rmt_disk_version disk;
+    if (record.size != sizeof(disk))
         return malformed(pages, 'v');
-    memcpy(&disk, record.data, record.size);
+    memcpy(&disk, record.data, sizeof(disk));
     *out = (struct rmt_version){
         .number = number,
         .id = rmt_get64(disk.id),
@@ -145,6 +152,7 @@ int rmt_version_load(const struct rmt_pages *pages, uint64_t number, struct rame
         .pinned = rmt_get32(disk.pinned),
         .flags = rmt_get32(disk.flags),
         .merges = rmt_get32(disk.merges),
+        .line = rmt_get64(disk.line),
     };
     if (!rmt_id_legal(out->id) ||
         (!rmt_ref_none(out->root) && !rmt_ref_plausible(pages, out->root, out->id)))
@@ -319,6 +327,7 @@ int rmt_catalog_put_version(struct rmt_commit *c, const struct rmt_version *v)
         .pinned = rmt_put32(v->pinned),
         .flags = rmt_put32(v->flags),
         .merges = rmt_put32(v->merges),
+        .line = rmt_put64(v->line),
     };
     rmt_ref_store(&disk.root, v->root);
     return rmt_catalog_put(c, &key, &disk, sizeof(disk));

@@ -11,17 +11,18 @@
 #include "store/store.h"
 
 struct rmt_key {
-    uint8_t bytes[1 + 3 * 8 + RAMET_NAME_MAX];
+    uint8_t bytes[1 + 4 * 8 + RAMET_NAME_MAX];
     size_t size;
 };
 
 struct rmt_key rmt_key_name(char kind, const char *name);   /* b */
 struct rmt_key rmt_key1(char kind, uint64_t a);             /* v i s; prefix of others */
 struct rmt_key rmt_key2(char kind, uint64_t a, uint64_t b); /* L */
-struct rmt_key rmt_key3(char kind, uint64_t a, uint64_t b, uint64_t c);            /* d */
-struct rmt_key rmt_key_chunk(char kind, uint64_t a, uint32_t chunk);               /* l m */
-struct rmt_key rmt_key1_name(char kind, uint64_t a, const char *name);             /* n */
-struct rmt_key rmt_key2_name(char kind, uint64_t a, uint64_t b, const char *name); /* k */
+struct rmt_key rmt_key3(char kind, uint64_t a, uint64_t b, uint64_t c);             /* d */
+struct rmt_key rmt_key4(char kind, uint64_t a, uint64_t b, uint64_t c, uint64_t d); /* e */
+struct rmt_key rmt_key_chunk(char kind, uint64_t a, uint32_t chunk);                /* l m */
+struct rmt_key rmt_key1_name(char kind, uint64_t a, const char *name);              /* n */
+struct rmt_key rmt_key2_name(char kind, uint64_t a, uint64_t b, const char *name);  /* k */
 
 static inline struct ramet_slice rmt_key_slice(const struct rmt_key *key)
 {
@@ -35,7 +36,7 @@ struct rmt_version {
     struct rmt_ref root;
     uint64_t prev, generation, skip, parents[2];
     int64_t time_us;
-    uint64_t total_pages, owned_pages, dead, child;
+    uint64_t total_pages, owned_pages, dead, child, line;
     uint32_t children, kept, pinned, flags, merges;
 };
 

@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #include "store/cursors.h"
+#include "store/lines.h"
 #include "store/list.h"
 #include "store/merged.h"
 #include "store/txn.h"
@@ -754,6 +755,11 @@ static int check_cursors(struct check *k)
     return failed(k, rc);
 }
 
+static void report_line(void *ctx, const char *text)
+{
+    problem(ctx, "%s", text);
+}
+
 static int check_merged(struct check *k)
 {
     if (k->branches.count)
@@ -767,6 +773,8 @@ static int check_merged(struct check *k)
         rc = check_fellows(k, 'P', 'p');
     if (rc == 0)
         rc = check_edges(k);
+    if (rc == 0)
+        rc = failed(k, rmt_lines_check(k->pages, &k->catalog, report_line, k));
     return rc < 0 ? rc : check_pins(k);
 }
 

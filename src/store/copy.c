@@ -329,12 +329,12 @@ static int copy_deadlist(struct copy *k, const struct rmt_key *key, struct ramet
 
 static int copy_record(struct copy *k, const struct rmt_key *key, struct ramet_slice record)
 {
-    struct rmt_disk_version disk = {.zero = {{0}}};
+    struct rmt_disk_version disk;
     if (key->bytes[0] == 'd')
         return copy_deadlist(k, key, record);
     if (key->bytes[0] != 'v')
         return rmt_catalog_put(k->c, key, record.data, record.size);
-    memcpy(&disk, record.data, record.size); /* load_versions() knows its size */
+    memcpy(&disk, record.data, sizeof(disk)); /* load_versions() knows its size */
     int rc = move_ref_at(k, &disk.root);
     return rc < 0 ? rc : rmt_catalog_put(k->c, key, &disk, sizeof(disk));
 }
@@ -342,7 +342,7 @@ static int copy_record(struct copy *k, const struct rmt_key *key, struct ramet_s
 /* All but what waits to be reclaimed (s, L, and the lists l of that). */
 static int copy_catalog(struct copy *k)
 {
-    static const char kinds[] = "GPbdgikmnpvw";
+    static const char kinds[] = "GPbdegikmnpvw";
     int rc = rmt_tree_drop(&k->c->edit, &k->c->catalog);
     for (size_t i = 0; kinds[i] && rc == 0; i++) {
         struct rmt_key prefix = {.bytes = {(uint8_t)kinds[i]}, .size = 1}, key;

@@ -2,6 +2,7 @@
 #include "store/merged.h"
 
 #include "store/ancestors.h"
+#include "store/lines.h"
 #include "store/versions.h"
 
 void rmt_numbers_fini(struct rmt_numbers *numbers)
@@ -35,18 +36,34 @@ int rmt_merged_sources(struct rmt_pages *pages, const struct rmt_tree *catalog, 
     return seconds(pages, catalog, 'g', number, out);
 }
 
-static int put_edge(struct rmt_commit *c, uint64_t version, uint64_t source)
+static int put_edge(struct rmt_commit *c, const struct rmt_version *version,
+                    const struct rmt_version *source)
 {
-    struct rmt_key key = rmt_key2('g', version, source), back = rmt_key2('G', source, version);
+    struct rmt_key key = rmt_key2('g', version->number, source->number);
+    struct rmt_key back = rmt_key2('G', source->number, version->number);
     int rc = rmt_catalog_put(c, &key, "", 0);
-    return rc < 0 ? rc : rmt_catalog_put(c, &back, "", 0);
+    if (rc == 0)
+        rc = rmt_catalog_put(c, &back, "", 0);
+    return rc < 0 ? rc : rmt_line_put(c, version, source);
 }
 
-static int del_edge(struct rmt_commit *c, uint64_t version, uint64_t source)
+static int del_edge(struct rmt_commit *c, const struct rmt_version *version,
+                    const struct rmt_version *source)
 {
-    struct rmt_key key = rmt_key2('g', version, source), back = rmt_key2('G', source, version);
+    struct rmt_key key = rmt_key2('g', version->number, source->number);
+    struct rmt_key back = rmt_key2('G', source->number, version->number);
     int rc = rmt_catalog_del(c, &key);
-    return rc < 0 ? rc : rmt_catalog_del(c, &back);
+    if (rc == 0)
+        rc = rmt_catalog_del(c, &back);
+    return rc < 0 ? rc : rmt_line_del(c, version, source);
+}
+
+/* The same, by its number. */
+static int del_edge_to(struct rmt_commit *c, const struct rmt_version *version, uint64_t number)
+{
+    struct rmt_version source;
+    int rc = rmt_catalog_version(&c->store->pages, &c->catalog, number, &source);
+    return rc < 0 ? rc : del_edge(c, version, &source);
 }
 
 /*
@@ -74,13 +91,13 @@ static int join(struct rmt_commit *c, const struct rmt_version *version, uint64_
         if (rc == 0 && covers < 0)
             rc = covers;
         if (rc == 0 && covers)
-            rc = del_edge(c, version->number, other.number);
+            rc = del_edge(c, version, &other);
         if (rc == 0 && covers)
             rc = rmt_version_tidy(c, other.number);
     }
     if (rc != 0) /* it says nothing new, or a failure */
         return rc < 0 ? rc : rmt_version_tidy(c, number);
-    rc = put_edge(c, version->number, number);
+    rc = put_edge(c, version, &source);
     source.flags |= RMT_VERSION_SOURCE;
     return rc < 0 ? rc : rmt_catalog_put_version(c, &source);
 }
@@ -100,7 +117,7 @@ int rmt_merged_move(struct rmt_commit *c, struct rmt_version *from, struct rmt_v
         return 0;
     int rc = rmt_merged_sources(&c->store->pages, &c->catalog, from->number, &sources);
     for (size_t i = 0; rc == 0 && i < sources.count; i++) {
-        rc = del_edge(c, from->number, sources.items[i]);
+        rc = del_edge_to(c, from, sources.items[i]);
         if (rc == 0)
             rc = join(c, to, sources.items[i]);
     }
@@ -141,7 +158,7 @@ static int pass_on(struct rmt_commit *c, const struct rmt_version *version,
         struct rmt_version user;
         rc = rmt_catalog_version(pages, &c->catalog, users.items[i], &user);
         if (rc == 0)
-            rc = del_edge(c, user.number, version->number);
+            rc = del_edge(c, &user, version);
         for (size_t j = 0; rc == 0 && j < heirs->count; j++)
             rc = join(c, &user, heirs->items[j]);
         if (rc == 0)
@@ -164,7 +181,7 @@ int rmt_merged_drop(struct rmt_commit *c, struct rmt_version *version, struct rm
     if (rc == 0 && version->flags & RMT_VERSION_SOURCE)
         rc = pass_on(c, version, &heirs);
     for (size_t i = 0; rc == 0 && i < nr_sources; i++) {
-        rc = del_edge(c, version->number, heirs.items[i]);
+        rc = del_edge_to(c, version, heirs.items[i]);
         if (rc == 0)
             rc = rmt_version_tidy(c, heirs.items[i]);
     }

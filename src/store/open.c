@@ -84,7 +84,7 @@ static int make_main(struct rmt_commit *c, void *ctx)
         .dead = rmt_commit_number(c),
         .flags = RMT_VERSION_HEAD,
     };
-    branch.head = head.number;
+    branch.head = head.line = head.number;
     c->state.branches = 1;
     int rc = rmt_catalog_put_version(c, &head);
     return rc < 0 ? rc : rmt_catalog_put_branch(c, "main", &branch);

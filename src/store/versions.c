@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 
+#include "store/lines.h"
 #include "store/list.h"
 #include "store/merged.h"
 
@@ -110,6 +111,8 @@ int rmt_version_snapshot(struct rmt_commit *c, struct rmt_version *head, struct 
         if (rc == 0)
             rc = rmt_catalog_put_version(c, &prev);
     }
+    if (rc == 0)
+        rc = rmt_line_stand(c, &snapshot, &prev);
     snapshot.merges = prev.merges + (head->flags & RMT_VERSION_MERGED ? 1 : 0);
     if (rc == 0)
         rc = rmt_merged_move(c, head, &snapshot);
@@ -228,7 +231,7 @@ static int fresh_head(struct rmt_commit *c, struct rmt_version *snapshot, uint64
                       uint64_t *out)
 {
     struct rmt_version head = *snapshot;
-    head.number = number;
+    head.number = head.line = number;
     head.prev = snapshot->number;
     head.flags = RMT_VERSION_HEAD;
     head.owned_pages = 0;
@@ -280,6 +283,8 @@ static int sweep_later(struct rmt_commit *c, struct rmt_version *v, uint64_t *ou
     int rc = rmt_merged_drop(c, v, NULL);
     if (rc == 0 && v->prev)
         rc = get_version(c, v->prev, &prev);
+    if (rc == 0)
+        rc = rmt_line_leave(c, v, &prev);
     if (rc == 0 && v->owned_pages) {
         struct rmt_disk_sweep sweep = {
             .horizon = rmt_put64(prev.id),
@@ -313,6 +318,12 @@ static int fold(struct rmt_commit *c, struct rmt_version *snapshot)
         rc = rmt_merged_drop(c, snapshot, &child);
     if (rc == 0 && snapshot->prev)
         rc = get_version(c, snapshot->prev, &prev);
+    if (rc == 0)
+        rc = rmt_line_leave(c, &child, snapshot);
+    if (rc == 0)
+        rc = rmt_line_leave(c, snapshot, &prev);
+    if (rc == 0)
+        rc = rmt_line_stand(c, &child, &prev);
     if (rc < 0)
         return rc;
     uint64_t freed;
