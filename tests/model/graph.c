@@ -45,13 +45,16 @@ bool graph_stands_on(const struct model_store *s, int v, int what)
     return v == what;
 }
 
-/* A note that u has merged v, unless it says nothing new. (E2) */
+/* A note that u has merged v, unless it says nothing new; and what v stands on need not be noted.
+ * (E2) */
 static void note(const struct users *users, int u, int v)
 {
     bool covered = graph_stands_on(users->s, u, v);
     for (int t = v + 1; t < (int)users->count && !covered; t++)
         covered = *user(users, t, u) && graph_stands_on(users->s, t, v);
     *user(users, v, u) = !covered;
+    for (int t = users->s->nodes.items[v].prev; t >= 0; t = users->s->nodes.items[t].prev)
+        *user(users, t, u) = false;
 }
 
 /* v went: who had merged it has merged what it had merged, and what it stood on. (E2) */
