@@ -13,6 +13,12 @@ static struct rmt_key edge_key(const struct rmt_edge *edge)
     return rmt_key4('e', edge->line, edge->other, edge->place, edge->id);
 }
 
+static int malformed(const struct rmt_pages *pages)
+{
+    return rmt_fail(RAMET_ECORRUPT, "store '%s': a record 'e' of the catalog is malformed",
+                    pages->io->path);
+}
+
 /* key: behind its letter. */
 static int edge_load(const struct rmt_pages *pages, struct ramet_slice key,
                      struct ramet_slice value, struct rmt_edge *out)
@@ -20,8 +26,7 @@ static int edge_load(const struct rmt_pages *pages, struct ramet_slice key,
     const uint8_t *numbers = key.data;
     struct rmt_disk_edge disk;
     if (key.size != 4 * 8 || value.size != sizeof(disk))
-        return rmt_fail(RAMET_ECORRUPT, "store '%s': a record 'e' of the catalog is malformed",
-                        pages->io->path);
+        return malformed(pages);
     memcpy(&disk, value.data, sizeof(disk));
     *out = (struct rmt_edge){
         .line = rmt_get_be64(numbers),
@@ -32,6 +37,8 @@ static int edge_load(const struct rmt_pages *pages, struct ramet_slice key,
         .best_id = rmt_get64(disk.best_id),
         .best = rmt_get64(disk.best),
     };
+    if (!rmt_id_legal(out->id) || !rmt_id_legal(out->best_id))
+        return malformed(pages);
     return 0;
 }
 
