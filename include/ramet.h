@@ -2277,7 +2277,8 @@ RAMET_API int ramet_revert(struct ramet_store *store, const char *branch, const 
  * Threads:  any number at once.
  * Blocks:   on device reads; never waits for a writer.
  * Cost:     O(log versions) if neither has merged anything since; else O(versions of both that are
- *           newer than the base).
+ *           newer than the base), or O(log versions) for each pair of branches of which one has
+ *           merged or begun at the other, whichever is less.
  */
 RAMET_API int ramet_merge_base(struct ramet_store *store, const char *a, const char *b,
                                uint64_t *ids, size_t *count);

@@ -365,36 +365,42 @@ static void go_up(struct ramet_store *store)
     (void)ramet_branch_delete(store, "b");
 }
 
-/* The versions' records, ascending by number. */
-static size_t find_versions(struct ramet_store *store, struct rmt_disk_version **records,
-                            uint64_t *numbers, size_t most)
+/* The records of a kind, ascending by key; numbers: how their keys begin. */
+static size_t find_records(struct ramet_store *store, char kind, size_t size, void **records,
+                           uint64_t *numbers, size_t most)
 {
     struct rmt_disk_slot slot;
-    struct rmt_key prefix = {.bytes = {'v'}, .size = 1};
+    struct rmt_key prefix = {.bytes = {(uint8_t)kind}, .size = 1};
     size_t n = 0;
     rmt_auto(rmt_scan_fini) struct rmt_scan scan;
     (void)rmt_shared_newest(&store->shared, &slot);
     struct rmt_tree catalog = {.root = rmt_ref_load(&slot.catalog)};
     rmt_scan_init(&scan, &store->pages, &catalog, &prefix);
     for (; n < most && rmt_scan_next(&scan) == 1; n++) {
-        assert_int_equal(scan.value.size, sizeof(**records));
+        assert_int_equal(scan.value.size, size);
         records[n] = (void *)(uintptr_t)scan.value.data;
         numbers[n] = rmt_get_be64(scan.key.data);
     }
     return n;
 }
 
-/* What stands on itself, or on what stands on it; what jumps so; and what is older than what it has
- * merged. */
+static size_t find_versions(struct ramet_store *store, struct rmt_disk_version **records,
+                            uint64_t *numbers, size_t most)
+{
+    return find_records(store, 'v', sizeof(**records), (void **)records, numbers, most);
+}
+
+/* What stands on itself, or on what stands on it; what jumps so; what is older than what it has
+ * merged; and what is on the line of another. */
 static void goes_up_to_an_end_whatever_versions_say(void **state)
 {
-    enum { PREV, SKIP, ID, WAYS, MOST = 32 };
+    enum { PREV, SKIP, ID, LINE, WAYS, MOST = 32 };
     (void)state;
     size_t n = MOST;
     (void)alarm(120);
     for (size_t i = 0; i < n * n * WAYS; i++) {
         size_t from = i / WAYS / n, to = i / WAYS % n;
-        if (to < from && i % WAYS != ID)
+        if (to < from && i % WAYS < ID)
             continue;
         struct rmt_sim *sim = make_store();
         struct ramet_store *store = make_merged(sim);
@@ -405,6 +411,8 @@ static void goes_up_to_an_end_whatever_versions_say(void **state)
             records[from]->prev = rmt_put64(numbers[to]);
         else if (i % WAYS == SKIP)
             records[from]->skip = rmt_put64(numbers[to]);
+        else if (i % WAYS == LINE)
+            records[from]->line = rmt_put64(numbers[to]);
         else
             records[from]->id = records[to]->id;
         go_up(store);
@@ -412,6 +420,166 @@ static void goes_up_to_an_end_whatever_versions_say(void **state)
         rmt_sim_free(sim);
     }
     (void)alarm(0);
+}
+
+/* Two branches that have merged each other so often that their base with another is looked for by
+ * lines. */
+static struct ramet_store *make_ladder(struct rmt_sim *sim)
+{
+    struct ramet_merge_options options = {.size = sizeof(options), .flags = RAMET_MERGE_NO_FF};
+    struct ramet_store *store = open_sim(sim);
+    keep_head(store, "main");
+    assert_int_equal(ramet_branch_create(store, "b", "main"), 0);
+    assert_int_equal(ramet_branch_create(store, "old", "main"), 0);
+    put_keys(store, "old", 3000, 3001);
+    keep_head(store, "old");
+    assert_int_equal(ramet_branch_create(store, "older", "old"), 0);
+    put_keys(store, "older", 3001, 3002);
+    put_keys(store, "old", 3002, 3003);
+    for (uint32_t i = 0; i < 20; i++) {
+        put_keys(store, "main", 4000 + i, 4001 + i);
+        assert_int_equal(ramet_merge(store, "b", "main", &options, NULL), 0);
+        put_keys(store, "b", 5000 + i, 5001 + i);
+        assert_int_equal(ramet_merge(store, "main", "b", &options, NULL), 0);
+    }
+    put_keys(store, "main", 4900, 4901);
+    put_keys(store, "b", 5900, 5901);
+    return store;
+}
+
+static int find_base(struct ramet_store *store)
+{
+    uint64_t ids[4];
+    size_t count = 4;
+    return ramet_merge_base(store, "main", "old", ids, &count);
+}
+
+/* What leads to something newer, to nothing, and to where it came from. */
+static void goes_up_to_an_end_whatever_edges_say(void **state)
+{
+    enum { MOST = 128, WAYS = 4 };
+    (void)state;
+    size_t n = MOST, refused = 0;
+    (void)alarm(120);
+    for (size_t i = 0; i < n * WAYS; i++) {
+        struct rmt_sim *sim = make_store();
+        struct ramet_store *store = make_ladder(sim);
+        struct rmt_disk_edge *edges[MOST];
+        struct rmt_disk_version *versions[MOST];
+        uint64_t lines[MOST], numbers[MOST];
+        n = find_records(store, 'e', sizeof(**edges), (void **)edges, lines, MOST);
+        size_t newest = find_versions(store, versions, numbers, MOST) - 1;
+        struct rmt_disk_edge *edge = edges[i / WAYS];
+        if (i % WAYS == 0) {
+            edge->best = rmt_put64(UINT64_MAX);
+            edge->best_id = rmt_put64(RMT_ID_MAX);
+        } else if (i % WAYS == 1) {
+            edge->best_id = rmt_put64(0);
+        } else if (i % WAYS == 2) {
+            edge->best = rmt_put64(numbers[newest]);
+            edge->best_id = versions[newest]->id;
+        } else {
+            edge->best = rmt_put64(lines[i / WAYS]);
+        }
+        refused += find_base(store) == RAMET_ECORRUPT;
+        (void)ramet_merge(store, "main", "old", NULL, NULL);
+        (void)ramet_merge(store, "b", "main", NULL, NULL);
+        (void)ramet_branch_delete(store, "old");
+        (void)ramet_branch_delete(store, "b");
+        ramet_close(store);
+        rmt_sim_free(sim);
+    }
+    (void)alarm(0);
+    assert_true(n > 40 && n < MOST);
+    assert_true(refused > 0);
+}
+
+/* What ramet_check() says first of a ladder after a change of an edge, or of a version. */
+static void sees(void (*forge)(struct rmt_disk_edge **edges, size_t nr_edges,
+                               struct rmt_disk_version **versions, size_t nr_versions),
+                 const char *what)
+{
+    enum { MOST = 128 };
+    struct rmt_sim *sim = make_store();
+    struct ramet_store *store = make_ladder(sim);
+    struct rmt_disk_edge *edges[MOST];
+    struct rmt_disk_version *versions[MOST];
+    uint64_t numbers[MOST];
+    assert_int_equal(ramet_check(store, 0, NULL, NULL, NULL), 0);
+    size_t nr_edges = find_records(store, 'e', sizeof(**edges), (void **)edges, numbers, MOST);
+    forge(edges, nr_edges, versions, find_versions(store, versions, numbers, MOST));
+    *first_problem = '\0';
+    assert_int_equal(ramet_check(store, 0, report, NULL, NULL), RAMET_ECORRUPT);
+    if (!strstr(first_problem, what))
+        fail_msg("%s", first_problem);
+    ramet_close(store);
+    rmt_sim_free(sim);
+}
+
+static void forge_number(struct rmt_disk_edge **edges, size_t nr_edges,
+                         struct rmt_disk_version **versions, size_t nr_versions)
+{
+    (void)versions, (void)nr_versions;
+    edges[nr_edges / 2]->number = edges[nr_edges / 2 - 1]->number;
+}
+
+static void forge_best(struct rmt_disk_edge **edges, size_t nr_edges,
+                       struct rmt_disk_version **versions, size_t nr_versions)
+{
+    (void)versions, (void)nr_versions;
+    edges[nr_edges / 2]->best_id = edges[nr_edges / 2 - 1]->best_id;
+    edges[nr_edges / 2]->best = edges[nr_edges / 2 - 1]->best;
+}
+
+/* The edges of a version that merged are looked for on another line. */
+static void forge_line(struct rmt_disk_edge **edges, size_t nr_edges,
+                       struct rmt_disk_version **versions, size_t nr_versions)
+{
+    (void)edges, (void)nr_edges;
+    for (size_t i = nr_versions; i-- > 0;) {
+        if (rmt_get32(versions[i]->flags) & RMT_VERSION_MERGED) {
+            versions[i]->line = rmt_put64(1);
+            return;
+        }
+    }
+    fail();
+}
+
+/* A head is on the line of another, and two stand on it side by side. */
+static void forge_head(struct rmt_disk_edge **edges, size_t nr_edges,
+                       struct rmt_disk_version **versions, size_t nr_versions)
+{
+    struct rmt_disk_version *first = NULL;
+    (void)edges, (void)nr_edges;
+    for (size_t i = 0; i < nr_versions; i++) {
+        if (rmt_get32(versions[i]->flags) & RMT_VERSION_HEAD) {
+            if (first)
+                versions[i]->line = first->line;
+            first = versions[i];
+        }
+    }
+}
+
+/* A snapshot is on the line of another branch, whose versions do not stand on it. */
+static void forge_side(struct rmt_disk_edge **edges, size_t nr_edges,
+                       struct rmt_disk_version **versions, size_t nr_versions)
+{
+    (void)edges, (void)nr_edges;
+    for (size_t i = 0; i < nr_versions; i++) {
+        if (rmt_get64(versions[i]->line) != rmt_get64(versions[0]->line) &&
+            !rmt_get32(versions[i]->flags))
+            versions[i]->line = versions[0]->line;
+    }
+}
+
+static void sees_what_is_wrong_with_lines(void **state)
+{
+    (void)state;
+    sees(forge_number, "and the index of lines not");
+    sees(forge_best, "as the newest of its line");
+    sees(forge_line, "and the index of lines not");
+    sees(forge_head, "is not on its own line");
+    sees(forge_side, "which is before it on its line");
 }
 
 static void sees_a_jump_to_what_is_no_ancestor(void **state)
@@ -466,6 +634,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(goes_up_to_an_end_whatever_versions_say),
+        cmocka_unit_test(goes_up_to_an_end_whatever_edges_say),
+        cmocka_unit_test(sees_what_is_wrong_with_lines),
         cmocka_unit_test(sees_a_jump_to_what_is_no_ancestor),
         cmocka_unit_test(refuses_a_head_of_fewer_pages_than_it_loses),
         cmocka_unit_test(refuses_to_drop_a_head_that_others_stand_on),

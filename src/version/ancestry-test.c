@@ -3,9 +3,10 @@
  * ancestry-test.c - the base of a merge, against the plain definition: of the versions that both
  * sides have, those that none of the others has.
  *
- * Random histories of commits, branches, resets and merges to and fro, of which every version is
- * kept; and others, in which versions are pruned, branches dropped, and only those that the model
- * says stay are left to be found.
+ * Random histories of commits, branches, resets, changes picked and reverted, and merges: to and
+ * fro, forward, and of two branches into each other at the same time. Of half of them every version
+ * is kept; in the others versions are pruned, branches dropped, and only those that the model says
+ * stay are left to be found. Each way to search is asked, and all must say the same.
  *
  *   --seed=N --programs=N --steps=N --verbose
  */
@@ -13,7 +14,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "store/ancestors.h"
 #include "store/store.h"
+#include "version/ancestry.h"
 
 #define BRANCHES 6
 #define NODES 512
@@ -119,7 +122,8 @@ static bool stands_on(int v, int what)
 
 static bool users[NODES][NODES]; /* [v][u]: u, which is there, is noted to have merged v */
 
-/* A note that u has merged v, unless it says nothing new; and what v stands on need not be noted. */
+/* A note that u has merged v, unless it says nothing new; and what v stands on need not be noted.
+ */
 static void note_user(int u, int v)
 {
     bool covered = stands_on(u, v);
@@ -245,25 +249,65 @@ static int choose_branch(void)
     return b;
 }
 
+struct pair {
+    char a_ref[32], b_ref[32];
+    int a, b;
+    int want[NODES], nr_want;
+};
+
+static void compare(const struct pair *p, const char *how, const uint64_t *ids, size_t count)
+{
+    bool same = count == (size_t)p->nr_want;
+    for (size_t i = 0; i < count && same; i++)
+        same = ids[i] == nodes[p->want[i]].id;
+    check(same,
+          "%s: %s (%" PRIu64 ") and %s (%" PRIu64 ") have %zu bases, %" PRIu64
+          " first, not %d, %" PRIu64 " first",
+          how, p->a_ref, nodes[p->a].id, p->b_ref, nodes[p->b].id, count, count ? ids[0] : 0,
+          p->nr_want, p->nr_want ? nodes[p->want[0]].id : 0);
+}
+
+/* Without what spares the search. */
+static void compare_searches(const struct pair *p)
+{
+    struct rmt_moment moment;
+    struct rmt_found x, y;
+    struct rmt_pages *pages = &store->pages;
+    must(rmt_moment_open(store, &moment));
+    must(rmt_ref_find(pages, &moment.catalog, p->a_ref, &x));
+    must(rmt_ref_find(pages, &moment.catalog, p->b_ref, &y));
+    must(rmt_ancestor_settle(pages, &moment.catalog, &x.version));
+    must(rmt_ancestor_settle(pages, &moment.catalog, &y.version));
+    for (int by_lines = 0; by_lines < 2; by_lines++) {
+        rmt_auto(rmt_numbers_fini) struct rmt_numbers best = {0};
+        uint64_t ids[NODES];
+        must_(rmt_ancestry_search(pages, &moment.catalog, &x.version.number, 1, y.version.number,
+                                  by_lines, SIZE_MAX, &best),
+              1, "a search", __LINE__);
+        for (size_t i = 0; i < best.count; i++) {
+            struct rmt_version v;
+            must(rmt_catalog_version(pages, &moment.catalog, best.items[i], &v));
+            ids[i] = v.id;
+        }
+        compare(p, by_lines ? "by lines" : "by versions", ids, best.count);
+    }
+    rmt_moment_close(&moment);
+}
+
 static void compare_bases(void)
 {
-    char a_ref[32], b_ref[32];
-    int a_branch, b_branch, want[NODES];
-    int a = choose(a_ref, &a_branch), b = choose(b_ref, &b_branch);
+    struct pair p;
+    int branch;
     uint64_t ids[NODES];
     size_t count = NODES;
-    must(ramet_merge_base(store, a_ref, b_ref, ids, &count));
-    int n = define_bases(a, b, want);
+    p.a = choose(p.a_ref, &branch);
+    p.b = choose(p.b_ref, &branch);
+    p.nr_want = define_bases(p.a, p.b, p.want);
     nr_bases++;
-    nr_several += n > 1;
-    bool same = count == (size_t)n;
-    for (size_t i = 0; i < count && same; i++)
-        same = ids[i] == nodes[want[i]].id;
-    check(same,
-          "%s (%" PRIu64 ") and %s (%" PRIu64 ") have %zu bases, %" PRIu64
-          " first, not %d, %" PRIu64 " first",
-          a_ref, nodes[a].id, b_ref, nodes[b].id, count, count ? ids[0] : 0, n,
-          n ? nodes[want[0]].id : 0);
+    nr_several += p.nr_want > 1;
+    must(ramet_merge_base(store, p.a_ref, p.b_ref, ids, &count));
+    compare(&p, "ramet_merge_base()", ids, count);
+    compare_searches(&p);
 }
 
 struct listed {
@@ -425,10 +469,9 @@ static void hand_over(int from, int to, int source)
     }
 }
 
-static void merge(int into)
+static void merge_from(int into, const char *ref, int from, int source)
 {
-    char ref[32];
-    int from, source = choose(ref, &from), target = branches[into].head, want[NODES];
+    int target = branches[into].head, want[NODES];
     bool no_ff = below(4) == 0;
     struct ramet_merge_options options = {
         .size = sizeof(options),
@@ -467,6 +510,47 @@ static void merge(int into)
     branches[into].head = v;
 }
 
+static void merge(int into)
+{
+    char ref[32];
+    int from, source = choose(ref, &from);
+    merge_from(into, ref, from, source);
+}
+
+/* Two branches merge what the other one had before. */
+static void cross(int a, int b)
+{
+    char ref[32];
+    int had = branches[a].head;
+    if (a == b || !branches[b].there || !is_kept(had))
+        return;
+    (void)snprintf(ref, sizeof(ref), "@%" PRIu64, nodes[had].id);
+    merge_from(a, names[b], b, branches[b].head);
+    merge_from(b, ref, -1, had);
+}
+
+/* What one version changed, made or undone: that says nothing of what it stands on. */
+static void pick(int into)
+{
+    char ref[32];
+    int from, what = choose(ref, &from);
+    bool undo = below(2);
+    struct ramet_merge_options options = {.size = sizeof(options), .policy = RAMET_MERGE_THEIRS};
+    struct ramet_merge_result result = {.size = sizeof(result)};
+    if (undo)
+        must(ramet_revert(store, names[into], ref, &options, &result));
+    else
+        must(ramet_cherry_pick(store, names[into], ref, &options, &result));
+    say("%s %s (%" PRIu64 ") in %s: %" PRIu64 "%s", undo ? "revert" : "pick", ref, nodes[what].id,
+        names[into], result.id, result.up_to_date ? ", nothing" : "");
+    if (result.up_to_date)
+        return;
+    int v = new_node(branches[into].head, -1);
+    nodes[v].id = result.id;
+    nodes[v].kept[into] = true;
+    branches[into].head = v;
+}
+
 /* ---- programs -------------------------------------------------------------------------------- */
 
 static void report(void *ctx, const char *problem)
@@ -483,7 +567,7 @@ static void one_step(void)
             create(b);
         return;
     }
-    switch (below(prunes ? 16 : 11)) {
+    switch (below(prunes ? 19 : 14)) {
     case 0:
     case 1:
     case 2: commit(b); break;
@@ -495,12 +579,15 @@ static void one_step(void)
     case 8: merge(b); break;
     case 9: reset(b); break;
     case 10: snapshot(b); break;
-    case 11:
+    case 11: pick(b); break;
+    case 12:
+    case 13: cross(b, (int)below(BRANCHES)); break;
+    case 14:
         if (b != MAIN)
             drop(b);
         break;
-    case 12:
-    case 13: prune(b); break;
+    case 15:
+    case 16: prune(b); break;
     default: merge(choose_branch());
     }
 }
@@ -529,6 +616,111 @@ static void run_program(unsigned steps)
     ramet_close(store);
 }
 
+/* ---- long histories -------------------------------------------------------------------------- */
+
+static uint64_t keep_one(const char *branch, const char *key, uint64_t value)
+{
+    struct ramet_keep keep = {.size = sizeof(keep)};
+    struct ramet_txn *txn;
+    struct ramet_map *map;
+    uint64_t id;
+    must(ramet_begin(store, branch, RAMET_WRITE, &txn));
+    must(ramet_map_open(txn, "m", RAMET_CREATE, &map));
+    must(ramet_put(map, rmt_slice(key, strlen(key)), rmt_slice(&value, sizeof(value)), 0));
+    must(ramet_commit(txn, &keep, &id));
+    return id;
+}
+
+static void merge_all(const char *into, const char *from)
+{
+    struct ramet_merge_options options = {
+        .size = sizeof(options), .flags = RAMET_MERGE_NO_FF, .policy = RAMET_MERGE_THEIRS};
+    must(ramet_merge(store, into, from, &options, NULL));
+}
+
+/* The base of main and old is base, found by lines in some steps, and one way in so few. */
+static void search_in(size_t steps, bool by_lines, uint64_t base)
+{
+    struct rmt_moment moment;
+    struct rmt_found x, y;
+    struct rmt_version v;
+    struct rmt_pages *pages = &store->pages;
+    rmt_auto(rmt_numbers_fini) struct rmt_numbers best = {0};
+    must(rmt_moment_open(store, &moment));
+    must(rmt_ref_find(pages, &moment.catalog, "main", &x));
+    must(rmt_ref_find(pages, &moment.catalog, "old", &y));
+    must_(rmt_ancestry_search(pages, &moment.catalog, &x.version.number, 1, y.version.number,
+                              by_lines, steps, &best),
+          1, "a search", __LINE__);
+    check(best.count == 1, "%zu bases", best.count);
+    must(rmt_catalog_version(pages, &moment.catalog, best.items[0], &v));
+    check(v.id == base, "the base is %" PRIu64 ", not %" PRIu64, v.id, base);
+    must_(rmt_ancestry_search(pages, &moment.catalog, &x.version.number, 1, y.version.number,
+                              !by_lines, steps, &best),
+          0, "a search the other way", __LINE__);
+    check(best.count == 1, "a search that is not over found something");
+    rmt_moment_close(&moment);
+    uint64_t id;
+    size_t count = 1;
+    must(ramet_merge_base(store, "main", "old", &id, &count));
+    check(count == 1 && id == base, "ramet_merge_base(): %zu bases, %" PRIu64, count, id);
+}
+
+static void open_store(void)
+{
+    struct ramet_options options = {.size = sizeof(options), .durability = RAMET_NONE};
+    must(ramet_open(NULL, &options, &store));
+}
+
+static void close_store(void)
+{
+    must(ramet_check(store, 0, report, NULL, NULL));
+    ramet_close(store);
+}
+
+/* On old another one stands: its versions must be looked at. */
+static void a_base_under_a_ladder_is_found_by_lines(void)
+{
+    open_store();
+    uint64_t first = keep_one("main", "k", 0);
+    must(ramet_branch_create(store, "other", "main"));
+    must(ramet_branch_create(store, "old", "main"));
+    keep_one("old", "old", 0);
+    must(ramet_branch_create(store, "older", "old"));
+    keep_one("old", "old", 1);
+    keep_one("older", "old", 2);
+    for (uint64_t i = 0; i < 500; i++) {
+        keep_one("main", "main", i);
+        keep_one("other", "other", i);
+        merge_all("main", "other");
+        merge_all("other", "main");
+    }
+    keep_one("main", "main", 0);
+    search_in(20, true, first);
+    close_store();
+}
+
+static void a_base_beside_many_branches_is_found_by_versions(void)
+{
+    open_store();
+    for (uint64_t i = 0; i < 500; i++) {
+        char task[16];
+        (void)snprintf(task, sizeof(task), "task%" PRIu64, i);
+        must(ramet_branch_create(store, task, NULL));
+        keep_one(task, task, i);
+        merge_all("main", task);
+    }
+    uint64_t base = keep_one("main", "main", 0);
+    must(ramet_branch_create(store, "old", "main"));
+    keep_one("old", "old", 0);
+    must(ramet_branch_create(store, "other", "main"));
+    keep_one("other", "other", 0);
+    merge_all("old", "other");
+    keep_one("main", "main", 1);
+    search_in(20, false, base);
+    close_store();
+}
+
 int main(int argc, char **argv)
 {
     uint64_t first = 1, programs = 1000, steps = 60;
@@ -549,6 +741,9 @@ int main(int argc, char **argv)
     printf("seed %" PRIu64 "\n", first);
     for (seed = first; seed < first + programs; seed++)
         run_program((unsigned)(seed % 49 ? steps : 6 * steps));
+    seed = step = 0;
+    a_base_under_a_ladder_is_found_by_lines();
+    a_base_beside_many_branches_is_found_by_versions();
     printf("%" PRIu64 " programs, %" PRIu64 " pairs, %" PRIu64 " with several bases\n", programs,
            nr_bases, nr_several);
     return 0;
