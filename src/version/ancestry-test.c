@@ -376,22 +376,23 @@ static void commit(int b)
     say("commit %s: %" PRIu64 "%s", names[b], nodes[v].id, kept ? ", kept" : "");
 }
 
+static void unpin(int b)
+{
+    for (int i = 0; i < BRANCHES; i++) {
+        branches[b].merged[i] = -1; /* not in one: gcc 12 gets that wrong with -O1 */
+        branches[i].merged[b] = -1;
+    }
+}
+
 static void create(int b)
 {
     char ref[32];
     int from, v = choose(ref, &from);
     branches[b].there = true;
     branches[b].head = v;
-    for (int i = 0; i < BRANCHES; i++)
-        branches[b].merged[i] = branches[i].merged[b] = -1;
+    unpin(b);
     must(ramet_branch_create(store, names[b], ref));
     say("create %s at %s (%" PRIu64 ")", names[b], ref, nodes[v].id);
-}
-
-static void unpin(int b)
-{
-    for (int i = 0; i < BRANCHES; i++)
-        branches[b].merged[i] = branches[i].merged[b] = -1;
 }
 
 static void drop(int b)
