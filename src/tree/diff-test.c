@@ -601,9 +601,9 @@ static void trees_of_different_heights(void **state)
     uint32_t heights = 0;
     keys_make(s, KEYS_HUGE, 4000);
     version_end(s, version_begin(s, NULL));
-    for (uint32_t n = 1; n <= 2187; n *= 3) { /* and grow towards both ends */
+    for (uint32_t n = 1; n <= 3 * 2187; n *= 3) { /* and grow towards both ends */
         struct version *v = version_begin(s, &s->versions[s->nr_versions - 1]);
-        for (uint32_t i = 0; i < n; i++)
+        for (uint32_t i = 0; i < n && i < s->nr_keys; i++)
             put(s, v, (s->nr_keys / 2 + (i % 2 ? i / 2 : s->nr_keys - i / 2)) % s->nr_keys, 2 + i);
         version_end(s, v);
     }
