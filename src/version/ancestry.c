@@ -4,8 +4,9 @@
 #include "store/ancestors.h"
 #include "store/lines.h"
 
-#define ARM_MAX 4096 /* snapshots that are looked at one by one, to spare the search */
-#define STEPS 32     /* of a search one way, before the other has its turn */
+#define ARM_MAX 4096  /* snapshots that are looked at one by one, to spare the search */
+#define STEPS 32      /* of a search by versions, before that by lines has its turn */
+#define LINE_STEPS 16 /* of that one, which take as long */
 
 /* ---- the search ------------------------------------------------------------------------------ */
 
@@ -282,7 +283,7 @@ int rmt_ancestry_best_of_all(struct rmt_pages *pages, const struct rmt_tree *cat
     struct search *turn = &by_versions;
     while (rc == 0) {
         turn = turn == &by_lines ? &by_versions : &by_lines;
-        rc = search(turn, STEPS);
+        rc = search(turn, turn == &by_lines ? LINE_STEPS : STEPS);
     }
     if (rc > 0)
         rc = finish(turn, out);
