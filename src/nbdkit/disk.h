@@ -85,7 +85,7 @@ int rmt_disk_zero(struct rmt_disk *disk, uint64_t len, uint64_t off);
 /* Whole pages alone; the rest stays as it is. */
 int rmt_disk_trim(struct rmt_disk *disk, uint64_t len, uint64_t off);
 int rmt_disk_flush(struct rmt_disk *disk);
-/* As ramet_blob_extents(), of all that was written. */
+/* As ramet_blob_extents(), of all that was written; nothing is written back for it. */
 int rmt_disk_extents(struct rmt_disk *disk, uint64_t len, uint64_t off, ramet_extent_fn fn,
                      void *ctx);
 

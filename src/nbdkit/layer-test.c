@@ -69,6 +69,30 @@ static void sorted_has_all_pages(const struct rmt_layer *layer)
     free(chunks);
 }
 
+/* A range's pages and holes, listed, are what is found one by one. */
+static void lists_what_is_there(const struct rmt_layer *layer, const struct model *model)
+{
+    uint64_t from = (uint64_t)rand() % PAGES, to = from + (uint64_t)rand() % (PAGES - from + 1);
+    struct rmt_ranges lists[2] = {{0}};
+    uint8_t seen[PAGES] = {0};
+    to = rand() % 4 ? to : (uint64_t)1 << 40;
+    assert_int_equal(rmt_layer_list_pages(layer, from, to, &lists[1]), 0);
+    assert_int_equal(rmt_layer_list_holes(layer, from, to, &lists[0]), 0);
+    for (size_t k = 0; k < 2; k++) { /* pages cover holes */
+        for (size_t i = 0; i < lists[k].count; i++) {
+            const struct rmt_range *range = &lists[k].items[i];
+            assert_true(from <= range->from && range->from < range->to && range->to <= to);
+            assert_true(i == 0 || range[-1].to < range->from);
+            memset(seen + range->from, k ? 2 : 1, range->to - range->from);
+        }
+        free(lists[k].items);
+    }
+    for (uint64_t page = 0; page < PAGES; page++) {
+        bool inside = page >= from && page < to;
+        assert_int_equal(seen[page], !inside ? 0 : model->pages[page] > 1 ? 2 : model->pages[page]);
+    }
+}
+
 static void change(struct rmt_layer *layer, struct rmt_pool *pool, struct model *model)
 {
     uint64_t page = (uint64_t)rand() % PAGES;
@@ -98,6 +122,7 @@ static void is_what_was_written_last(void **state)
         for (int i = 0; i < 200; i++) {
             change(&layer, &pool, &model);
             is_as(&layer, &model);
+            lists_what_is_there(&layer, &model);
         }
         sorted_has_all_pages(&layer);
         rmt_layer_fini(&layer, &pool);

@@ -298,3 +298,86 @@ int rmt_layer_sort(const struct rmt_layer *layer, struct rmt_chunk ***out, size_
     *out_count = n;
     return 0;
 }
+
+/* ---- listing --------------------------------------------------------------------------------- */
+
+/* A range that is not before those that are there; it may be empty. */
+static int add_range(struct rmt_ranges *ranges, uint64_t from, uint64_t to)
+{
+    if (from >= to)
+        return 0;
+    struct rmt_range *last = ranges->count ? &ranges->items[ranges->count - 1] : NULL;
+    if (last && last->to == from) {
+        last->to = to;
+        return 0;
+    }
+    if (ranges->count == ranges->room) {
+        size_t room = ranges->room ? 2 * ranges->room : 16;
+        struct rmt_range *items = realloc(ranges->items, room * sizeof(*items));
+        if (!items)
+            return -ENOMEM;
+        ranges->items = items;
+        ranges->room = room;
+    }
+    ranges->items[ranges->count++] = (struct rmt_range){from, to};
+    return 0;
+}
+
+static uint64_t later(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static int list_chunk(const struct rmt_chunk *chunk, uint64_t from, uint64_t to,
+                      struct rmt_ranges *out)
+{
+    uint64_t first = chunk->number * RMT_CHUNK_PAGES;
+    int rc = 0;
+    for (uint64_t mask = chunk->mask; mask && rc == 0;) {
+        unsigned at = (unsigned)__builtin_ctzll(mask), end = at;
+        while (end < RMT_CHUNK_PAGES && mask >> end & 1)
+            mask &= ~(UINT64_C(1) << end++);
+        rc = add_range(out, later(first + at, from), earlier(first + end, to));
+    }
+    return rc;
+}
+
+int rmt_layer_list_pages(const struct rmt_layer *layer, uint64_t from, uint64_t to,
+                         struct rmt_ranges *out)
+{
+    int rc = 0;
+    if (from >= to || layer->nr_pages == 0)
+        return 0;
+    uint64_t first = from / RMT_CHUNK_PAGES, last = (to - 1) / RMT_CHUNK_PAGES;
+    if (last - first < layer->nr_slots) {
+        for (uint64_t number = first; number <= last && rc == 0; number++) {
+            const struct rmt_chunk *chunk = find_chunk(layer, number);
+            rc = chunk ? list_chunk(chunk, from, to, out) : 0;
+        }
+        return rc;
+    }
+    struct rmt_chunk **chunks = NULL;
+    size_t count = 0;
+    rc = rmt_layer_sort(layer, &chunks, &count);
+    for (size_t i = 0; i < count && rc == 0; i++)
+        rc = list_chunk(chunks[i], from, to, out);
+    free(chunks);
+    return rc;
+}
+
+int rmt_layer_list_holes(const struct rmt_layer *layer, uint64_t from, uint64_t to,
+                         struct rmt_ranges *out)
+{
+    int rc = 0;
+    for (size_t i = hole_from(layer, from); i < layer->nr_holes && rc == 0; i++) {
+        if (layer->holes[i].from >= to)
+            break;
+        rc = add_range(out, later(layer->holes[i].from, from), earlier(layer->holes[i].to, to));
+    }
+    return rc;
+}

@@ -32,6 +32,12 @@ struct rmt_range {
     uint64_t from, to;
 };
 
+/* Ranges that ascend and do not overlap; owned: free(items). All zero: none. */
+struct rmt_ranges {
+    struct rmt_range *items;
+    size_t count, room;
+};
+
 struct rmt_layer {
     struct rmt_chunk **slots; /* a power of two of them, each NULL or a chunk, owned */
     size_t nr_slots, nr_chunks;
@@ -62,6 +68,13 @@ int rmt_layer_zero(struct rmt_layer *layer, struct rmt_pool *pool, uint64_t from
 /* What the layer below has and this one does not say otherwise becomes this one's; the one below
  * is empty then. -ENOMEM: nothing was done. */
 int rmt_layer_absorb(struct rmt_layer *layer, struct rmt_layer *below, struct rmt_pool *pool);
+
+/* Appends what the layer has of pages [from, to): its pages, or its holes, of which pages may cover
+ * parts. -ENOMEM: some may have been. */
+int rmt_layer_list_pages(const struct rmt_layer *layer, uint64_t from, uint64_t to,
+                         struct rmt_ranges *out);
+int rmt_layer_list_holes(const struct rmt_layer *layer, uint64_t from, uint64_t to,
+                         struct rmt_ranges *out);
 
 /* Chunks that have pages, by their numbers: an array of layer->nr_chunks at most, owned: free().
  * -ENOMEM */

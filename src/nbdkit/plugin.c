@@ -527,7 +527,6 @@ static int ramet_zero(void *handle, uint32_t count, uint64_t offset, uint32_t fl
 
 struct extents {
     struct nbdkit_extents *to;
-    uint64_t end; /* of what was told */
     unsigned count;
     uint32_t type; /* of the last one */
     bool one;
@@ -541,7 +540,6 @@ static int add_extent(void *ctx, const struct ramet_extent *extent)
     if (extents->count && type != extents->type && (extents->one || extents->count >= EXTENTS_MAX))
         return 1;
     extents->failed = nbdkit_add_extent(extents->to, extent->offset, extent->bytes, type) < 0;
-    extents->end = extent->offset + extent->bytes;
     extents->type = type;
     extents->count++;
     return extents->failed;
@@ -551,18 +549,9 @@ static int ramet_extents(void *handle, uint32_t count, uint64_t offset, uint32_t
                          struct nbdkit_extents *to)
 {
     const struct client *client = handle;
-    struct extents extents = {.to = to, .end = offset, .one = (flags & NBDKIT_FLAG_REQ_ONE) != 0};
+    struct extents extents = {.to = to, .one = (flags & NBDKIT_FLAG_REQ_ONE) != 0};
     int rc = rmt_disk_extents(client->disk, count, offset, add_extent, &extents);
-    if (rc < 0)
-        return fail(rc);
-    if (extents.failed)
-        return -1;
-    if (rc == 0 && extents.end < offset + count) {
-        /* Somebody has made it smaller: behind its end it reads as zeros. */
-        return nbdkit_add_extent(to, extents.end, offset + count - extents.end,
-                                 NBDKIT_EXTENT_HOLE | NBDKIT_EXTENT_ZERO);
-    }
-    return 0;
+    return rc < 0 ? fail(rc) : extents.failed ? -1 : 0;
 }
 
 static struct nbdkit_plugin plugin = {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* request.c - what clients ask of a disk: reading, writing, zeroing, flushing, extents. */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "state.h"
@@ -252,10 +253,14 @@ int rmt_disk_write(struct rmt_disk *disk, const uint8_t *buf, size_t len, uint64
     return rc;
 }
 
+/* What gives memory back, and room, need not wait for any where the store is full; but ranges of
+ * zeros take some, too. */
 static int zero_pages(struct rmt_disk *disk, uint64_t from, uint64_t to)
 {
     rmt_mutex_lock(&disk->lock);
     int rc = begin_write_locked(disk);
+    if (rc == -ENOSPC && dirty_bytes(disk->service) < 2 * disk->service->dirty_max)
+        rc = 0;
     if (rc == 0 && rmt_layer_zero(&disk->active, &disk->service->pool, from, to) < 0)
         rc = rmt_disk_no_memory(disk);
     disk->epoch++;
@@ -314,21 +319,112 @@ int rmt_disk_flush(struct rmt_disk *disk)
     return rc;
 }
 
+/* What the layers have of a part of a disk, newest first. */
+enum { ACTIVE_PAGES, ACTIVE_HOLES, FROZEN_PAGES, FROZEN_HOLES, LISTS };
+
+struct listing {
+    struct rmt_ranges lists[LISTS];
+    size_t at[LISTS]; /* how far the sweep has come */
+};
+
+static int list_layers_locked(const struct rmt_disk *disk, uint64_t from, uint64_t to,
+                              struct listing *out)
+{
+    int rc = rmt_layer_list_pages(&disk->active, from, to, &out->lists[ACTIVE_PAGES]);
+    if (rc == 0)
+        rc = rmt_layer_list_holes(&disk->active, from, to, &out->lists[ACTIVE_HOLES]);
+    if (rc == 0)
+        rc = rmt_layer_list_pages(&disk->frozen, from, to, &out->lists[FROZEN_PAGES]);
+    if (rc == 0)
+        rc = rmt_layer_list_holes(&disk->frozen, from, to, &out->lists[FROZEN_HOLES]);
+    return rc;
+}
+
+/* What a page is, and those behind it up to out_until. Asked for pages that ascend. */
+static enum rmt_layer_kind next_kind(struct listing *listing, uint64_t page, uint64_t end,
+                                     uint64_t *out_until)
+{
+    *out_until = end;
+    for (size_t k = 0; k < LISTS; k++) {
+        const struct rmt_ranges *ranges = &listing->lists[k];
+        size_t *at = &listing->at[k];
+        while (*at < ranges->count && ranges->items[*at].to <= page)
+            ++*at;
+        if (*at == ranges->count)
+            continue;
+        const struct rmt_range *range = &ranges->items[*at];
+        uint64_t until = range->from <= page ? range->to : range->from;
+        *out_until = until < *out_until ? until : *out_until;
+        if (range->from <= page)
+            return k == ACTIVE_PAGES || k == FROZEN_PAGES ? RMT_LAYER_PAGE : RMT_LAYER_HOLE;
+    }
+    return RMT_LAYER_NOTHING;
+}
+
+struct telling {
+    ramet_extent_fn fn;
+    void *ctx;
+    uint64_t told; /* up to this byte */
+};
+
+static int tell_extent(void *ctx, const struct ramet_extent *extent)
+{
+    struct telling *t = ctx;
+    t->told = extent->offset + extent->bytes;
+    return t->fn(t->ctx, extent);
+}
+
+static int tell(struct telling *t, uint64_t end, int kind)
+{
+    struct ramet_extent extent = {sizeof(extent), t->told, end - t->told, kind};
+    return end > t->told ? tell_extent(t, &extent) : 0;
+}
+
+/* Up to a byte, as it is in the store; behind the end of a blob that was made smaller are zeros. */
+static int tell_view(const struct rmt_disk *disk, const struct rmt_view *view, struct telling *t,
+                     uint64_t end)
+{
+    int rc = ramet_blob_extents(view->blob, t->told, end - t->told, tell_extent, t);
+    if (rc < 0)
+        return rmt_disk_failed(disk, "listing its extents", rc);
+    return rc == 0 ? tell(t, end, RAMET_EXTENT_HOLE) : rc;
+}
+
+static int tell_all(const struct rmt_disk *disk, const struct rmt_view *view,
+                    struct listing *listing, struct telling *t, uint64_t end)
+{
+    uint64_t page_size = disk->service->page_size, last = (end + page_size - 1) / page_size;
+    int rc = 0;
+    while (t->told < end && rc == 0) {
+        uint64_t until;
+        enum rmt_layer_kind kind = next_kind(listing, t->told / page_size, last, &until);
+        uint64_t to = until * page_size < end ? until * page_size : end;
+        if (kind == RMT_LAYER_NOTHING)
+            rc = tell_view(disk, view, t, to);
+        else
+            rc = tell(t, to, kind == RMT_LAYER_HOLE ? RAMET_EXTENT_HOLE : RAMET_EXTENT_OWNED);
+    }
+    return rc;
+}
+
 int rmt_disk_extents(struct rmt_disk *disk, uint64_t len, uint64_t off, ramet_extent_fn fn,
                      void *ctx)
 {
-    struct rmt_view *view;
+    uint64_t page_size = disk->service->page_size, end = off + len;
+    struct telling telling = {fn, ctx, off};
+    struct listing listing = {0};
+    struct rmt_view *view = NULL;
     rmt_mutex_lock(&disk->lock);
-    int rc =
-        disk->readonly ? 0 : rmt_writeback_commit_locked(disk, rmt_writeback_newest_locked(disk));
+    int rc = rmt_view_get_locked(disk, &view);
     if (rc == 0)
-        rc = rmt_view_get_locked(disk, &view);
+        rc = list_layers_locked(disk, off / page_size, (end + page_size - 1) / page_size, &listing);
     rmt_mutex_unlock(&disk->lock);
-    if (rc < 0)
-        return rc;
-    rc = ramet_blob_extents(view->blob, off, len, fn, ctx);
-    if (rc < 0)
-        rc = rmt_disk_failed(disk, "listing its extents", rc);
+    if (rc == 0)
+        rc = tell_all(disk, view, &listing, &telling, end);
+    else if (view)
+        rc = rmt_disk_no_memory(disk);
     rmt_view_put(view);
+    for (size_t k = 0; k < LISTS; k++)
+        free(listing.lists[k].items);
     return rc;
 }

@@ -34,19 +34,71 @@ serve sock mount1/s disk=d
 io_works "$uri" 'read -P 1 0 1M' 'read -P 3 4M 4M' 'read -P 0 8M 32M'
 stop
 
-claim 'room that others make is used, for what could not be written as well'
+claim 'while it is full, all of it is read and listed as written; a trim makes room at once'
 rm -f mount1/s*
+ramet create mount1/u
+ramet disk create mount1/u d 64M
+head -c 14M /dev/zero | tr '\0' x >mount1/filler
+# Kinds and lengths of what is listed: 0 is data, 3 a hole.
+map_is()
+{
+    run nbdinfo --map --json "$uri"
+    is_status 0
+    [ "$(jq -c '[.[] | [.type, .length / 1048576]]' out)" = "$1" ] || fail "not $1 but" out
+}
+serve sock mount1/u disk=d memory=32M
+qemu-io -f raw "$uri" >hold.log 2>&1 < <(
+    ask 'write -P 1 0 4M'
+    ask flush
+    ask 'write -P 4 40M 16M'
+    ask 'discard 2M 1M'
+    ask flush
+    until [ -e go ]; do sleep 0.02; done
+    ask quit) &
+holder=$!
+until [ "$(grep -o 'qemu-io> ' hold.log | wc -l)" -gt 5 ]; do sleep 0.02; done
+grep -q 'make some, or trim' sock.log || fail 'it is not full' hold.log
+map_is '[[0,2],[3,1],[0,1],[3,36],[0,16],[3,8]]'
+io_works "$uri" 'read -P 1 0 2M' 'read -P 0 2M 1M' 'read -P 4 40M 16M' 'read -P 0 56M 8M'
+io_fails 'no space left' "$uri" 'write -P 5 56M 1M' flush
+map_is '[[0,2],[3,1],[0,1],[3,36],[0,17],[3,7]]'
+io_works "$uri" 'discard 40M 14M' flush
+map_is '[[0,2],[3,1],[0,1],[3,50],[0,3],[3,7]]'
+touch go
+wait $holder
+stop
+sound mount1/u
+serve sock mount1/u disk=d
+map_is '[[0,2],[3,1],[0,1],[3,50],[0,3],[3,7]]'
+io_works "$uri" 'read -P 1 0 2M' 'read -P 0 2M 1M' 'read -P 4 54M 2M' 'read -P 5 56M 1M'
+stop
+rm -f mount1/u* go
+
+claim 'memory that is full keeps nobody from trimming'
+ramet create mount1/v
+ramet disk create mount1/v d 64M
+serve sock mount1/v disk=d memory=2M
+# The write fails, as nothing else.
+qemu-io -f raw -c 'write -P 6 0 16M' -c 'discard 1M 15M' -c flush -c 'read -P 6 0 1M' \
+    -c 'read -P 0 1M 63M' "$uri" >io 2>&1
+[ "$(grep -ciE 'fail|error|space' io)" = 1 ] || fail 'another failed, too' io
+grep -q 'write failed: No space left' io || fail 'the write did not fail' io
+stop
+sound mount1/v
+rm -f mount1/v* mount1/filler
+
+claim 'room that others make is used, for what could not be written as well'
 ramet create mount1/t
 ramet disk create mount1/t d 64M
 head -c 14M /dev/zero | tr '\0' x >mount1/filler
 serve sock mount1/t disk=d
 qemu-io -f raw "$uri" >hold.log 2>&1 < <(
-    echo 'write -P 4 40M 16M'
-    echo flush
+    ask 'write -P 4 40M 16M'
+    ask flush
     until [ -e go ]; do sleep 0.02; done
-    echo flush
-    echo 'read -P 4 40M 16M'
-    echo quit) &
+    ask flush
+    ask 'read -P 4 40M 16M'
+    ask quit) &
 holder=$!
 until grep -q 'make some, or trim' sock.log; do sleep 0.02; done
 rm mount1/filler

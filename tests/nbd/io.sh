@@ -39,9 +39,9 @@ same one two
 claim 'what nobody flushes is in the store soon'
 serve sock s disk=d
 qemu-io -f raw "$uri" >hold.log 2>&1 < <(
-    echo 'write -P 9 40M 4k'
+    ask 'write -P 9 40M 4k'
     until [ -e go ]; do sleep 0.02; done
-    echo quit) &
+    ask quit) &
 holder=$!
 until grep -q 'wrote' hold.log; do sleep 0.02; done
 tries=0
@@ -54,6 +54,45 @@ done
 touch go
 wait $holder
 stop
+
+claim 'what is there and what is a hole is the same before a flush and after it'
+rm -f go
+ramet disk create s map 64M
+serve sock s disk=map
+qemu-io -f raw "$uri" >hold.log 2>&1 < <(
+    for round in 1 2 3 4 5; do
+        for n in 1 2 3 4 5 6 7 8; do
+            at=$((RANDOM % 8192 * 4096)) length=$((4096 + RANDOM * 40))
+            case $((RANDOM % 4)) in
+            0) ask "discard $at $length" ;;
+            # A page that becomes zeros part by part is found to be a hole when it is committed.
+            1) ask "write -z $at $((length / 4096 * 4096))" ;;
+            *) ask "write -P $n $at $length" ;;
+            esac
+        done
+        ask 'read 0 1'
+        touch "written$round"
+        until [ -e "listed$round" ]; do sleep 0.02; done
+        ask flush
+        ask 'read 0 1'
+        touch "flushed$round"
+        until [ -e "seen$round" ]; do sleep 0.02; done
+    done
+    ask quit) &
+holder=$!
+for round in 1 2 3 4 5; do
+    until [ -e "written$round" ]; do sleep 0.02; done
+    nbdinfo --map "$uri" >before
+    touch "listed$round"
+    until [ -e "flushed$round" ]; do sleep 0.02; done
+    nbdinfo --map "$uri" >after
+    same before after
+    touch "seen$round"
+    [ -s before ] || fail 'nothing was listed'
+done
+wait $holder
+stop
+sound s
 
 claim 'several disks of a branch, other programs and merges write at the same time'
 serve sock s

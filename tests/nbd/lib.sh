@@ -8,6 +8,7 @@
 #   serve SOCKET PARAMETER...      starts a server; $uri, $server (its pid); its log is SOCKET.log
 #   stop [SIGNAL]                  ends the server that was started last, and waits until it has
 #   once COMMAND PARAMETER...      runs COMMAND, which sees $uri, with a server of its own
+#   ask COMMAND                    one more to a qemu-io that reads from here, and writes to hold.log
 #
 # $1: the command ramet; $2: the plugin.
 export PATH=$PATH:/usr/sbin:/sbin
@@ -25,6 +26,7 @@ done
 asan=$(ldd "$plugin" | awk '/lib[at]san/ { print $3 }')
 nr_mounts=0
 server=
+nr_asked=0
 
 nbd_cleanup()
 {
@@ -72,7 +74,7 @@ serve()
 {
     local socket=$1
     shift
-    rm -f "$socket" "$socket.pid"
+    rm -f "$socket" "$socket.pid" hold.log
     # Not by server(): that would be a shell, and its pid that of a shell.
     LD_PRELOAD=$asan ASAN_OPTIONS=detect_leaks=0 nbdkit -f -U "$socket" -P "$socket.pid" \
         "$plugin" "$@" 2>"$socket.log" &
@@ -130,4 +132,14 @@ io_fails()
     shift
     ! disk_io "$@" || fail "it worked: qemu-io $*" io
     grep -qi "$text" io || fail "no '$text' from: qemu-io $*" io
+}
+
+# It waits until the one before is done: of lines that come together qemu-io sees the first alone.
+ask()
+{
+    until [ "$(grep -o 'qemu-io> ' hold.log 2>/dev/null | wc -l)" -gt $nr_asked ]; do
+        sleep 0.02
+    done
+    nr_asked=$((nr_asked + 1))
+    echo "$1"
 }

@@ -70,10 +70,10 @@ claim 'one server writes to a disk at a time; a read-only one does not mind'
 serve sock s disk=vm
 first=$server
 qemu-io -f raw "$uri" >hold.log 2>&1 < <(
-    echo 'write -P 5 0 4k'
-    echo flush
+    ask 'write -P 5 0 4k'
+    ask flush
     until [ -e go ]; do sleep 0.02; done
-    echo quit) &
+    ask quit) &
 holder=$!
 until grep -q 'wrote' hold.log; do sleep 0.02; done
 run once "nbdinfo \$uri" s disk=vm
