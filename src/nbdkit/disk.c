@@ -188,6 +188,8 @@ static void end(struct rmt_disk *disk)
     struct rmt_layer layers[2] = {disk->active, disk->frozen};
     disk->active = disk->frozen = (struct rmt_layer){0};
     rmt_writeback_account_locked(disk);
+    rmt_unsure_fini(&disk->unsure);
+    rmt_unsure_fini(&disk->at_stake);
     struct rmt_view *view = rmt_view_give_up_locked(disk);
     rmt_mutex_unlock(&disk->lock);
     rmt_view_put(view);

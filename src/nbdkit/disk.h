@@ -19,7 +19,8 @@
  *       older than one it has: generations are committed in order
  *   D2  the frozen layer is emptied, and the view of the store given up, under one lock
  *   D3  what could not be committed is read and tried again as before, until a flush succeeds
- *   D4  once the store may have lost a commit that clients were told of, all requests fail
+ *   D4  once the store may have lost a commit that clients were told of, writes and flushes fail,
+ *       and reads of what was committed and never flushed: older bytes are not handed out for it
  *
  * Locks: service->lock (which disks there are), disk->open_lock (opening and closing it, waiting
  * for its lease), disk->lock (all else), in this order.

@@ -93,6 +93,40 @@ static void lists_what_is_there(const struct rmt_layer *layer, const struct mode
     }
 }
 
+static void ranges_are_sets(void **state)
+{
+    (void)state;
+    for (unsigned seed = 1; seed <= 300; seed++) {
+        print_message("seed %u\n", seed);
+        srand(seed);
+        struct rmt_ranges all = {0};
+        uint8_t wanted[PAGES] = {0};
+        for (int n = rand() % 6; n >= 0; n--) {
+            struct rmt_range items[40];
+            struct rmt_ranges more = {items, 0, 0};
+            for (uint64_t at = (uint64_t)rand() % 50; at < PAGES - 20;
+                 at += (uint64_t)rand() % 60) {
+                struct rmt_range range = {at, at + 1 + (uint64_t)rand() % 20};
+                items[more.count++] = range;
+                memset(wanted + range.from, 1, range.to - range.from);
+                at = range.to;
+                if (more.count == 40)
+                    break;
+            }
+            assert_int_equal(rmt_ranges_add(&all, &more), 0);
+        }
+        for (size_t i = 1; i < all.count; i++)
+            assert_true(all.items[i - 1].to < all.items[i].from);
+        for (uint64_t page = 0; page < PAGES; page++) {
+            uint64_t to = page + (uint64_t)rand() % (PAGES - page);
+            assert_int_equal(rmt_ranges_meet(&all, page, page + 1), wanted[page]);
+            assert_int_equal(rmt_ranges_meet(&all, page, to),
+                             to > page && memchr(wanted + page, 1, to - page) != NULL);
+        }
+        free(all.items);
+    }
+}
+
 static void change(struct rmt_layer *layer, struct rmt_pool *pool, struct model *model)
 {
     uint64_t page = (uint64_t)rand() % PAGES;
@@ -183,6 +217,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(is_what_was_written_last),
         cmocka_unit_test(absorbs_what_is_older),
+        cmocka_unit_test(ranges_are_sets),
         cmocka_unit_test(zeroes_a_large_disk_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

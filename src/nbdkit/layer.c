@@ -301,14 +301,24 @@ int rmt_layer_sort(const struct rmt_layer *layer, struct rmt_chunk ***out, size_
 
 /* ---- listing --------------------------------------------------------------------------------- */
 
-/* A range that is not before those that are there; it may be empty. */
+static uint64_t later(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* A range that does not begin before those that are there; it may be empty. */
 static int add_range(struct rmt_ranges *ranges, uint64_t from, uint64_t to)
 {
     if (from >= to)
         return 0;
     struct rmt_range *last = ranges->count ? &ranges->items[ranges->count - 1] : NULL;
-    if (last && last->to == from) {
-        last->to = to;
+    if (last && last->to >= from) {
+        last->to = later(last->to, to);
         return 0;
     }
     if (ranges->count == ranges->room) {
@@ -321,16 +331,6 @@ static int add_range(struct rmt_ranges *ranges, uint64_t from, uint64_t to)
     }
     ranges->items[ranges->count++] = (struct rmt_range){from, to};
     return 0;
-}
-
-static uint64_t later(uint64_t a, uint64_t b)
-{
-    return a > b ? a : b;
-}
-
-static uint64_t earlier(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
 }
 
 static int list_chunk(const struct rmt_chunk *chunk, uint64_t from, uint64_t to,
@@ -380,4 +380,35 @@ int rmt_layer_list_holes(const struct rmt_layer *layer, uint64_t from, uint64_t 
         rc = add_range(out, later(layer->holes[i].from, from), earlier(layer->holes[i].to, to));
     }
     return rc;
+}
+
+/* ---- sets of pages --------------------------------------------------------------------------- */
+
+int rmt_ranges_add(struct rmt_ranges *ranges, const struct rmt_ranges *more)
+{
+    struct rmt_ranges all = {0};
+    int rc = 0;
+    for (size_t i = 0, j = 0; rc == 0 && (i < ranges->count || j < more->count);) {
+        bool old =
+            j == more->count || (i < ranges->count && ranges->items[i].from <= more->items[j].from);
+        const struct rmt_range *next = old ? &ranges->items[i++] : &more->items[j++];
+        rc = add_range(&all, next->from, next->to);
+    }
+    free(rc < 0 ? all.items : ranges->items);
+    if (rc == 0)
+        *ranges = all;
+    return rc;
+}
+
+bool rmt_ranges_meet(const struct rmt_ranges *ranges, uint64_t from, uint64_t to)
+{
+    size_t lo = 0, hi = ranges->count;
+    while (lo < hi) { /* the first one that ends behind from */
+        size_t mid = (lo + hi) / 2;
+        if (ranges->items[mid].to <= from)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo < ranges->count && ranges->items[lo].from < to && from < to;
 }

@@ -76,6 +76,11 @@ int rmt_layer_list_pages(const struct rmt_layer *layer, uint64_t from, uint64_t 
 int rmt_layer_list_holes(const struct rmt_layer *layer, uint64_t from, uint64_t to,
                          struct rmt_ranges *out);
 
+/* Adds ranges that ascend to others. -ENOMEM: nothing was done. */
+int rmt_ranges_add(struct rmt_ranges *ranges, const struct rmt_ranges *more);
+/* Whether they have any of the pages [from, to). */
+bool rmt_ranges_meet(const struct rmt_ranges *ranges, uint64_t from, uint64_t to);
+
 /* Chunks that have pages, by their numbers: an array of layer->nr_chunks at most, owned: free().
  * -ENOMEM */
 int rmt_layer_sort(const struct rmt_layer *layer, struct rmt_chunk ***out, size_t *out_count);

@@ -94,23 +94,41 @@ static int read_missing(const struct rmt_disk *disk, const struct rmt_view *view
     return rc;
 }
 
+/* D4, of the pages that are missing; of a piece that is longer than a chunk those are all. */
+static bool is_lost_locked(const struct rmt_disk *disk, const struct piece *piece, uint64_t missing)
+{
+    uint64_t page_size = disk->service->page_size;
+    uint64_t end = (piece->off + piece->len + page_size - 1) / page_size;
+    if (missing == UINT64_MAX)
+        return rmt_writeback_lost_locked(disk, piece->first, end);
+    bool lost = false;
+    for (uint64_t page = piece->first; page < end && disk->broken && !lost; page++)
+        lost = missing >> page % RMT_CHUNK_PAGES & 1 &&
+               rmt_writeback_lost_locked(disk, page, page + 1);
+    return lost;
+}
+
 int rmt_disk_read(struct rmt_disk *disk, uint8_t *buf, size_t len, uint64_t off)
 {
     int rc = 0;
     for (size_t done = 0; done < len && rc == 0;) {
         struct piece piece = piece_of(disk, off + done, len - done);
-        struct rmt_view *view;
+        struct rmt_view *view = NULL;
         uint64_t missing = 0;
         rmt_mutex_lock(&disk->lock);
         rc = rmt_view_get_locked(disk, &view);
         bool dirty = rmt_writeback_dirty_locked(disk);
         if (rc == 0 && dirty)
             missing = read_layers_locked(disk, &piece, buf + done);
-        rmt_mutex_unlock(&disk->lock);
-        if (rc < 0)
-            return rc;
         if (!dirty)
             piece.len = len - done;
+        if (rc == 0 && is_lost_locked(disk, &piece, dirty ? missing : UINT64_MAX))
+            rc = rmt_disk_broken(disk);
+        rmt_mutex_unlock(&disk->lock);
+        if (rc < 0) {
+            rmt_view_put(view);
+            return rc;
+        }
         rc = dirty ? read_missing(disk, view, &piece, missing, buf + done)
                    : read_view(disk, view, off + done, buf + done, len - done);
         rmt_view_put(view);
@@ -163,7 +181,7 @@ static int fill_locked(struct rmt_disk *disk, uint64_t page, uint8_t *bytes)
     case RMT_LAYER_HOLE: memset(bytes, 0, page_size); return 0;
     case RMT_LAYER_NOTHING: break;
     }
-    int rc = rmt_view_get_locked(disk, &view);
+    int rc = disk->broken ? rmt_disk_broken(disk) : rmt_view_get_locked(disk, &view);
     if (rc < 0)
         return rc;
     uint64_t epoch = disk->epoch;
@@ -416,10 +434,14 @@ int rmt_disk_extents(struct rmt_disk *disk, uint64_t len, uint64_t off, ramet_ex
     struct rmt_view *view = NULL;
     rmt_mutex_lock(&disk->lock);
     int rc = rmt_view_get_locked(disk, &view);
-    if (rc == 0)
-        rc = list_layers_locked(disk, off / page_size, (end + page_size - 1) / page_size, &listing);
+    uint64_t from = off / page_size, to = (end + page_size - 1) / page_size;
+    bool lost = rc == 0 && rmt_writeback_lost_locked(disk, from, to);
+    if (rc == 0 && !lost)
+        rc = list_layers_locked(disk, from, to, &listing);
     rmt_mutex_unlock(&disk->lock);
-    if (rc == 0)
+    if (lost)
+        rc = rmt_disk_broken(disk);
+    else if (rc == 0)
         rc = tell_all(disk, view, &listing, &telling, end);
     else if (view)
         rc = rmt_disk_no_memory(disk);

@@ -16,6 +16,12 @@ struct rmt_view {
     _Atomic unsigned refs; /* the disk's, and one for each reader */
 };
 
+/* Pages whose commits are not known to be on disk. */
+struct rmt_unsure {
+    struct rmt_ranges pages;
+    bool all; /* they were too many to tell */
+};
+
 struct rmt_disk {
     struct rmt_service *service; /* set once in open, as ref, name and readonly */
     struct rmt_disk *next;       /* guarded by service->lock, as refs is */
@@ -35,7 +41,9 @@ struct rmt_disk {
     struct rmt_view *view;  /* NULL: to be begun when somebody reads */
     bool view_used;         /* since the keeper looked */
     struct rmt_layer active, frozen;
-    uint64_t counted;    /* bytes of both in service->dirty */
+    struct rmt_unsure unsure;   /* committed since the last flush began */
+    struct rmt_unsure at_stake; /* and before it: lost if it fails */
+    uint64_t counted;           /* bytes of both in service->dirty */
     uint64_t epoch;      /* counts swaps and zeroing: what was read below before one is void */
     uint64_t active_gen; /* generation of the active layer */
     uint64_t committed;  /* newest generation in the store */
@@ -74,7 +82,7 @@ int rmt_disk_broken(const struct rmt_disk *disk);
 
 /* ---- the version that is read: view.c -------------------------------------------------------- */
 
-/* out: rmt_view_put(). */
+/* out: rmt_view_put(). Of a broken disk it is what is left. */
 int rmt_view_get_locked(struct rmt_disk *disk, struct rmt_view **out);
 /* Takes NULL, too. Not under the lock: it may be the last one. */
 void rmt_view_put(struct rmt_view *view);
@@ -97,6 +105,9 @@ void rmt_writeback_wait_locked(struct rmt_disk *disk);
 int rmt_writeback_commit_locked(struct rmt_disk *disk, uint64_t gen);
 /* Returns when all that was written so far is on disk. */
 int rmt_writeback_flush_locked(struct rmt_disk *disk);
+/* Whether pages that are in the store may be older there than what clients were told: D4. */
+bool rmt_writeback_lost_locked(const struct rmt_disk *disk, uint64_t from, uint64_t to);
+void rmt_unsure_fini(struct rmt_unsure *unsure);
 /* The keeper's thread. */
 void *rmt_writeback_keep(void *disk);
 

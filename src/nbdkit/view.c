@@ -42,8 +42,6 @@ int rmt_view_get_locked(struct rmt_disk *disk, struct rmt_view **out)
         if (disk->idle)
             (void)pthread_cond_signal(&disk->wake);
     }
-    if (disk->broken)
-        return rmt_disk_broken(disk);
     disk->view_used = true;
     atomic_fetch_add(&disk->view->refs, 1);
     *out = disk->view;

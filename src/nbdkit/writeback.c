@@ -111,6 +111,48 @@ static int commit_frozen(struct rmt_disk *disk, uint64_t *out_id)
     return rc;
 }
 
+/* ---- what a failed flush may lose ------------------------------------------------------------ */
+
+#define UNSURE_MAX 65536u /* ranges of pages */
+
+void rmt_unsure_fini(struct rmt_unsure *unsure)
+{
+    free(unsure->pages.items);
+    *unsure = (struct rmt_unsure){0};
+}
+
+/* A layer was committed. */
+static void note_unsure(struct rmt_unsure *unsure, const struct rmt_layer *layer)
+{
+    struct rmt_ranges pages = {0}, holes = {0};
+    int rc = unsure->all ? -ENOMEM : rmt_layer_list_pages(layer, 0, UINT64_MAX, &pages);
+    if (rc == 0)
+        rc = rmt_layer_list_holes(layer, 0, UINT64_MAX, &holes);
+    if (rc == 0)
+        rc = rmt_ranges_add(&unsure->pages, &pages);
+    if (rc == 0)
+        rc = rmt_ranges_add(&unsure->pages, &holes);
+    free(pages.items);
+    free(holes.items);
+    if (rc == 0 && unsure->pages.count <= UNSURE_MAX)
+        return;
+    rmt_unsure_fini(unsure);
+    unsure->all = true;
+}
+
+static bool is_unsure(const struct rmt_unsure *unsure, uint64_t from, uint64_t to)
+{
+    return unsure->all || rmt_ranges_meet(&unsure->pages, from, to);
+}
+
+bool rmt_writeback_lost_locked(const struct rmt_disk *disk, uint64_t from, uint64_t to)
+{
+    return disk->broken &&
+           (is_unsure(&disk->unsure, from, to) || is_unsure(&disk->at_stake, from, to));
+}
+
+/* ---- writing back ---------------------------------------------------------------------------- */
+
 int rmt_writeback_run_locked(struct rmt_disk *disk, bool quiet)
 {
     struct rmt_service *service = disk->service;
@@ -134,11 +176,13 @@ int rmt_writeback_run_locked(struct rmt_disk *disk, bool quiet)
     disk->failing = rc < 0;
     disk->broken = disk->broken || rc == RAMET_EPOISONED;
     struct rmt_layer done = {0};
-    struct rmt_view *view = NULL;
+    struct rmt_view *view = disk->broken ? rmt_view_give_up_locked(disk) : NULL;
     if (rc == 0) {
+        note_unsure(&disk->unsure, &disk->frozen);
         done = disk->frozen;
         disk->frozen = (struct rmt_layer){0};
-        view = rmt_view_give_up_locked(disk);
+        if (!view)
+            view = rmt_view_give_up_locked(disk);
         disk->committed = gen;
         disk->commit_id = id;
     } else {
@@ -177,6 +221,31 @@ uint64_t rmt_writeback_newest_locked(const struct rmt_disk *disk)
     return rmt_layer_empty(&disk->active) ? disk->active_gen - 1 : disk->active_gen;
 }
 
+/* What is committed is brought onto the disk below. Unlocks meanwhile. */
+static int sync_locked(struct rmt_disk *disk)
+{
+    uint64_t committed = disk->committed;
+    struct rmt_view *view = NULL;
+    disk->at_stake = disk->unsure;
+    disk->unsure = (struct rmt_unsure){0};
+    rmt_mutex_unlock(&disk->lock);
+    int rc = ramet_sync(disk->service->store);
+    if (rc < 0)
+        (void)rmt_disk_failed(disk, "flushing", rc);
+    rmt_mutex_lock(&disk->lock);
+    if (rc == 0) {
+        disk->durable = committed;
+        rmt_unsure_fini(&disk->at_stake);
+        return 0;
+    }
+    disk->broken = true;
+    view = rmt_view_give_up_locked(disk);
+    rmt_mutex_unlock(&disk->lock);
+    rmt_view_put(view);
+    rmt_mutex_lock(&disk->lock);
+    return rc;
+}
+
 int rmt_writeback_flush_locked(struct rmt_disk *disk)
 {
     uint64_t gen = rmt_writeback_newest_locked(disk);
@@ -188,18 +257,8 @@ int rmt_writeback_flush_locked(struct rmt_disk *disk)
         return 0;
     disk->flushing = true;
     int rc = rmt_writeback_commit_locked(disk, gen);
-    if (rc == 0) {
-        uint64_t committed = disk->committed;
-        rmt_mutex_unlock(&disk->lock);
-        rc = ramet_sync(disk->service->store);
-        if (rc < 0)
-            (void)rmt_disk_failed(disk, "flushing", rc);
-        rmt_mutex_lock(&disk->lock);
-        if (rc == 0)
-            disk->durable = committed;
-        else
-            disk->broken = true;
-    }
+    if (rc == 0)
+        rc = sync_locked(disk);
     disk->flushing = false;
     (void)pthread_cond_broadcast(&disk->changed);
     return rc;
@@ -244,7 +303,8 @@ void *rmt_writeback_keep(void *arg)
         bool hurry = disk->hurry;
         disk->hurry = false;
         /* What was there a tick ago; what fails is tried again in the next one. */
-        if ((hurry || (passed && disk->committed < gen)) && !disk->writing && !disk->stop)
+        if ((hurry || (passed && disk->committed < gen)) && !disk->writing && !disk->stop &&
+            !disk->broken)
             (void)rmt_writeback_run_locked(disk, true);
         if (!passed || disk->view_used)
             continue;

@@ -76,7 +76,7 @@ serve()
     shift
     rm -f "$socket" "$socket.pid" hold.log
     # Not by server(): that would be a shell, and its pid that of a shell.
-    LD_PRELOAD=$asan ASAN_OPTIONS=detect_leaks=0 nbdkit -f -U "$socket" -P "$socket.pid" \
+    LD_PRELOAD="$asan ${preload-}" ASAN_OPTIONS=detect_leaks=0 nbdkit -f -U "$socket" -P "$socket.pid" \
         "$plugin" "$@" 2>"$socket.log" &
     server=$!
     uri="nbd+unix:///?socket=$socket"
