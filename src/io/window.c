@@ -89,7 +89,7 @@ void rmt_window_fini(struct rmt_window *window)
     *window = (struct rmt_window){.pagemap = -1, .faults = -1};
 }
 
-static int watch(struct rmt_window *window, size_t off, size_t len);
+static void watch(struct rmt_window *window, size_t off, size_t len);
 
 int rmt_window_map(struct rmt_window *window, size_t off, struct rmt_io *io, uint64_t from,
                    size_t len)
@@ -103,8 +103,8 @@ int rmt_window_map(struct rmt_window *window, size_t off, struct rmt_io *io, uin
 
 int rmt_window_settle(struct rmt_window *window)
 {
-    int rc = advise(window->base, window->size);
-    return rc < 0 ? rc : watch(window, 0, window->size);
+    watch(window, 0, window->size);
+    return advise(window->base, window->size);
 }
 
 int rmt_window_clear(struct rmt_window *window, size_t off, size_t len)
@@ -113,8 +113,8 @@ int rmt_window_clear(struct rmt_window *window, size_t off, size_t len)
     rmt_assert(len <= window->size - off);
     if (anonymous(window->base + off, len) == MAP_FAILED)
         return rmt_fail(-errno, "clearing %zu bytes of a window", len);
-    int rc = advise(window->base + off, len);
-    return rc < 0 ? rc : watch(window, off, len);
+    watch(window, off, len);
+    return advise(window->base + off, len);
 }
 
 int rmt_window_drop(struct rmt_window *window, size_t off, size_t len)
@@ -138,31 +138,34 @@ int rmt_window_populate(struct rmt_window *window, size_t off, size_t len)
 
 /* ---- arming ---------------------------------------------------------------------------------- */
 
-/* A part of the window is to be armed page by page, if the kernel can. */
-static int watch(struct rmt_window *window, size_t off, size_t len)
+/* From now on the window cannot tell, and says so: rmt_window_exact(). */
+static void stop_watching(struct rmt_window *window)
+{
+    (void)close(window->faults); /* what is armed is so no more */
+    window->faults = -1;
+}
+
+/* A part of the window is to be armed page by page, if the kernel can. If it cannot, say for want
+ * of memory, nothing is: a part that is not watched would hide what is written there. */
+static void watch(struct rmt_window *window, size_t off, size_t len)
 {
     struct uffdio_register r = {
         .range = {.start = (uintptr_t)window->base + off, .len = len},
         .mode = UFFDIO_REGISTER_MODE_WP,
     };
-    if (window->faults < 0 || ioctl(window->faults, UFFDIO_REGISTER, &r) == 0)
-        return 0;
-    return rmt_fail(-errno, "watching %zu bytes of a window", len);
+    if (window->faults >= 0 && ioctl(window->faults, UFFDIO_REGISTER, &r) < 0)
+        stop_watching(window);
 }
 
 /* The first time. A kernel that cannot, or does not let us, is no failure. */
 static void watch_all(struct rmt_window *window)
 {
     window->armed = true;
-    int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY);
+    window->faults = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY);
     struct uffdio_api api = {.api = UFFD_API, .features = FEATURE_ASYNC | FEATURE_UNPOPULATED};
-    if (fd < 0)
-        return;
-    window->faults = fd;
-    if (ioctl(fd, UFFDIO_API, &api) == 0 && watch(window, 0, window->size) == 0)
-        return;
-    (void)close(fd);
-    window->faults = -1;
+    if (window->faults >= 0 && ioctl(window->faults, UFFDIO_API, &api) < 0)
+        stop_watching(window);
+    watch(window, 0, window->size);
 }
 
 /* ---- finding --------------------------------------------------------------------------------- */
@@ -244,8 +247,13 @@ int rmt_window_written(struct rmt_window *window, size_t off, size_t len, bool a
     if (arm && !window->armed)
         watch_all(window);
     bool tells = window->faults >= 0;
-    return find(window, off, len, arm && tells ? SCAN_ARM | SCAN_ARM_CHECK : 0,
-                tells ? CATEGORY_WRITTEN : 0, fn, ctx);
+    int rc = find(window, off, len, arm && tells ? SCAN_ARM | SCAN_ARM_CHECK : 0,
+                  tells ? CATEGORY_WRITTEN : 0, fn, ctx);
+    if (rc != -EPERM || !tells)
+        return rc;
+    /* The program has mapped something of its own into the window. */
+    stop_watching(window);
+    return find(window, off, len, 0, 0, fn, ctx);
 }
 
 int rmt_window_private(struct rmt_window *window, size_t off, size_t len, rmt_window_fn fn,

@@ -7,7 +7,7 @@
  * page of their own from the kernel (MAP_PRIVATE). A page that is the program's own is *private*.
  * A private page can be armed: then it is known whether it was written since (userfaultfd's
  * asynchronous write protection, and PAGEMAP_SCAN, Linux 6.7). Where the kernel has no such thing,
- * all that is known is which pages are private.
+ * or does not go on with it, all that is known is which pages are private.
  *
  * A child process does not get the window. Offsets and lengths are bytes, multiples of 4096.
  *
@@ -53,7 +53,8 @@ typedef int (*rmt_window_fn)(void *ctx, size_t off, size_t len);
  * were armed.
  *
  * @arm  arms what it finds, before fn is called with it. If the kernel cannot, nothing is armed:
- *       rmt_window_exact().
+ *       rmt_window_exact(). If it is that which turns out, fn is called with all that is private,
+ *       and was perhaps called with parts of it before.
  * Returns 0, what fn returned, or -ENOMEM, -EIO and kin.
  */
 int rmt_window_written(struct rmt_window *window, size_t off, size_t len, bool arm,
