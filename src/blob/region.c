@@ -532,29 +532,39 @@ static void own_whole_pages(const struct ramet_region *r)
     }
 }
 
-/* Commits, and holds the version that comes of it, which is that of no other writer. */
-static int commit(struct ramet_region *r, struct ramet_txn *txn, const struct ramet_keep *keep,
-                  struct ramet_txn **out)
+/* Commits, and shows the version that comes of it, which is that of no other writer. Whatever that
+ * takes is there before: once it is published, nothing fails. */
+static int commit(struct ramet_region *r, struct ramet_txn *txn, const struct ramet_map *blob,
+                  const struct ramet_keep *keep)
 {
     struct ramet_store *store = r->store;
+    rmt_auto(ramet_abort) struct ramet_txn *after = NULL;
     struct rmt_reader_slot *slot;
+    struct ramet_map *again;
     struct rmt_state state;
     uint64_t id;
     int rc = rmt_reader_claim(&store->shared, &slot);
+    if (rc == 0)
+        rc = rmt_txn_hold(store, slot, &r->txn->version, &after);
+    if (rc == 0)
+        rc = rmt_map_again(after, r->blob, &again);
     if (rc < 0)
         return rc;
     rmt_state_published(store, &state);
     rmt_reader_enter(slot, state.id); /* what is published from now on stays */
     rc = rmt_txn_commit(txn, keep, NULL, &id);
-    if (rc < 0) {
-        rmt_reader_release(slot);
+    if (rc < 0)
         return rc;
-    }
     struct rmt_version version = txn->version;
     version.id = id;
     version.root = txn->maps_tree.root;
     rmt_reader_settle(slot, id);
-    return rmt_txn_hold(store, slot, &version, out);
+    rmt_txn_show(after, &version);
+    rmt_tree_set(&again->tree, blob->tree.root, blob->tree.count);
+    ramet_abort(r->txn);
+    r->txn = rmt_take(after);
+    r->blob = again;
+    return 0;
 }
 
 /* The region now shows another version, in which its blob is the same. */
@@ -590,7 +600,6 @@ int ramet_region_commit(struct ramet_region *region, const struct ramet_keep *ke
 {
     struct ramet_region *r = region;
     rmt_auto(ramet_abort) struct ramet_txn *txn = NULL;
-    struct ramet_txn *after;
     struct ramet_blob *blob;
     if (!r)
         return rmt_fail(-EINVAL, "ramet_region_commit: no region");
@@ -613,18 +622,17 @@ int ramet_region_commit(struct ramet_region *region, const struct ramet_keep *ke
         return rc;
     if (rc > 0 || keep) {
         own_whole_pages(r);
-        rc = commit(r, txn, keep, &after);
+        rc = commit(r, txn, (const struct ramet_map *)blob, keep);
         if (rc < 0)
             return rc;
         for (size_t i = 0; i < r->pending.count; i++)
             keep_pages(r, r->pending.items[i].page, r->pending.items[i].count, true);
         r->pending.count = 0;
         r->committed = r->least = r->bytes;
-        rc = move_to(r, after);
     }
-    if (rc == 0 && out_id)
+    if (out_id)
         *out_id = ramet_txn_id(r->txn);
-    return rc;
+    return 0;
 }
 
 /* ---- resetting ------------------------------------------------------------------------------- */

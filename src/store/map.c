@@ -113,6 +113,23 @@ static int create(struct ramet_txn *txn, const char *name)
     return put_record(txn, name, &empty);
 }
 
+static struct ramet_map *add_map(struct ramet_txn *txn, const char *name,
+                                 const struct rmt_tree *tree)
+{
+    size_t size = strlen(name) + 1;
+    struct ramet_map *map = calloc(1, sizeof(*map) + size);
+    if (!map)
+        return NULL;
+    memcpy(map->name, name, size);
+    map->txn = txn;
+    map->tree = *tree;
+    map->tree.fixed = !txn->writing;
+    map->exists = true;
+    map->next = txn->maps;
+    txn->maps = map;
+    return map;
+}
+
 static int open_map(struct ramet_txn *txn, const char *name, unsigned flags, struct ramet_map **out)
 {
     int rc = 0;
@@ -127,16 +144,9 @@ static int open_map(struct ramet_txn *txn, const char *name, unsigned flags, str
             return rc;
     }
     if (!map) {
-        size_t size = strlen(name) + 1;
-        map = calloc(1, sizeof(*map) + size);
+        map = add_map(txn, name, &tree);
         if (!map)
             return rmt_fail(-ENOMEM, "%s '%s'", rmt_map_kind(name), rmt_map_plain(name));
-        memcpy(map->name, name, size);
-        map->txn = txn;
-        map->tree = tree;
-        map->tree.fixed = !txn->writing;
-        map->next = txn->maps;
-        txn->maps = map;
     } else if (!map->exists) {
         rmt_tree_set(&map->tree, tree.root, tree.count);
         map->changed = false;
@@ -161,6 +171,17 @@ int rmt_map_name_check(const char *name)
     if (name && name[0] == RMT_MAP_BLOB)
         return rmt_name_check("blob", name + 1, true);
     return rmt_name_check("map", name, true);
+}
+
+int rmt_map_again(struct ramet_txn *txn, const struct ramet_map *map, struct ramet_map **out)
+{
+    rmt_assert(!txn->writing);
+    struct rmt_tree tree = {.root = map->tree.root, .count = map->tree.count};
+    struct ramet_map *again = add_map(txn, map->name, &tree);
+    if (!again)
+        return rmt_fail(-ENOMEM, "%s '%s'", rmt_map_kind(map->name), rmt_map_plain(map->name));
+    *out = again;
+    return 0;
 }
 
 int rmt_map_open(struct ramet_txn *txn, int kind, const char *name, unsigned flags,

@@ -294,6 +294,13 @@ int rmt_txn_hold(struct ramet_store *store, struct rmt_reader_slot *slot,
     return 0;
 }
 
+void rmt_txn_show(struct ramet_txn *txn, const struct rmt_version *version)
+{
+    struct rmt_found found = {.version = *version};
+    rmt_assert(!txn->writing);
+    begun(txn, &found);
+}
+
 int rmt_txn_draft(struct ramet_store *store, const struct rmt_tree *catalog, uint64_t number,
                   struct ramet_txn **out)
 {

@@ -91,6 +91,9 @@ int rmt_txn_draft(struct ramet_store *store, const struct rmt_tree *catalog, uin
 /* Begins to read a version that a slot, which is taken, also on failure, holds already. */
 int rmt_txn_hold(struct ramet_store *store, struct rmt_reader_slot *slot,
                  const struct rmt_version *version, struct ramet_txn **out);
+/* Its slot holds another version by now, which it reads from here on. Of maps that are open in it
+ * the caller says where they are: rmt_tree_set(). */
+void rmt_txn_show(struct ramet_txn *txn, const struct rmt_version *version);
 
 /* What a transaction merges into its branch. */
 struct rmt_merging {
@@ -127,6 +130,8 @@ enum {
 /* ramet_map_open() for any name. kind: 0, or one of these. */
 int rmt_map_open(struct ramet_txn *txn, int kind, const char *name, unsigned flags,
                  struct ramet_map **out);
+/* A map of one transaction in another that reads, without looking it up. -ENOMEM */
+int rmt_map_again(struct ramet_txn *txn, const struct ramet_map *map, struct ramet_map **out);
 /* The tree of a map by its record, as it is listed. Of one that is open the record may be a note
  * (rmt_maps_note()), or not be written yet: of that, as it is now. */
 int rmt_map_tree(struct ramet_txn *txn, const char *name, const struct rmt_value *record,
