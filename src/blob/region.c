@@ -690,10 +690,31 @@ static int show_range(struct ramet_region *r, const struct ramet_map *blob, uint
     return rc < 0 ? rc : settled;
 }
 
+/* What a reset is to show again is mixed until it has, and so is what was before: torn. */
+static int mix(struct ramet_region *r, const struct rmt_pieces *written, struct rmt_pieces *torn)
+{
+    rmt_auto(rmt_pieces_fini) struct rmt_pieces all = {0};
+    struct rmt_piece cut_off = {.page = r->least >> shift_of(r)};
+    bool room = rmt_vec_reserve(&all, r->mixed.count + written->count + 1);
+    for (size_t i = 0; i < r->mixed.count && room; i++)
+        all.items[all.count++] = r->mixed.items[i];
+    for (size_t i = 0; i < written->count && room; i++)
+        all.items[all.count++] = written->items[i];
+    cut_off.count = pages_for(r, r->committed) - cut_off.page;
+    if (r->least < r->committed && room)
+        all.items[all.count++] = cut_off;
+    if (!room)
+        return no_memory(r);
+    rmt_pieces_settle(&all);
+    rmt_pieces_swap(torn, &r->mixed);
+    rmt_pieces_swap(&r->mixed, &all);
+    return 0;
+}
+
 int ramet_region_reset(struct ramet_region *region)
 {
     struct ramet_region *r = region;
-    rmt_auto(rmt_pieces_fini) struct rmt_pieces written = {0};
+    rmt_auto(rmt_pieces_fini) struct rmt_pieces written = {0}, torn = {0};
     if (!r)
         return rmt_fail(-EINVAL, "ramet_region_reset: no region");
     int rc = rmt_store_usable(r->store);
@@ -701,22 +722,16 @@ int ramet_region_reset(struct ramet_region *region)
         rc = ramet_region_resize(r, r->committed);
     if (rc == 0)
         rc = find_written(r, false, &written);
-    /* What was restored is not pending any more, and may be what was not is. */
-    if (rc == 0 && !rmt_vec_reserve(&r->mixed, r->mixed.count + written.count))
-        rc = no_memory(r);
+    if (rc == 0)
+        rc = mix(r, &written, &torn);
     if (rc < 0)
         return rc;
-    size_t torn = r->mixed.count;
-    for (size_t i = 0; i < written.count; i++)
-        r->mixed.items[r->mixed.count++] = written.items[i];
     r->pending.count = 0;
     r->forgot = false;
     for (size_t i = 0; i < written.count && rc == 0; i++)
         rc = restore(r, written.items[i]);
-    for (size_t i = 0; i < torn && rc == 0; i++) {
-        const struct rmt_piece *piece = &r->mixed.items[i];
-        rc = show_range(r, r->blob, piece->page, piece->page + piece->count);
-    }
+    for (size_t i = 0; i < torn.count && rc == 0; i++)
+        rc = show_range(r, r->blob, torn.items[i].page, torn.items[i].page + torn.items[i].count);
     if (rc == 0 && r->least < r->committed)
         rc = show_range(r, r->blob, r->least >> shift_of(r), pages_for(r, r->committed));
     if (rc < 0)

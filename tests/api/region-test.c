@@ -629,6 +629,55 @@ static void a_refresh_that_failed_is_reset_or_done_again(void **state)
     ramet_region_close(region);
 }
 
+/* A refresh that fails, and then a reset as well: what both left is all shown anew. */
+static void a_reset_that_failed_is_known_with_what_was_before(void **state)
+{
+    (void)state;
+    static uint8_t bytes[(size_t)40 * PAGE];
+    struct ramet_region *region = open_region("main");
+    struct ramet_blob *blob;
+    struct ramet_txn *txn = begin("main", RAMET_WRITE, &blob);
+    memset(bytes, 221, sizeof(bytes)); /* enough to be mapped */
+    MUST(ramet_blob_write(blob, (uint64_t)100 * PAGE, bytes, sizeof(bytes)));
+    memset(bytes, 211, PAGE);
+    MUST(ramet_blob_write(blob, (uint64_t)201 * PAGE, bytes, PAGE));
+    MUST(ramet_commit(txn, NULL, NULL));
+    MUST(ramet_sync(store));
+    at(region, 5)[0] = 50;
+    long theirs = damage(211, -1, 1), ours = damage(202, -1, 1);
+    assert_int_equal(ramet_region_refresh(region, 0), RAMET_ECORRUPT);
+    assert_int_equal(ramet_region_reset(region), RAMET_ECORRUPT);
+    assert_int_equal(ramet_region_commit(region, NULL, NULL), RAMET_ECONFLICT);
+    at(region, 120)[0] = 51;
+    (void)damage(211, theirs, 211);
+    (void)damage(202, ours, 202);
+    MUST(ramet_region_refresh(region, 0));
+    same_as_stored(region);
+    at(region, 120)[0] = 52;
+    MUST(ramet_region_commit(region, NULL, NULL));
+    same_as_stored(region);
+    ramet_region_close(region);
+}
+
+/* So it is with what is to come back behind an end that was drawn nearer. */
+static void a_reset_that_failed_behind_the_end_is_known(void **state)
+{
+    (void)state;
+    struct ramet_region *region = open_region("main");
+    MUST(ramet_sync(store));
+    MUST(ramet_region_resize(region, 12 * PAGE));
+    long where = damage(26, -1, 1);
+    assert_int_equal(ramet_region_reset(region), RAMET_ECORRUPT);
+    assert_int_equal(ramet_region_commit(region, NULL, NULL), RAMET_ECONFLICT);
+    (void)damage(26, where, 26);
+    MUST(ramet_region_reset(region));
+    same_as_stored(region);
+    at(region, 25)[0] = 50;
+    MUST(ramet_region_commit(region, NULL, NULL));
+    same_as_stored(region);
+    ramet_region_close(region);
+}
+
 /* Following a branch for long does not use up the mappings. */
 static void mappings_are_given_back(void **state)
 {
@@ -969,6 +1018,8 @@ int main(int argc, char **argv)
         CASE(grows_over_zeros),
         CASE(what_others_cut_off_is_gone),
         CASE(a_refresh_that_failed_is_reset_or_done_again),
+        CASE(a_reset_that_failed_is_known_with_what_was_before),
+        CASE(a_reset_that_failed_behind_the_end_is_known),
         CASE(mappings_are_given_back),
         CASE(compacting_leaves_it_alone),
         CASE(nothing_is_lost_without_memory),
