@@ -20,6 +20,8 @@
 /* Keeps the message for this thread (ramet_errmsg()) and returns code. Called once, where the fault
  * is found; callers forward the code unchanged. */
 int rmt_fail(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3), cold));
+/* Puts where it was before the sentence of a failure that was met further down; returns code. */
+int rmt_fail_within(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3), cold));
 /* Makes what ramet_errmsg() said before the message again: of a failure that was cleaned up after,
  * with failures of its own. */
 void rmt_fail_again(const char *text);

@@ -37,6 +37,21 @@ static void *other_thread(void *ctx)
     return clean ? NULL : (void *)1;
 }
 
+static void says_where_it_was_before_the_sentence(void **state)
+{
+    (void)state;
+    char longest[600];
+    (void)rmt_fail(RAMET_ECORRUPT, "page %d", 7);
+    assert_int_equal(rmt_fail_within(RAMET_ECORRUPT, "byte %d", 5), RAMET_ECORRUPT);
+    assert_int_equal(rmt_fail_within(RAMET_ECORRUPT, "key '%s'", "k"), RAMET_ECORRUPT);
+    assert_string_equal(ramet_errmsg(), "key 'k': byte 5: page 7: stored bytes fail a checksum or "
+                                        "an invariant");
+    memset(longest, 'x', sizeof(longest) - 1);
+    longest[sizeof(longest) - 1] = 0;
+    (void)rmt_fail_within(RAMET_ECORRUPT, "%s", longest);
+    assert_int_equal(strlen(ramet_errmsg()), 511);
+}
+
 static void each_thread_has_its_own_sentence(void **state)
 {
     (void)state;
@@ -124,6 +139,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keeps_the_sentence_and_returns_the_code),
         cmocka_unit_test(cuts_a_long_sentence),
+        cmocka_unit_test(says_where_it_was_before_the_sentence),
         cmocka_unit_test(each_thread_has_its_own_sentence),
         cmocka_unit_test(every_code_has_a_text_and_an_errno),
         cmocka_unit_test(sums_refuse_to_overflow),

@@ -21,6 +21,19 @@ int rmt_fail(int code, const char *fmt, ...)
     return code;
 }
 
+int rmt_fail_within(int code, const char *fmt, ...)
+{
+    char was[MESSAGE_MAX];
+    memcpy(was, message, sizeof(was));
+    va_list args;
+    va_start(args, fmt);
+    int n = vsnprintf(message, sizeof(message), fmt, args);
+    va_end(args);
+    if (n >= 0 && (size_t)n + 3 < sizeof(message))
+        (void)snprintf(message + n, sizeof(message) - (size_t)n, ": %s", was);
+    return code;
+}
+
 void rmt_fail_again(const char *was)
 {
     (void)snprintf(message, sizeof(message), "%s", was);
