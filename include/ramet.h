@@ -854,7 +854,8 @@ RAMET_API int ramet_map_count(struct ramet_map *map, uint64_t *out);
  *   RAMET_ECORRUPT   a page on the way, or of the value, fails its checks; other keys stay
  *                    readable
  *   -EINVAL          @key has 0 bytes, or too many
- *   -EFBIG           the value is larger than RAMET_SLICE_MAX: ramet_read() reads it in pieces
+ *   -EFBIG           the value is larger than RAMET_SLICE_MAX: ramet_read() copies a part of it,
+ *                    ramet_get_pieces() hands it out in pieces
  *   -ENOMEM, -EIO and kin
  * Lifetime: @out until the transaction ends, is refreshed or rolled back, or, in a write
  *           transaction, until its next write. It points into the store, which is mapped
@@ -902,7 +903,8 @@ RAMET_API int ramet_get_many(struct ramet_map *map, size_t count, const struct r
  *
  * Returns bytes copied: @len, or fewer only where the value ends (0 at or past its end); else
  *   RAMET_ENOTFOUND  no such key (ramet_errmsg() is not set); or the map is gone (it is)
- *   RAMET_ECORRUPT   a page on the way, or of these bytes, fails its checks; others stay readable
+ *   RAMET_ECORRUPT   a page on the way, or of these bytes, fails its checks: the message names map,
+ *                    key and byte; others stay readable
  *   -EINVAL          @key has 0 bytes, or too many
  *   -ENOMEM, -EIO and kin
  * Lifetime: copies.
@@ -913,6 +915,35 @@ RAMET_API int ramet_get_many(struct ramet_map *map, size_t count, const struct r
  */
 RAMET_API int64_t ramet_read(struct ramet_map *map, struct ramet_slice key, uint64_t off, void *buf,
                              size_t len, uint64_t *out_size);
+
+/* A nonzero answer stops it, and is returned. piece: bytes of the value from off on. */
+typedef int (*ramet_piece_fn)(void *ctx, uint64_t off, struct ramet_slice piece);
+
+/*
+ * ramet_get_pieces() - look at a part of a value of any size where it lies, without a copy.
+ *
+ * @map  borrowed.
+ * @key  1 to RAMET_KEY_MAX bytes; borrowed.
+ * @off  first byte, from 0.
+ * @len  bytes; what lies behind the value's end is left out, so UINT64_MAX is all.
+ * @fn   called for each piece, in order and without a gap; of a value of the store it is up to 64
+ *       pages, verified. It must not write in the transaction.
+ * @ctx  handed to @fn.
+ *
+ * Returns 0, what @fn answered if that was not 0, or
+ *   RAMET_ENOTFOUND  no such key (ramet_errmsg() is not set); or the map is gone (it is)
+ *   RAMET_ECORRUPT   a page on the way, or of the value, fails its checks: the message names map,
+ *                    key and byte. What came before it was handed out; other parts can be read
+ *   -EINVAL          @key has 0 bytes, or too many
+ *   -ENOMEM, -EIO and kin
+ * Lifetime: pieces as the value of ramet_get(): also when @fn has returned.
+ * Threads:  any number at once on a read transaction; a write transaction has one user at a time.
+ * Blocks:   on device reads; takes no lock, never waits for a writer.
+ * Cost:     O(log entries + pieces up to the end of the part). Only the pieces that are handed out
+ *           are read and verified, each when it is first touched by a process.
+ */
+RAMET_API int ramet_get_pieces(struct ramet_map *map, struct ramet_slice key, uint64_t off,
+                               uint64_t len, ramet_piece_fn fn, void *ctx);
 
 /*
  * ramet_put() - set a key's value.
@@ -945,6 +976,45 @@ RAMET_API int64_t ramet_read(struct ramet_map *map, struct ramet_slice key, uint
  */
 RAMET_API int ramet_put(struct ramet_map *map, struct ramet_slice key, struct ramet_slice value,
                         unsigned flags);
+
+/*
+ * ramet_write() - write a part of a value, which grows if that lies behind its end.
+ *
+ * For values that are large, or that come bit by bit: ramet_put() of a first part, or of nothing,
+ * then ramet_write() of the others, with memory for none of it as a whole. What lies between the
+ * end and @off becomes zeros, which are written. A value never becomes shorter by it.
+ *
+ * Of a value of the store just the runs of pages are written anew that are touched, up to 64 pages
+ * each; a smaller value is written as a whole. Where single pages of something large change, a blob
+ * is what suits: ramet_blob_write().
+ *
+ * @map  of a write transaction, borrowed.
+ * @key  of a value that is there: 1 to RAMET_KEY_MAX bytes; borrowed.
+ * @off  first byte, from 0.
+ * @buf  copied; not of the map itself.
+ * @len  bytes; 0: nothing is done.
+ *
+ * Returns 0, or
+ *   RAMET_ENOTFOUND  no such key (ramet_errmsg() is not set); or the map was dropped (it is)
+ *   RAMET_ETXN       in a read transaction, or one in an unknown state
+ *   -EINVAL          @key has 0 bytes, or too many
+ *   -EFBIG           the value would have more than RAMET_VALUE_MAX bytes
+ *   RAMET_ECORRUPT   a page on the way, or of a run that is to be changed in part, fails its
+ *                    checks: the message names map, key and byte
+ *   -ENOSPC          as ramet_put()
+ *   -ENOMEM, -EIO and kin
+ *   On failure what lies before the run in question may have been written, and the value may have
+ *   grown; a savepoint undoes that.
+ * Lifetime: slices got in this transaction end.
+ * Threads:  a write transaction has one user at a time.
+ * Blocks:   as ramet_put().
+ * Cost:     O(log entries + @len + what is left of the first and last run). The first write to a
+ *           value in a transaction notes all its runs, 40 bytes each, and the commit writes the
+ *           lists of these anew: about 80 KiB for 1 GiB. The first one behind a savepoint copies
+ *           that note, and the runs that it touches.
+ */
+RAMET_API int ramet_write(struct ramet_map *map, struct ramet_slice key, uint64_t off,
+                          const void *buf, size_t len);
 
 /*
  * ramet_del() - delete a key.

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* map.c - maps and cursors: the public calls on the trees of a transaction. */
+#include <stdio.h>
+
 #include "store/txn.h"
 #include "store/walk.h"
 
@@ -212,6 +214,18 @@ int rmt_maps_conflicts(struct rmt_pages *pages, struct rmt_ref root)
     return rc == RAMET_ENOTFOUND ? 0 : rc;
 }
 
+const char *rmt_map_shown(struct ramet_slice key, char buf[RMT_SHOWN_SIZE])
+{
+    const uint8_t *bytes = key.data;
+    size_t at = 0;
+    for (size_t i = 0; i < key.size && i < 48; i++) {
+        bool plain = bytes[i] >= 0x20 && bytes[i] < 0x7f && bytes[i] != '\\';
+        at += (size_t)snprintf(buf + at, 5, plain ? "%c" : "\\x%02x", bytes[i]);
+    }
+    (void)snprintf(buf + at, 4, "%s", key.size > 48 ? "..." : "");
+    return buf;
+}
+
 static int usable(const struct ramet_map *map, const char *what)
 {
     if (!map)
@@ -340,15 +354,31 @@ static inline bool key_fits(struct ramet_slice key)
     return key.size - 1 < RAMET_KEY_MAX;
 }
 
-static int value_slice(struct ramet_map *map, const struct rmt_value *value,
+/* A value that cannot be read: of which key. */
+static int value_fail(const struct ramet_map *map, struct ramet_slice key, int rc)
+{
+    char buf[RMT_SHOWN_SIZE];
+    if (rc != RAMET_ECORRUPT && rc != -EIO)
+        return rc;
+    return rmt_fail_within(rc, "%s '%s', key '%s'", rmt_map_kind(map->name),
+                           rmt_map_plain(map->name), rmt_map_shown(key, buf));
+}
+
+static int large_slice(struct ramet_map *map, struct ramet_slice key, const struct rmt_value *value,
                        struct ramet_slice *out)
 {
-    if (rmt_likely(!value->extents)) {
-        *out = rmt_slice(value->data, value->size);
-        return 0;
-    }
     rmt_lock_scope(&map->txn->arena_lock);
-    return rmt_value_slice(&map->txn->store->pages, value, &map->txn->arena, out);
+    int rc = rmt_value_slice(&map->txn->store->pages, value, &map->txn->arena, out);
+    return rc < 0 ? value_fail(map, key, rc) : 0;
+}
+
+static inline int value_slice(struct ramet_map *map, struct ramet_slice key,
+                              const struct rmt_value *value, struct ramet_slice *out)
+{
+    if (rmt_unlikely(value->extents))
+        return large_slice(map, key, value, out);
+    *out = rmt_slice(value->data, value->size);
+    return 0;
 }
 
 int ramet_get(struct ramet_map *map, struct ramet_slice key, struct ramet_slice *out)
@@ -360,7 +390,7 @@ int ramet_get(struct ramet_map *map, struct ramet_slice key, struct ramet_slice 
         return bad_key(key);
     struct rmt_value value;
     rc = rmt_tree_get(&map->txn->store->pages, &map->tree, key, &value);
-    return rc < 0 ? rc : value_slice(map, &value, out);
+    return rc < 0 ? rc : value_slice(map, key, &value, out);
 }
 
 int ramet_get_many(struct ramet_map *map, size_t count, const struct ramet_slice *keys,
@@ -379,7 +409,7 @@ int ramet_get_many(struct ramet_map *map, size_t count, const struct ramet_slice
         for (size_t i = 0; i < n && rc == 0; i++) {
             outs[at + i] = rmt_slice(NULL, 0);
             if (values[i].data)
-                rc = value_slice(map, &values[i], &outs[at + i]);
+                rc = value_slice(map, keys[at + i], &values[i], &outs[at + i]);
         }
     }
     return rc;
@@ -398,9 +428,44 @@ int64_t ramet_read(struct ramet_map *map, struct ramet_slice key, uint64_t off, 
     if (rc < 0)
         return rc;
     int64_t n = rmt_value_read(&map->txn->store->pages, &value, off, buf, len);
-    if (n >= 0 && out_size)
+    if (n < 0)
+        return value_fail(map, key, (int)n);
+    if (out_size)
         *out_size = rmt_value_size(&map->txn->store->pages, &value);
     return n;
+}
+
+struct pieces_call {
+    ramet_piece_fn fn;
+    void *ctx;
+    bool answered; /* the code is that of fn */
+};
+
+static int give_piece(void *ctx, uint64_t off, struct ramet_slice bytes)
+{
+    struct pieces_call *call = ctx;
+    int rc = call->fn(call->ctx, off, bytes);
+    call->answered = rc != 0;
+    return rc;
+}
+
+int ramet_get_pieces(struct ramet_map *map, struct ramet_slice key, uint64_t off, uint64_t len,
+                     ramet_piece_fn fn, void *ctx)
+{
+    int rc = usable(map, "ramet_get_pieces");
+    if (rc == 0 && !fn)
+        return rmt_fail(-EINVAL, "ramet_get_pieces: fn");
+    if (rc < 0)
+        return rc;
+    if (!key_fits(key))
+        return bad_key(key);
+    struct rmt_value value;
+    struct pieces_call call = {fn, ctx, false};
+    rc = rmt_tree_get(&map->txn->store->pages, &map->tree, key, &value);
+    if (rc < 0)
+        return rc;
+    rc = rmt_value_each(&map->txn->store->pages, &value, off, len, give_piece, &call);
+    return rc < 0 && !call.answered ? value_fail(map, key, rc) : rc;
 }
 
 int ramet_count_range(struct ramet_map *map, struct ramet_slice from, struct ramet_slice to,
@@ -449,6 +514,27 @@ int rmt_map_put(struct ramet_map *map, struct ramet_slice key, struct ramet_slic
     rc = rmt_tree_put(&map->txn->edit, &map->tree, key, value, put);
     map->changed |= rc == 0;
     return rc;
+}
+
+int ramet_write(struct ramet_map *map, struct ramet_slice key, uint64_t off, const void *buf,
+                size_t len)
+{
+    int rc = writable(map, "ramet_write");
+    if (rc == 0 && !buf && len)
+        return rmt_fail(-EINVAL, "ramet_write: buf");
+    if (rc < 0)
+        return rc;
+    if (!key_fits(key))
+        return bad_key(key);
+    if (rmt_unlikely(map->txn->optimistic))
+        rc = rmt_optimistic_note(map, key, RMT_NOTE_WRITTEN);
+    if (rc < 0)
+        return rc;
+    rc = rmt_tree_write(&map->txn->edit, &map->tree, key, off, rmt_slice(buf, len));
+    if (rc == RAMET_ENOTFOUND)
+        return rc;
+    map->changed |= len > 0; /* what failed may have been written in part */
+    return rc < 0 ? value_fail(map, key, rc) : 0;
 }
 
 int ramet_del(struct ramet_map *map, struct ramet_slice key)
@@ -595,7 +681,7 @@ int ramet_cursor_get(struct ramet_cursor *c, struct ramet_slice *key, struct ram
     if (rc == 0)
         rc = rmt_cursor_get(&c->cursor, &k, &v);
     if (rc == 0 && value)
-        rc = value_slice(c->map, &v, &s);
+        rc = value_slice(c->map, k, &v, &s);
     if (rc < 0)
         return rc;
     if (key)

@@ -13,15 +13,14 @@
  * takes its place. Else what was noted is compared, old head and new; if none of it differs what
  * was written is written again, on the new head, one entry after the other.
  */
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "store/txn.h"
 #include "store/walk.h"
 #include "store/writers.h"
 #include "tree/diff.h"
-#include "tree/edit.h"
-
-#include <inttypes.h>
+#include "tree/parts.h"
 
 /* ---- notes ----------------------------------------------------------------------------------- */
 
@@ -183,27 +182,13 @@ static bool of_user(const struct ramet_map *map)
 {
     return (uint8_t)map->name[0] >= 0x20;
 }
-
-/* A key for a message: what is no printable character of ASCII is written \xNN. */
-static const char *shown(struct ramet_slice key, char buf[4 * 48 + 4])
-{
-    const uint8_t *bytes = key.data;
-    size_t at = 0;
-    for (size_t i = 0; i < key.size && i < 48; i++) {
-        bool plain = bytes[i] >= 0x20 && bytes[i] < 0x7f && bytes[i] != '\\';
-        at += (size_t)snprintf(buf + at, 5, plain ? "%c" : "\\x%02x", bytes[i]);
-    }
-    (void)snprintf(buf + at, 4, "%s", key.size > 48 ? "..." : "");
-    return buf;
-}
-
 static int conflict(const struct ramet_map *map, struct ramet_slice key)
 {
     const char *changed = "it changed on branch";
-    char buf[4 * 48 + 4];
+    char buf[RMT_SHOWN_SIZE];
     if (map->name[0] != RMT_MAP_BLOB)
         return rmt_fail(RAMET_ECONFLICT, "map '%s', key '%s': %s '%s' since the transaction began",
-                        map->name, shown(key, buf), changed, map->txn->ref);
+                        map->name, rmt_map_shown(key, buf), changed, map->txn->ref);
     if (key.size != sizeof(uint64_t))
         return rmt_fail(RAMET_ECONFLICT, "blob '%s', its size: %s '%s' since the transaction began",
                         map->name + 1, changed, map->txn->ref);
@@ -302,6 +287,37 @@ static int wrote(const struct ramet_txn *draft)
     return 0;
 }
 
+/* Of a value that is written in parts. */
+struct part_target {
+    struct ramet_map *map;
+    struct ramet_slice key;
+};
+
+static int write_part(void *ctx, uint64_t off, struct ramet_slice bytes)
+{
+    const struct part_target *to = ctx;
+    return ramet_write(to->map, to->key, off, bytes.data, bytes.size);
+}
+
+/* Of a value in parts what was written. The rest is there: it is the value that it had when the
+ * draft began, and nobody has changed it; or it never was, and then all was written. */
+static int write_parts(struct ramet_map *to, struct ramet_slice key, const struct rmt_private *own)
+{
+    struct part_target target = {to, key};
+    const struct rmt_parts *parts = rmt_parts_of(own);
+    struct rmt_pages *pages = &to->txn->store->pages;
+    struct rmt_disk_extents record;
+    struct rmt_value value = rmt_extents_private(&record, own);
+    int rc = parts->nr_file ? 0 : ramet_put(to, key, rmt_slice("", 0), 0);
+    for (uint32_t i = 0; i < parts->count && rc == 0; i++) {
+        const struct rmt_part *part = &parts->items[i];
+        if (!rmt_part_in_file(part))
+            rc = rmt_value_each(pages, &value, part->first << pages->page_shift,
+                                (uint64_t)part->pages << pages->page_shift, write_part, &target);
+    }
+    return rc;
+}
+
 /* An entry becomes what it is in the draft. */
 static int write_key(struct ramet_map *from, struct ramet_map *to, struct ramet_slice key)
 {
@@ -318,6 +334,8 @@ static int write_key(struct ramet_map *from, struct ramet_map *to, struct ramet_
         const struct rmt_private *own = rmt_extents_value(&value);
         if (!own) /* its put failed: it is what it was, here and there */
             return 0;
+        if (own->whole)
+            return write_parts(to, key, own);
         bytes = rmt_slice(rmt_private_bytes(own), rmt_private_size(&from->txn->edit, own));
     }
     return ramet_put(to, key, bytes, 0);

@@ -151,6 +151,9 @@ static inline const char *rmt_map_plain(const char *name)
 {
     return name + (name[0] == RMT_MAP_BLOB);
 }
+/* A key for a message: what is no printable character of ASCII is written \xNN. */
+#define RMT_SHOWN_SIZE (4 * 48 + 4)
+const char *rmt_map_shown(struct ramet_slice key, char buf[RMT_SHOWN_SIZE]);
 int rmt_map_drop(struct ramet_txn *txn, struct ramet_map *map);
 /* The same for users: an optimistic transaction notes it. */
 int rmt_map_drop_noted(struct ramet_txn *txn, struct ramet_map *map);

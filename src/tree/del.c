@@ -24,7 +24,7 @@ int rmt_tree_del(struct rmt_edit *edit, struct rmt_tree *tree, struct ramet_slic
     struct rmt_private *own = rmt_extents_value(&value);
     struct rmt_gone_mark mark = rmt_gone_mark(edit);
     uint64_t seen = 0;
-    if (value.extents && !own)
+    if (value.extents)
         rc = rmt_value_gone(edit, &value, &seen);
     if (rc == 0)
         rc = rmt_edit_ensure(edit, rmt_path_nr_fixed(edit, &path), 0, path.depth);
@@ -100,8 +100,9 @@ static int doom_value(struct range *range, const struct rmt_disk_node *leaf, uin
 {
     struct rmt_value value = rmt_node_value_at(leaf, range->pages->page_size, i);
     struct rmt_private *own = rmt_extents_value(&value);
-    if (!own)
-        return rmt_value_gone(range->edit, &value, &range->value_pages);
+    int rc = rmt_value_gone(range->edit, &value, &range->value_pages);
+    if (rc < 0 || !own)
+        return rc;
     if (!rmt_vec_push(&range->values, own))
         return rmt_fail(-ENOMEM, "no memory for what a range drops");
     return 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "tree/edit.h"
+#include "tree/parts.h"
 
 #define CHUNK_BYTES_MIN ((size_t)64 << 10)
 #define CHUNK_BYTES_MAX ((size_t)2 << 20)
@@ -353,11 +353,20 @@ int rmt_edit_value(struct rmt_edit *edit, struct ramet_slice data, bool lend,
 void rmt_edit_value_drop(struct rmt_edit *edit, struct rmt_private *value)
 {
     uint32_t page_size = edit->pages->page_size;
-    uint64_t pages = rmt_value_pages(page_size, rmt_private_size(edit, value));
+    uint64_t pages = value->whole ? rmt_parts_of(value)->taken
+                                  : rmt_value_pages(page_size, rmt_private_size(edit, value));
     rmt_assert(edit->nr_private >= pages);
     edit->nr_private -= pages;
+    if (value->whole)
+        rmt_parts_drop(edit, value);
     if (value->savepoint == edit->savepoint)
         private_free(edit, value);
+}
+
+void rmt_edit_blank_drop(struct rmt_edit *edit, struct rmt_private *blank)
+{
+    if (blank->savepoint == edit->savepoint)
+        private_free(edit, blank);
 }
 
 /* ---- replaced pages -------------------------------------------------------------------------- */

@@ -19,6 +19,7 @@
 struct rmt_private {
     struct rmt_private *next, *prev; /* in edit->all: older, newer */
     uint64_t value_size;             /* of a value; pages, and values of one page, have 0 */
+    uint64_t whole;                  /* of a value in parts its size: parts.h. Else 0 */
     uint32_t savepoint;              /* that was innermost when it was made */
     uint32_t garbage;                /* of a page: bytes of cells that no slot points to */
     uint32_t last;                   /* of a page: where the last key was put in */
@@ -27,7 +28,7 @@ struct rmt_private {
     bool values;                     /* of a leaf: may refer to private values */
     bool spilled;                    /* a value in edit->spill */
     bool lent;                       /* a value of one page: bytes are where it is, the caller's */
-    uint8_t zero[17];
+    uint8_t zero[9];
     uint8_t bytes[]; /* the page or the value: rmt_private_bytes() */
 };
 static_assert(sizeof(struct rmt_private) == 64, "keeps pages on cache lines of their own");
@@ -89,6 +90,7 @@ static inline uint64_t rmt_private_size(const struct rmt_edit *edit, const struc
 }
 /* Bytes that live as long as a private value, undefined and in no account. */
 int rmt_edit_value_blank(struct rmt_edit *edit, size_t size, struct rmt_private **out);
+void rmt_edit_blank_drop(struct rmt_edit *edit, struct rmt_private *blank);
 void rmt_edit_value_drop(struct rmt_edit *edit, struct rmt_private *value);
 
 /* Puts a run on edit->gone, for which there is room. */
@@ -214,14 +216,16 @@ void rmt_cursors_note(struct rmt_tree *tree);
 
 /* ---- values (value.c) ------------------------------------------------------------------------ */
 
+/* Pages that lists of so many runs take. */
+uint64_t rmt_value_lists(uint32_t page_size, uint64_t runs);
 /* Pages that a value takes in the file at most: its data and lists of runs. */
 uint64_t rmt_value_pages(uint32_t page_size, uint64_t size);
 /* A record of a private value, in out, which has room for any. */
 struct rmt_value rmt_extents_private(struct rmt_disk_extents *out, const struct rmt_private *value);
 /* The private value of a record, or NULL. */
 struct rmt_private *rmt_extents_value(const struct rmt_value *value);
-/* Puts all runs of a value in the file on edit->gone. On failure some of them are. seen: pages of
- * values that went before in the same operation; they cannot be more than the file has. */
+/* Puts all runs of the file that a value has on edit->gone. On failure some of them are. seen:
+ * pages of values that went before in the same operation; they cannot be more than the file has. */
 int rmt_value_gone(struct rmt_edit *edit, const struct rmt_value *value, uint64_t *seen);
 /* Writes a private value; its record, which is in a private leaf, then has its runs. */
 int rmt_value_seal(struct rmt_edit *edit, const struct rmt_value *value, struct rmt_writer *w);

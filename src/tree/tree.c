@@ -470,7 +470,7 @@ int rmt_tree_put(struct rmt_edit *edit, struct rmt_tree *tree, struct ramet_slic
         old = rmt_node_value_at(path.steps[path.depth - 1].node, page_size,
                                 path.steps[path.depth - 1].index);
     struct rmt_private *old_private = rmt_extents_value(&old);
-    if (old.extents && !old_private)
+    if (old.extents)
         rc = value_gone(edit, &old, path.depth);
     if (rc == 0 && !in_leaf)
         rc = value_new(edit, value, flags & RMT_PUT_LEND, &item, &record);
@@ -494,5 +494,24 @@ int rmt_tree_put(struct rmt_edit *edit, struct rmt_tree *tree, struct ramet_slic
         rmt_edit_value_drop(edit, old_private);
     tree->count += !path.equal;
     tree->last_at = ++tree->changes;
+    return 0;
+}
+
+int rmt_tree_put_record(struct rmt_edit *edit, struct rmt_tree *tree, struct ramet_slice key,
+                        const struct rmt_value *record)
+{
+    struct rmt_item item = {.key = key, .value = *record};
+    struct rmt_path path;
+    int rc = rmt_path_find(edit, tree, key, &path);
+    if (rc == 0)
+        rc = put_prepare(edit, &path, 0);
+    if (rc < 0)
+        return rc;
+    rmt_assert(path.equal);
+    rmt_cursors_note(tree);
+    rmt_path_touch(edit, tree, &path);
+    (void)leaf_put(edit, tree, &path, &item, false);
+    tree->last_leaf = NULL;
+    tree->changes++;
     return 0;
 }

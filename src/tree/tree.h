@@ -114,6 +114,19 @@ int rmt_tree_get_many(struct rmt_pages *pages, const struct rmt_tree *tree, size
 /* Keys of 1 to RAMET_KEY_MAX bytes. On failure the tree is as it was. */
 int rmt_tree_put(struct rmt_edit *edit, struct rmt_tree *tree, struct ramet_slice key,
                  struct ramet_slice value, unsigned flags);
+/*
+ * rmt_tree_write() - writes bytes of an entry's value, which grows by zeros if they lie behind its
+ * end.
+ *
+ * Of a value of the file just the runs that are touched are written anew. On failure what lies
+ * before the run in question may have been written, and the value may have grown.
+ * RAMET_ENOTFOUND without a message.
+ */
+int rmt_tree_write(struct rmt_edit *edit, struct rmt_tree *tree, struct ramet_slice key,
+                   uint64_t off, struct ramet_slice bytes);
+/* Gives an entry, which is there, another record of its value; of the old one nothing is gone. */
+int rmt_tree_put_record(struct rmt_edit *edit, struct rmt_tree *tree, struct ramet_slice key,
+                        const struct rmt_value *record);
 /* RAMET_ENOTFOUND without a message. */
 int rmt_tree_del(struct rmt_edit *edit, struct rmt_tree *tree, struct ramet_slice key);
 /* Keys with from <= key < to; size 0: unbounded. */
@@ -144,6 +157,11 @@ int rmt_value_slice(struct rmt_pages *pages, const struct rmt_value *value, stru
 /* Copies up to len bytes from off on, and returns how many. Verifies only the runs it touches. */
 int64_t rmt_value_read(struct rmt_pages *pages, const struct rmt_value *value, uint64_t off,
                        void *buf, size_t len);
+/* A piece of a value; a nonzero answer ends it, and is returned. */
+typedef int (*rmt_value_piece_fn)(void *ctx, uint64_t off, struct ramet_slice bytes);
+/* Hands out a part of a value where it lies, in order; what lies behind its end is left out. */
+int rmt_value_each(struct rmt_pages *pages, const struct rmt_value *value, uint64_t off,
+                   uint64_t len, rmt_value_piece_fn fn, void *ctx);
 /* True if they are the same as they lie in their leaves: the same bytes, or the same pages. */
 static inline bool rmt_value_same(const struct rmt_value *a, const struct rmt_value *b)
 {

@@ -9,7 +9,7 @@
  * level by level. All pages of a list but the last are full: that bounds, for forged files, what
  * reading a value can cost by what its size says.
  */
-#include "tree/edit.h"
+#include "tree/parts.h"
 
 #define RUN_SIZE ((uint32_t)sizeof(struct rmt_disk_run))
 
@@ -18,14 +18,20 @@ static uint32_t runs_per_page(uint32_t page_size)
     return page_size / RUN_SIZE;
 }
 
-uint64_t rmt_value_pages(uint32_t page_size, uint64_t size)
+uint64_t rmt_value_lists(uint32_t page_size, uint64_t runs)
 {
-    uint64_t pages = rmt_div_up(size, page_size), total = pages;
-    while (pages > RMT_EXTENT_RUNS) { /* as if every run had one page */
-        pages = rmt_div_up(pages, runs_per_page(page_size));
-        total += pages;
+    uint64_t total = 0;
+    while (runs > RMT_EXTENT_RUNS) { /* as if every run of a list had one page */
+        runs = rmt_div_up(runs, runs_per_page(page_size));
+        total += runs;
     }
     return total;
+}
+
+uint64_t rmt_value_pages(uint32_t page_size, uint64_t size)
+{
+    uint64_t pages = rmt_div_up(size, page_size);
+    return pages + rmt_value_lists(page_size, pages);
 }
 
 uint64_t rmt_value_size(const struct rmt_pages *pages, const struct rmt_value *value)
@@ -48,7 +54,7 @@ struct rmt_value rmt_extents_private(struct rmt_disk_extents *out, const struct 
         return page;
     }
     *out = (struct rmt_disk_extents){
-        .size = rmt_put64(value->value_size),
+        .size = rmt_put64(value->whole ? value->whole : value->value_size),
         .level = RMT_EXTENTS_PRIVATE,
     };
     memcpy(out->runs, &at, sizeof(at));
@@ -201,6 +207,9 @@ static int gone_fn(void *ctx, const struct rmt_disk_run *run, uint32_t level)
 
 int rmt_value_gone(struct rmt_edit *edit, const struct rmt_value *value, uint64_t *seen)
 {
+    const struct rmt_private *own = rmt_extents_value(value);
+    if (own)
+        return own->whole ? rmt_parts_gone(edit, own) : 0;
     return walk_record(edit->pages, value, seen, gone_fn, edit);
 }
 
@@ -268,7 +277,7 @@ static int copy_fn(void *ctx, const struct rmt_disk_run *run, uint32_t level)
         const uint8_t *data;
         int rc = rmt_page_data(copy->pages, run, &data);
         if (rc < 0)
-            return rc;
+            return rmt_fail_within(rc, "byte %llu", (unsigned long long)from);
         if (copy->buf)
             memcpy(copy->buf + (begin - copy->off), data + (begin - from), end - begin);
     }
@@ -289,6 +298,10 @@ int64_t rmt_value_read(struct rmt_pages *pages, const struct rmt_value *value, u
         return 0;
     len = rmt_min(len, size - off);
     const struct rmt_private *own = rmt_extents_value(value);
+    if (own && own->whole) {
+        int rc = rmt_parts_read(pages, own, off, buf, len);
+        return rc < 0 ? rc : (int64_t)len;
+    }
     if (!value->extents || own) {
         const uint8_t *bytes = own ? rmt_private_bytes(own) : value->data;
         memcpy(buf, bytes + off, len);
@@ -311,27 +324,26 @@ int rmt_value_slice(struct rmt_pages *pages, const struct rmt_value *value, stru
         return rmt_fail(-EFBIG, "a value of %llu bytes is too large to be had in one piece",
                         (unsigned long long)size);
     const struct rmt_private *own = rmt_extents_value(value);
-    if (own) {
+    if (own && !own->whole) {
         *out = rmt_slice(rmt_private_bytes(own), size);
         return 0;
     }
 
-    struct copy copy = {.pages = pages, .off = 0, .len = size};
-    int rc = copy_run(&copy, value);
+    struct copy copy = {.pages = pages, .off = 0, .len = size, .apart = own != NULL};
+    int rc = own ? 0 : copy_run(&copy, value);
     if (rc < 0)
         return rc;
     if (!copy.apart) {
         *out = rmt_slice(rmt_page_at(pages, copy.first), size);
         return 0;
     }
-    copy = (struct copy){.pages = pages, .off = 0, .len = size};
-    copy.buf = rmt_arena_alloc(arena, size);
-    if (!copy.buf)
+    void *buf = rmt_arena_alloc(arena, size);
+    if (!buf)
         return rmt_fail(-ENOMEM, "no memory for a value of %llu bytes", (unsigned long long)size);
-    rc = copy_run(&copy, value);
-    if (rc < 0)
-        return rc;
-    *out = rmt_slice(copy.buf, size);
+    int64_t n = rmt_value_read(pages, value, 0, buf, size);
+    if (n < 0)
+        return (int)n;
+    *out = rmt_slice(buf, size);
     return 0;
 }
 
@@ -347,13 +359,11 @@ static void run_list_fini(struct run_list *list)
 }
 RMT_AUTO(run_list_fini, struct run_list)
 
-/* Writes a private value as runs, which go on the list. */
-static int write_runs(struct rmt_writer *w, const struct rmt_edit *edit,
-                      const struct rmt_private *value, struct run_list *out)
+/* Writes private bytes as runs, which go on the list. */
+static int write_pages(struct rmt_writer *w, const struct rmt_edit *edit, const uint8_t *data,
+                       uint64_t pages, struct run_list *out)
 {
-    uint32_t page_size = edit->pages->page_size;
-    uint64_t pages = rmt_div_up(value->value_size, page_size);
-    for (const uint8_t *data = value->bytes; pages;) {
+    while (pages) {
         struct rmt_disk_run run;
         int rc = rmt_writer_data(w, data, pages, &run);
         if (rc < 0)
@@ -362,10 +372,44 @@ static int write_runs(struct rmt_writer *w, const struct rmt_edit *edit,
             return rmt_fail(-ENOMEM, "no memory for a list of runs");
         uint64_t taken = rmt_get32(run.pages);
         rmt_assert(taken > 0 && taken <= pages);
-        data += taken * page_size;
+        data += taken << edit->pages->page_shift;
         pages -= taken;
     }
     return 0;
+}
+
+static int write_runs(struct rmt_writer *w, const struct rmt_edit *edit,
+                      const struct rmt_private *value, struct run_list *out)
+{
+    uint64_t pages = rmt_div_up(value->value_size, edit->pages->page_size);
+    return write_pages(w, edit, value->bytes, pages, out);
+}
+
+/* Of a value in parts: what is in the file stays there. */
+static int write_parts(struct rmt_writer *w, struct rmt_edit *edit, const struct rmt_private *value,
+                       struct run_list *out)
+{
+    const struct rmt_parts *parts = rmt_parts_of(value);
+    struct rmt_private *zeros = NULL;
+    int rc = 0;
+    for (uint32_t i = 0; i < parts->count && rc == 0; i++) {
+        const struct rmt_part *part = &parts->items[i];
+        const struct rmt_private *own = part->own;
+        if (rmt_part_in_file(part)) {
+            if (!rmt_vec_push(&out->runs, part->run))
+                rc = rmt_fail(-ENOMEM, "no memory for a list of runs");
+            continue;
+        }
+        if (!own && !zeros) {
+            size_t size = (size_t)RMT_RUN_PAGES_MAX << edit->pages->page_shift;
+            rc = rmt_edit_value_blank(edit, size, &zeros);
+            if (rc < 0)
+                break;
+            memset(zeros->bytes, 0, size);
+        }
+        rc = write_pages(w, edit, own ? own->bytes : zeros->bytes, part->pages, out);
+    }
+    return rc;
 }
 
 /* A private value that holds a list of runs as it stands in the file: the writer borrows it. */
@@ -406,7 +450,7 @@ int rmt_value_seal(struct rmt_edit *edit, const struct rmt_value *value, struct 
 
     struct rmt_disk_extents sealed = {.size = record->size};
     rmt_auto(run_list_fini) struct run_list *runs = &(struct run_list){0};
-    int rc = write_runs(w, edit, own, runs);
+    int rc = own->whole ? write_parts(w, edit, own, runs) : write_runs(w, edit, own, runs);
     while (rc == 0 && runs->runs.count > RMT_EXTENT_RUNS) {
         rmt_assert(sealed.level < RMT_EXTENTS_LEVEL_MAX);
         sealed.level++;
