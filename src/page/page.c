@@ -29,6 +29,7 @@ int rmt_pages_init(struct rmt_pages *pages, struct rmt_io *io, uint32_t page_siz
     pages->reserved = reserve >> pages->page_shift;
     pages->node_check = node_check;
     pages->spill_bytes = SPILL_BYTES;
+    pages->part_pages = RMT_RUN_PAGES_MAX;
     atomic_init(&pages->nr_pages, size >> pages->page_shift);
     if (size > reserve)
         return rmt_fail(-EFBIG,

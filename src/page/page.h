@@ -28,6 +28,8 @@ struct rmt_pages {
     uint64_t reserved;          /* pages of the mapping: no address is at or above it */
     size_t spill_bytes;         /* an edit's pages and values beyond it are spilled, and so much at
                                    once; a test may set it */
+    uint32_t part_pages;        /* pages of a part at most, of a value that is written in parts; a
+                                    value of no more is written as a whole; a test may set it */
     _Atomic uint32_t *verified; /* [2 * reserved]: as nodes, then as data; atomic: relaxed, for
                                    pages do not change */
     _Atomic uint64_t nr_pages;  /* of the file, as far as this process knows; atomic: relaxed, only

@@ -58,6 +58,7 @@ static inline void fake_init(struct fake *fake, uint32_t page_size, uint64_t nr_
         .verified = fake->verified,
         .node_check = rmt_node_check,
         .spill_bytes = FAKE_SPILL,
+        .part_pages = RMT_RUN_PAGES_MAX,
     };
     fake->w = (struct rmt_writer){
         .pages = &fake->pages,

@@ -250,15 +250,16 @@ static int table_of_bytes(struct making *making, const struct rmt_value *value, 
 {
     struct rmt_edit *edit = making->edit;
     uint64_t pages = rmt_div_up(size, edit->pages->page_size), seen = 0;
-    int rc = table_new(edit, rmt_div_up(pages, RMT_RUN_PAGES_MAX), size, &making->table);
+    const uint32_t most = edit->pages->part_pages;
+    int rc = table_new(edit, rmt_div_up(pages, most), size, &making->table);
     struct rmt_parts *parts = rc == 0 ? rmt_parts_of(making->table) : NULL;
-    for (uint64_t at = 0; rc == 0 && at < pages; at += RMT_RUN_PAGES_MAX) {
+    for (uint64_t at = 0; rc == 0 && at < pages; at += most) {
         struct rmt_private *own;
-        uint64_t off = bytes_of(edit, at), len = bytes_of(edit, RMT_RUN_PAGES_MAX);
+        uint64_t off = bytes_of(edit, at), len = bytes_of(edit, most);
         rc = rmt_edit_value_blank(edit, len, &own);
         if (rc < 0)
             break;
-        add(parts, (uint32_t)rmt_min(pages - at, RMT_RUN_PAGES_MAX))->own = own;
+        add(parts, (uint32_t)rmt_min(pages - at, most))->own = own;
         int64_t n = rmt_value_read(edit->pages, value, off, own->bytes, len);
         rc = n < 0 ? (int)n : 0;
         if (rc == 0) /* P2 */
@@ -308,7 +309,7 @@ static int open_table(struct rmt_edit *edit, struct rmt_tree *tree, struct ramet
     if (own && own->whole)
         return writable ? 0 : copy_table(edit, tree, key, own, out);
     struct making making = {.edit = edit, .gone = rmt_gone_mark(edit)};
-    bool in_file = value->extents && !own && size > bytes_of(edit, RMT_RUN_PAGES_MAX);
+    bool in_file = value->extents && !own && size > bytes_of(edit, edit->pages->part_pages);
     int rc = in_file ? table_of_runs(&making, value, size) : table_of_bytes(&making, value, size);
     if (rc == 0)
         rc = put_record(edit, tree, key, making.table);
@@ -366,7 +367,7 @@ static int grow(struct rmt_edit *edit, struct rmt_tree *tree, struct ramet_slice
 {
     struct rmt_parts *parts = rmt_parts_of(*table), before = *parts;
     struct rmt_private *old = *table, *own = old;
-    const uint32_t most = RMT_RUN_PAGES_MAX;
+    const uint32_t most = edit->pages->part_pages;
     uint32_t last = parts->count - 1, has = parts->items[last].pages;
     uint64_t more = rmt_div_up(size, edit->pages->page_size) - (parts->items[last].first + has);
     uint64_t fill = has < most ? rmt_min(more, most - has) : 0, whole = old->whole;
@@ -460,7 +461,7 @@ int rmt_tree_write(struct rmt_edit *edit, struct rmt_tree *tree, struct ramet_sl
         memcpy(own->bytes + off, bytes.data, bytes.size);
         return 0;
     }
-    if (rmt_max(size, end) <= bytes_of(edit, RMT_RUN_PAGES_MAX))
+    if (rmt_max(size, end) <= bytes_of(edit, edit->pages->part_pages))
         return write_whole(edit, tree, key, &value, off, bytes);
     if (size == 0) { /* a table has at least one part */
         rc = write_whole(edit, tree, key, &value, 0, rmt_slice("", 1));

@@ -32,6 +32,7 @@ static void choose(const uint8_t *data, struct config *config)
         .value_max = data[2] & 16 ? 300000 : 6000,
         .many_max = data[2] & 32 ? 300 : 40,
         .spill_bytes = (size_t)(data[2] & 64 ? 128 << 10 : 64 << 20),
+        .part_pages = data[2] & 1,
         .check_every = 20,
     };
     if (config->backend == ON_FILE) /* real flushes are slow */

@@ -385,6 +385,57 @@ static void one_that_grows_is_zeros_in_between(void **state)
     free(bytes);
 }
 
+/* Of a value that was committed, put in this transaction, or grew in it. */
+static void a_rollback_undoes_writes(void **state)
+{
+    (void)state;
+    const size_t size = 2 * MIB;
+    for (int kind = 0; kind < 3; kind++) {
+        uint8_t *bytes = bytes_new(size + RUN), *was = malloc(size);
+        struct ramet_txn *txn;
+        struct ramet_map *map = begin(NULL, RAMET_WRITE, &txn);
+        uint32_t first, second;
+        MUST(ramet_put(map, k, slice(bytes, kind == 2 ? 10 : size), 0));
+        if (kind == 0) {
+            MUST(ramet_commit(txn, NULL, NULL));
+            map = begin(NULL, RAMET_WRITE, &txn);
+        }
+        assert_non_null(was);
+        memset(bytes + 3 * RUN + 7, 'a', 100); /* its table is from before the savepoint */
+        MUST(ramet_write(map, k, 3 * RUN + 7, bytes + 3 * RUN + 7, size - (3 * RUN + 7)));
+        if (kind == 2)
+            MUST(ramet_write(map, k, 0, bytes, 3 * RUN + 7));
+        memcpy(was, bytes, size);
+        MUST(ramet_savepoint(txn, &first));
+        for (int again = 0; again < 2; again++) {
+            memset(bytes + 3 * RUN + 7, 'b', 100);
+            memset(bytes + 5 * RUN, 'c', 100);
+            MUST(ramet_write(map, k, 3 * RUN + 7, bytes + 3 * RUN + 7, 100));
+            MUST(ramet_write(map, k, 5 * RUN, bytes + 5 * RUN, 100));
+            MUST(ramet_savepoint(txn, &second));
+            MUST(ramet_write(map, k, size - 5, bytes + size - 5, RUN));
+            memset(bytes + 5 * RUN, 'd', 100);
+            MUST(ramet_write(map, k, 5 * RUN, bytes + 5 * RUN, 100));
+            MUST(ramet_del(map, k));
+            MUST(ramet_rollback(txn, second));
+            memset(bytes + 5 * RUN, 'c', 100);
+            has(map, k, bytes, size);
+            MUST(ramet_rollback(txn, first));
+            has(map, k, was, size);
+            memcpy(bytes, was, size);
+        }
+        memset(bytes + size - 100, 'e', 100);
+        MUST(ramet_write(map, k, size - 100, bytes + size - 100, 100));
+        MUST(ramet_commit(txn, NULL, NULL));
+        map = begin(NULL, RAMET_READ, &txn);
+        has(map, k, bytes, size);
+        ramet_abort(txn);
+        check();
+        free(bytes);
+        free(was);
+    }
+}
+
 /* Both transactions are optimistic, and the branch moves under the first. */
 static void an_optimistic_transaction_writes_its_parts_on_the_new_head(void **state)
 {
@@ -747,6 +798,7 @@ int main(int argc, char **argv)
         CASE(a_write_keeps_the_runs_that_it_does_not_touch, setup_file),
         CASE(a_large_value_is_written_and_read_with_little_memory, setup_file),
         CASE(one_that_grows_is_zeros_in_between, setup),
+        CASE(a_rollback_undoes_writes, setup),
         CASE(an_optimistic_transaction_writes_its_parts_on_the_new_head, setup),
         CASE(a_damaged_run_is_named_and_the_others_are_read, setup_file),
         cmocka_unit_test(agrees_in_memory),

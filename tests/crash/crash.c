@@ -28,6 +28,7 @@ void crash_choose(struct config *config, uint64_t seed)
     };
     config->usual_size = config_usual_size(config->key_style, config->page_size, &r);
     config->spill_bytes = (size_t)(model_random(&r, 3) ? 64 << 20 : 128 << 10);
+    config->part_pages = (uint32_t)model_random(&r, 4);
 }
 
 static bool wrong(struct aftermath *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -29,6 +29,7 @@ static const char *const op_names[] = {
 
 static const uint8_t weights[PROFILES][OP_KINDS] = {
     [BALANCED] = {[OP_BEGIN_WRITE] = 14,
+                  [OP_WRITE] = 20,
                   [OP_BEGIN_READ] = 8,
                   [OP_REFRESH] = 5,
                   [OP_COMMIT] = 10,
@@ -67,6 +68,7 @@ static const uint8_t weights[PROFILES][OP_KINDS] = {
                   [OP_COPY] = 1,
                   [OP_COMPACT] = 2},
     [BIG_TREES] = {[OP_BEGIN_WRITE] = 14,
+                   [OP_WRITE] = 10,
                    [OP_BEGIN_READ] = 4,
                    [OP_REFRESH] = 3,
                    [OP_COMMIT] = 8,
@@ -97,6 +99,7 @@ static const uint8_t weights[PROFILES][OP_KINDS] = {
                    [OP_REOPEN] = 1,
                    [OP_COMPACT] = 2},
     [MANY_VERSIONS] = {[OP_BEGIN_WRITE] = 20,
+                       [OP_WRITE] = 20,
                        [OP_BEGIN_READ] = 6,
                        [OP_REFRESH] = 4,
                        [OP_COMMIT] = 20,
@@ -123,26 +126,14 @@ static const uint8_t weights[PROFILES][OP_KINDS] = {
                        [OP_REOPEN] = 2,
                        [OP_COPY] = 3,
                        [OP_COMPACT] = 3},
-    [MOVING] = {[OP_BEGIN_WRITE] = 10,
-                [OP_BEGIN_READ] = 4,
-                [OP_REFRESH] = 3,
-                [OP_COMMIT] = 4,
-                [OP_ABORT] = 1,
-                [OP_PUT] = 25,
-                [OP_PUT_MANY] = 5,
-                [OP_APPEND_MANY] = 2,
-                [OP_DEL] = 25,
-                [OP_DEL_RANGE] = 4,
-                [OP_MAP_DROP] = 1,
-                [OP_SAVEPOINT] = 6,
-                [OP_ROLLBACK] = 6,
-                [OP_CURSOR_OPEN] = 10,
-                [OP_CURSOR_MOVE] = 80,
-                [OP_CURSOR_CLOSE] = 2,
-                [OP_COUNT] = 5,
-                [OP_SCAN] = 2,
-                [OP_CHECK] = 1},
+    [MOVING] =
+        {[OP_BEGIN_WRITE] = 10, [OP_WRITE] = 10,   [OP_BEGIN_READ] = 4,   [OP_REFRESH] = 3,
+         [OP_COMMIT] = 4,       [OP_ABORT] = 1,    [OP_PUT] = 25,         [OP_PUT_MANY] = 5,
+         [OP_APPEND_MANY] = 2,  [OP_DEL] = 25,     [OP_DEL_RANGE] = 4,    [OP_MAP_DROP] = 1,
+         [OP_SAVEPOINT] = 6,    [OP_ROLLBACK] = 6, [OP_CURSOR_OPEN] = 10, [OP_CURSOR_MOVE] = 80,
+         [OP_CURSOR_CLOSE] = 2, [OP_COUNT] = 5,    [OP_SCAN] = 2,         [OP_CHECK] = 1},
     [SMALL_COMMITS] = {[OP_BEGIN_WRITE] = 60,
+                       [OP_WRITE] = 50,
                        [OP_COMMIT] = 60,
                        [OP_ABORT] = 1,
                        [OP_PUT] = 50,
@@ -162,6 +153,7 @@ static const uint8_t weights[PROFILES][OP_KINDS] = {
                        [OP_COPY] = 2,
                        [OP_COMPACT] = 3},
     [MERGES] = {[OP_BEGIN_WRITE] = 4,
+                [OP_WRITE] = 4,
                 [OP_BEGIN_READ] = 3,
                 [OP_REFRESH] = 2,
                 [OP_COMMIT] = 4,
@@ -253,6 +245,7 @@ void config_choose(struct config *config, uint64_t seed)
     config->many_max = config->profile == BIG_TREES ? 2000 : 200;
     config->usual_size = config_usual_size(config->key_style, config->page_size, &r);
     config->spill_bytes = model_random(&r, 3) ? (size_t)64 << 20 : (size_t)128 << 10;
+    config->part_pages = (uint32_t)model_random(&r, 4);
     if (config->durability == RAMET_FULL && config->backend == ON_FILE && model_random(&r, 2))
         config->durability = RAMET_NONE; /* real flushes are slow */
 }
@@ -735,6 +728,7 @@ static bool do_abort(struct run *run, const struct op *op)
 }
 
 static bool do_put(struct run *run, const struct op *op);
+static bool do_write(struct run *run, const struct op *op);
 static bool do_del(struct run *run, const struct op *op);
 
 /* A small transaction from its beginning to its end, on a branch that is there. */
@@ -754,7 +748,8 @@ static bool do_edit(struct run *run, const struct op *op)
         struct op edit = {.a = SLOT, .b = (uint32_t)model_random(&r, 16) ? 0 : 1};
         edit.c = (uint32_t)model_random(&r, 1 << 30);
         edit.d = (uint32_t)model_random(&r, 1 << 30);
-        if (!(model_random(&r, 4) ? do_put(run, &edit) : do_del(run, &edit)))
+        uint64_t what = model_random(&r, 8);
+        if (!(what < 5 ? do_put(run, &edit) : what < 6 ? do_write(run, &edit) : do_del(run, &edit)))
             return false;
     }
     struct op commit = *op;
@@ -860,6 +855,92 @@ static bool do_put(struct run *run, const struct op *op)
         return put(run, map, m, &key, seed, size, flags);
     }
     return put(run, map, m, &key, op->d, size_choose(run, op->d), flags);
+}
+
+/* Writes [from, size) of the value in up to four parts, perhaps the last one first. */
+static bool write_parts(struct run *run, struct ramet_map *map, const struct key *key,
+                        const uint8_t *value, uint64_t from, uint64_t size, uint32_t x)
+{
+    uint64_t parts = 1 + x % 4, len = (size - from + parts - 1) / parts;
+    bool backwards = x / 4 % 4 == 0;
+    for (uint64_t i = 0; i < parts; i++) {
+        uint64_t at = from + (backwards ? parts - 1 - i : i) * len;
+        if (at < size)
+            TRY(ramet_write(map, slice_of(key), at, value + at, rmt_min(len, size - at)), 0);
+    }
+    return true;
+}
+
+/* A key whose value is written to: often that of the largest value. */
+static void key_choose_large(const struct run *run, const struct model_map *m, uint32_t x,
+                             struct key *out)
+{
+    size_t at = 0;
+    if (!m->entries.count || x % 8 == 0) {
+        key_choose(run, m, x / 8, out);
+        return;
+    }
+    for (size_t i = 0; x % 8 < 5 && i < m->entries.count; i++)
+        at = m->entries.items[i].size > m->entries.items[at].size ? i : at;
+    const struct model_key *k = m->entries.items[x % 8 < 5 ? at : x / 8 % m->entries.count].key;
+    memcpy(out->bytes, k->bytes, k->size);
+    out->size = k->size;
+}
+
+enum write_kind { WRITE_ANEW, WRITE_LONGER, WRITE_PART_AS_IT_IS };
+
+/* One write to a key that is there. */
+static bool write_key(struct run *run, struct ramet_map *map, struct model_map *m,
+                      const struct key *key, uint32_t x)
+{
+    static const enum write_kind kinds[] = {WRITE_ANEW, WRITE_LONGER, WRITE_LONGER,
+                                            WRITE_PART_AS_IT_IS, WRITE_PART_AS_IT_IS};
+    const struct model_entry *entry = model_map_get(m, slice_of(key));
+    enum write_kind kind = kinds[x % 5];
+    if (kind == WRITE_LONGER && run->config.profile >= MERGES)
+        kind = WRITE_ANEW; /* a number is none when it is longer */
+    uint64_t page = run->config.page_size, had = entry->size, from = 0, size, end;
+    uint64_t seed = kind == WRITE_ANEW ? x : entry->seed;
+    size = x / 8 % 4 ? x / 32 % 12 * page + x % 100 : size_choose(run, x);
+    size = kind == WRITE_ANEW ? rmt_max(size, had) : kind == WRITE_LONGER ? had + size : had;
+    if (size > 2 * run->config.value_max)
+        return true;
+    end = size;
+    if (kind == WRITE_LONGER)
+        from = had;
+    if (kind == WRITE_PART_AS_IT_IS && size) {
+        from = model_mix(x) % size;
+        end = rmt_min(size, from + 1 + x % (2 * page));
+    }
+    rmt_auto(free) uint8_t *value = malloc(size + 1);
+    rmt_assert(value != NULL);
+    model_value(seed, 0, value, size);
+    if (!write_parts(run, map, key, value, from, end, x))
+        return false;
+    model_map_put(m, slice_of(key), seed, size, rmt_hash(value, size, 0));
+    return true;
+}
+
+static bool do_write(struct run *run, const struct op *op)
+{
+    struct slot *slot = step_writer(run, op->a);
+    struct ramet_map *map;
+    struct model_map *m;
+    struct key key;
+    if (!slot)
+        return true;
+    if (!edit_map(run, slot, op->b, &map, &m))
+        return false;
+    key_choose_large(run, m, op->c, &key);
+    if (!model_map_get(m, slice_of(&key))) {
+        TRY(ramet_write(map, slice_of(&key), op->d, "x", 1), RAMET_ENOTFOUND);
+        return true;
+    }
+    for (uint32_t i = 0; i <= op->d % 4; i++) {
+        if (!write_key(run, map, m, &key, (uint32_t)model_mix(op->d + i)))
+            return false;
+    }
+    return true;
 }
 
 static bool do_put_many(struct run *run, const struct op *op)
@@ -1803,6 +1884,8 @@ bool run_open(struct run *run)
         TRY(ramet_open(path, &options, &run->store), 0);
     }
     run->store->pages.spill_bytes = run->config.spill_bytes;
+    if (run->config.part_pages)
+        run->store->pages.part_pages = run->config.part_pages;
     return do_lists(run);
 }
 
@@ -1859,6 +1942,7 @@ static bool dispatch(struct run *run, const struct op *op)
     case OP_BASE: return step_base(run, op);
     case OP_KEY_HISTORY: return step_key_history(run, op);
     case OP_EDIT: return do_edit(run, op);
+    case OP_WRITE: return do_write(run, op);
     case OP_KINDS: break;
     }
     return run_fail(run, "no such operation");

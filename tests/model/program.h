@@ -24,7 +24,7 @@
     X(CURSOR_MOVE) X(CURSOR_CLOSE) X(BRANCH_CREATE) X(BRANCH_DELETE) X(BRANCH_RESET)            \
     X(SNAPSHOT_CREATE) X(SNAPSHOT_DELETE) X(LISTS) X(STAT) X(RECLAIM) X(SYNC) X(CHECK)          \
     X(VERIFY) X(REOPEN) X(COPY) X(COMPACT) X(MERGE) X(PICK) X(RESOLVE) X(TAG) X(PRUNE) X(DIFF)   \
-    X(HISTORY) X(BASE) X(EDIT) X(KEY_HISTORY)
+    X(HISTORY) X(BASE) X(EDIT) X(KEY_HISTORY) X(WRITE)
 /* clang-format on */
 
 #define PROGRAM_ENUM(name) OP_##name,
@@ -60,6 +60,7 @@ struct config {
     uint64_t usual_size;  /* that nearly all values have; 0: they have any */
     unsigned many_max;    /* of PUT_MANY and APPEND_MANY */
     size_t spill_bytes;   /* memory of a write transaction before it spills */
+    uint32_t part_pages;  /* of a value that is written in parts; 0: as usual */
     bool stays_open;      /* REOPEN does nothing: the test has its own ways */
     unsigned check_every; /* steps; 0: only where the program says so */
 };
