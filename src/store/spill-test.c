@@ -180,12 +180,90 @@ static void no_room_to_spill_fails_the_call_and_leaves_the_transaction(void **st
     rmt_sim_free(sim);
 }
 
+static void the_lists_of_a_large_value_need_no_room_to_spill(void **state)
+{
+    (void)state;
+    const size_t size = (size_t)70 << 20;
+    struct rmt_sim *sim = rmt_sim_new(5, UINT64_C(1) << 30);
+    struct ramet_store *store = store_open(sim);
+    struct ramet_map *map;
+    rmt_auto(free) uint8_t *value = calloc(1, size);
+    assert_non_null(value);
+    allowed = 0;
+    struct ramet_txn *txn = begin(store, RAMET_WRITE, "m", &map);
+    assert_int_equal(ramet_put(map, rmt_slice("k", 1), rmt_slice(value, size), 0), 0);
+    assert_int_equal(ramet_commit(txn, NULL, NULL), 0);
+    assert_int_equal(ramet_check(store, 0, problem, NULL, NULL), 0);
+    ramet_close(store);
+    rmt_sim_free(sim);
+}
+
+#define PART ((size_t)1 << 20)
+
+static struct ramet_slice part_of(uint32_t n, uint8_t *buf)
+{
+    memset(buf, (int)n + 1, PART);
+    return rmt_slice(buf, PART);
+}
+
+struct parts {
+    uint8_t *want;
+    uint32_t count;
+};
+
+static int see_parts(void *ctx, uint64_t off, struct ramet_slice piece)
+{
+    struct parts *parts = ctx;
+    while (piece.size && off < parts->count * PART) {
+        size_t n = rmt_min(piece.size, PART - off % PART);
+        (void)part_of((uint32_t)(off / PART), parts->want);
+        assert_memory_equal(piece.data, parts->want, n);
+        piece = rmt_slice((const uint8_t *)piece.data + n, piece.size - n);
+        off += n;
+    }
+    return 0;
+}
+
+static void a_value_in_parts_is_spilled_by_pieces(void **state)
+{
+    (void)state;
+    struct rmt_sim *sim = rmt_sim_new(4, UINT64_C(1) << 30);
+    struct ramet_store *store = store_open(sim);
+    struct ramet_map *map;
+    const struct ramet_slice key = {"k", 1};
+    rmt_auto(free) uint8_t *buf = malloc(PART);
+    struct parts parts = {buf, 0};
+    int rc = 0;
+    assert_non_null(buf);
+    allowed = 2;
+    struct ramet_txn *txn = begin(store, RAMET_WRITE, "m", &map);
+    assert_int_equal(ramet_put(map, key, rmt_slice("", 0), 0), 0);
+    for (uint32_t n = 0; rc == 0; n++) {
+        struct ramet_slice part = part_of(n, buf);
+        rc = ramet_write(map, key, n * PART, part.data, part.size);
+        parts.count += rc == 0;
+    }
+    assert_int_equal(rc, -ENOSPC);
+    assert_int_equal(spills, 2);
+    assert_in_range(parts.count, 150, 200); /* 64 MiB in memory, and two files of as many */
+    assert_int_equal(ramet_get_pieces(map, key, 0, UINT64_MAX, see_parts, &parts), 0);
+    assert_int_equal(ramet_commit(txn, NULL, NULL), 0);
+    txn = begin(store, RAMET_READ, "m", &map);
+    assert_int_equal(ramet_get_pieces(map, key, 0, UINT64_MAX, see_parts, &parts), 0);
+    ramet_abort(txn);
+    assert_int_equal(ramet_check(store, 0, problem, NULL, NULL), 0);
+    ramet_close(store);
+    rmt_sim_free(sim);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(spilled_pages_and_values_are_written_and_read_like_others),
         cmocka_unit_test(a_small_transaction_does_not_spill_and_one_after_a_large_one_neither),
         cmocka_unit_test(no_room_to_spill_fails_the_call_and_leaves_the_transaction),
+        cmocka_unit_test(the_lists_of_a_large_value_need_no_room_to_spill),
+        cmocka_unit_test(a_value_in_parts_is_spilled_by_pieces),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -181,11 +181,11 @@ static int spill_value(struct rmt_edit *edit, size_t bytes, struct rmt_private *
 }
 
 /* Whole pages, as it is written; the rest of the last one is 0. */
-static int value_new(struct rmt_edit *edit, size_t size, struct rmt_private **out)
+static int value_new(struct rmt_edit *edit, size_t size, bool may_spill, struct rmt_private **out)
 {
     size_t page_size = edit->pages->page_size;
     size_t bytes, whole = rmt_div_up(size, page_size) * page_size;
-    bool spilled = edit->value_bytes >= edit->pages->spill_bytes;
+    bool spilled = may_spill && edit->value_bytes >= edit->pages->spill_bytes;
     if (!rmt_add(whole, sizeof(**out), &bytes))
         return rmt_fail(-ENOMEM, "no memory for a value");
     if (spilled) {
@@ -308,13 +308,23 @@ void rmt_edit_page_drop(struct rmt_edit *edit, const struct rmt_disk_node *node)
         private_free(edit, page);
 }
 
-int rmt_edit_value_blank(struct rmt_edit *edit, size_t size, struct rmt_private **out)
+static int blank(struct rmt_edit *edit, size_t size, bool may_spill, struct rmt_private **out)
 {
     rmt_assert(size > 0);
-    int rc = value_new(edit, size, out);
+    int rc = value_new(edit, size, may_spill, out);
     if (rc == 0)
         private_add(edit, *out);
     return rc;
+}
+
+int rmt_edit_value_blank(struct rmt_edit *edit, size_t size, struct rmt_private **out)
+{
+    return blank(edit, size, true, out);
+}
+
+int rmt_edit_seal_blank(struct rmt_edit *edit, size_t size, struct rmt_private **out)
+{
+    return blank(edit, size, false, out);
 }
 
 static int value_lent(struct rmt_edit *edit, const void *bytes, struct rmt_private **out)

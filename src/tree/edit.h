@@ -90,6 +90,9 @@ static inline uint64_t rmt_private_size(const struct rmt_edit *edit, const struc
 }
 /* Bytes that live as long as a private value, undefined and in no account. */
 int rmt_edit_value_blank(struct rmt_edit *edit, size_t size, struct rmt_private **out);
+/* The same for what is made when sealing: not to be spilled, for a commit is not to meet a full
+ * disk. */
+int rmt_edit_seal_blank(struct rmt_edit *edit, size_t size, struct rmt_private **out);
 void rmt_edit_blank_drop(struct rmt_edit *edit, struct rmt_private *blank);
 void rmt_edit_value_drop(struct rmt_edit *edit, struct rmt_private *value);
 

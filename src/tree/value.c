@@ -402,7 +402,7 @@ static int write_parts(struct rmt_writer *w, struct rmt_edit *edit, const struct
         }
         if (!own && !zeros) {
             size_t size = (size_t)RMT_RUN_PAGES_MAX << edit->pages->page_shift;
-            rc = rmt_edit_value_blank(edit, size, &zeros);
+            rc = rmt_edit_seal_blank(edit, size, &zeros);
             if (rc < 0)
                 break;
             memset(zeros->bytes, 0, size);
@@ -418,7 +418,7 @@ static int list_new(struct rmt_edit *edit, const struct run_list *list, struct r
     uint32_t page_size = edit->pages->page_size, per_page = runs_per_page(page_size);
     size_t nr_pages = rmt_div_up(list->runs.count, per_page);
     struct rmt_private *value;
-    int rc = rmt_edit_value_blank(edit, nr_pages * page_size, &value);
+    int rc = rmt_edit_seal_blank(edit, nr_pages * page_size, &value);
     if (rc < 0)
         return rc;
     memset(value->bytes, 0, nr_pages * page_size);
