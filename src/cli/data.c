@@ -11,8 +11,6 @@
 #include "command.h"
 #include "table.h"
 
-enum { PIECE_SIZE = 1 << 20 };
-
 int rmt_data_put(struct rmt_session *s)
 {
     const char *map_name = s->args.operand[1];
@@ -64,23 +62,19 @@ static int print_value(const struct rmt_session *s, struct ramet_slice key,
     return RMT_EXIT_OK;
 }
 
-/* A value too large for a slice, in pieces. */
+static int print_piece(void *ctx, uint64_t off, struct ramet_slice piece)
+{
+    (void)ctx;
+    (void)off;
+    (void)fwrite(piece.data, 1, piece.size, stdout); /* asked on the next line */
+    return rmt_output_failed();
+}
+
+/* A value too large for a slice. */
 static int print_pieces(struct ramet_map *map, struct ramet_slice key)
 {
-    char *piece = malloc(PIECE_SIZE);
-    if (!piece) {
-        rmt_output_error("out of memory");
-        return RMT_EXIT_FAILED;
-    }
-    int64_t n;
-    for (uint64_t off = 0; (n = ramet_read(map, key, off, piece, PIECE_SIZE, NULL)) > 0;
-         off += (uint64_t)n) {
-        (void)fwrite(piece, 1, (size_t)n, stdout); /* asked on the next line */
-        if (rmt_output_failed())
-            break;
-    }
-    free(piece);
-    return n < 0 ? rmt_session_fail((int)n, "cannot read the value") : RMT_EXIT_OK;
+    int rc = ramet_get_pieces(map, key, 0, UINT64_MAX, print_piece, NULL);
+    return rc < 0 ? rmt_session_fail(rc, "cannot read the value") : RMT_EXIT_OK;
 }
 
 int rmt_data_get(struct rmt_session *s)
