@@ -250,6 +250,95 @@ static void grows_when_there_is_more(void **state)
     check();
 }
 
+/* A value that is made longer by parts of 20000 bytes; those that succeed are there. Returns how
+ * many did. */
+static unsigned lengthen(const char *branch, unsigned first, bool savepoints)
+{
+    static uint8_t part[20000];
+    struct ramet_txn *txn = NULL;
+    struct ramet_map *map = NULL;
+    const struct ramet_slice key = {"large", 5};
+    unsigned count = first;
+    int rc;
+    assert_ok(ramet_begin(store, branch, RAMET_WRITE, &txn));
+    assert_ok(ramet_map_open(txn, "values", RAMET_CREATE, &map));
+    if (!first)
+        assert_ok(ramet_put(map, key, rmt_slice("", 0), 0));
+    for (;; count++) {
+        uint32_t savepoint = 0;
+        memset(part, (int)count + 1, sizeof(part));
+        if (savepoints)
+            assert_ok(ramet_savepoint(txn, &savepoint));
+        rc = ramet_write(map, key, (uint64_t)count * sizeof(part), part, sizeof(part));
+        if (rc < 0) {
+            assert_int_equal(rc, -ENOSPC);
+            if (savepoints)
+                assert_ok(ramet_rollback(txn, savepoint));
+            break;
+        }
+    }
+    assert_ok(ramet_commit(txn, NULL, NULL)); /* what was written has its room */
+    return count;
+}
+
+static void has_parts(const char *branch, unsigned count, bool exactly)
+{
+    static uint8_t part[20000], want[20000];
+    struct ramet_txn *txn = NULL;
+    struct ramet_map *map = NULL;
+    const struct ramet_slice key = {"large", 5};
+    uint64_t size = 0;
+    assert_ok(ramet_begin(store, branch, RAMET_READ, &txn));
+    assert_ok(ramet_map_open(txn, "values", 0, &map));
+    for (unsigned i = 0; i < count; i++) {
+        memset(want, (int)i + 1, sizeof(want));
+        assert_int_equal(
+            ramet_read(map, key, (uint64_t)i * sizeof(part), part, sizeof(part), &size),
+            sizeof(part));
+        assert_memory_equal(part, want, sizeof(part));
+    }
+    assert_true(size >= (uint64_t)count * sizeof(part));
+    assert_true(!exactly || size == (uint64_t)count * sizeof(part));
+    ramet_abort(txn);
+}
+
+static void drop_map(const char *name)
+{
+    struct ramet_txn *txn = NULL;
+    assert_ok(ramet_begin(store, "main", RAMET_WRITE, &txn));
+    assert_ok(ramet_map_drop(txn, name));
+    assert_ok(ramet_commit(txn, NULL, NULL));
+}
+
+static void a_value_that_is_written_in_parts_meets_it_in_a_write(void **state)
+{
+    (void)state;
+    for (uint32_t pages = 3; pages <= 64; pages += 61) {
+        store->pages.part_pages = pages;
+        unsigned keys = fill(0, 100, 500), first, second;
+        for (unsigned i = 0; i + 15 < keys; i += 30)
+            del_some("main", i, 15); /* what is free is scattered */
+        first = lengthen("main", 0, true);
+        assert_true(first > 20);
+        has_parts("main", first, true);
+        check();
+        drop_map("m");
+        for (int i = 0; i < 3; i++)
+            assert_int_equal(put_some("main", 0, 1, 500), 0);
+        assert_ok(ramet_branch_create(store, "b", "main"));
+        second = lengthen("b", first, false);
+        assert_true(second > first);
+        has_parts("b", second, false);
+        has_parts("main", first, true);
+        check();
+        assert_ok(ramet_branch_delete(store, "b"));
+        drop_map("values");
+        drop_map("m");
+        assert_ok(ramet_reclaim(store, 0, NULL));
+        check();
+    }
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -263,6 +352,7 @@ int main(void)
         TEST(goes_back_to_a_snapshot),
         TEST(waits_for_a_reader),
         TEST(grows_when_there_is_more),
+        TEST(a_value_that_is_written_in_parts_meets_it_in_a_write),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
