@@ -30,8 +30,12 @@ static void must(bool x)
 
 static void entries_add(struct entries *entries, const struct rmt_entry *entry)
 {
-    struct rmt_entry plain = *entry;
-    plain.key.data = plain.value.data = NULL;
+    struct rmt_entry plain;
+    memset(&plain, 0, sizeof(plain)); /* what lies between the members is compared, too */
+    plain.key.size = entry->key.size;
+    plain.value.size = entry->value.size;
+    plain.kind = entry->kind;
+    memcpy(plain.numbers, entry->numbers, sizeof(plain.numbers));
     rmt_buf_add(&entries->bytes, &plain, sizeof(plain));
     rmt_buf_add(&entries->bytes, entry->key.data, entry->key.size);
     rmt_buf_add(&entries->bytes, entry->value.data, entry->value.size);
