@@ -6,10 +6,60 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "command.h"
+#include "interrupt.h"
 #include "table.h"
+
+enum { PART_SIZE = 1 << 20 }; /* of a value that comes from a file */
+
+/* A file is there whatever the writer does; for a pipe he would wait, and everybody for him. */
+static bool stdin_is_file(void)
+{
+    struct stat st;
+    return fstat(STDIN_FILENO, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+/* Reads until buf is full or the file ends. A status; *out_size: how much. */
+static int read_part(char *buf, size_t *out_size)
+{
+    *out_size = 0;
+    while (*out_size < PART_SIZE) {
+        ssize_t n =
+            rmt_interrupt_seen() ? 0 : read(STDIN_FILENO, buf + *out_size, PART_SIZE - *out_size);
+        if (rmt_interrupt_seen())
+            return RMT_EXIT_INTERRUPTED;
+        if (n < 0 && errno != EINTR) {
+            rmt_output_error("standard input: %s", strerror(errno));
+            return RMT_EXIT_FAILED;
+        }
+        if (n == 0)
+            return RMT_EXIT_OK;
+        *out_size += n > 0 ? (size_t)n : 0;
+    }
+    return RMT_EXIT_OK;
+}
+
+/* Of a file on standard input, part by part: it may be larger than memory. */
+static int put_file(struct ramet_map *map, struct ramet_slice key)
+{
+    char *part = malloc(PART_SIZE);
+    int rc = part ? 0 : -ENOMEM, status = RMT_EXIT_OK;
+    size_t size = PART_SIZE;
+    rmt_interrupt_catch();
+    for (uint64_t off = 0; rc == 0 && !status && size == PART_SIZE; off += size) {
+        status = read_part(part, &size);
+        struct ramet_slice first = {part, size};
+        if (!status)
+            rc = off ? ramet_write(map, key, off, part, size) : ramet_put(map, key, first, 0);
+    }
+    free(part);
+    return rc < 0 ? rmt_session_fail(rc, "cannot put key '%.*s'", (int)key.size,
+                                     (const char *)key.data)
+                  : status;
+}
 
 int rmt_data_put(struct rmt_session *s)
 {
@@ -17,9 +67,10 @@ int rmt_data_put(struct rmt_session *s)
     struct ramet_slice key = rmt_text_slice(s->args.operand[2]);
     struct ramet_slice value = rmt_text_slice(s->args.operand[3]);
     struct rmt_buf from_stdin = {0};
+    bool dash = !strcmp(s->args.operand[3], "-"), file = dash && stdin_is_file();
 
     /* Before the transaction begins: nobody should wait for a writer who waits for a pipe. */
-    if (!strcmp(s->args.operand[3], "-")) {
+    if (dash && !file) {
         int status = rmt_session_slurp(&from_stdin);
         if (status) {
             rmt_buf_free(&from_stdin);
@@ -32,11 +83,15 @@ int rmt_data_put(struct rmt_session *s)
     int status = rmt_session_write(s);
     if (!status)
         status = rmt_session_map(s, map_name, RAMET_CREATE, &map);
-    if (!status) {
+    if (!status && file) {
+        status = put_file(map, key);
+    } else if (!status) {
         int rc = ramet_put(map, key, value, 0);
-        status = rc < 0 ? rmt_session_fail(rc, "cannot put key '%s'", s->args.operand[2])
-                        : rmt_session_commit(s);
+        if (rc < 0)
+            status = rmt_session_fail(rc, "cannot put key '%s'", s->args.operand[2]);
     }
+    if (!status)
+        status = rmt_session_commit(s);
     rmt_buf_free(&from_stdin);
     return status;
 }

@@ -52,6 +52,18 @@ good ramet put s blobs random - <random
 good ramet get s blobs random
 out_is_file random
 good ramet put s blobs nothing - </dev/null
+for size in 0 1048575 1048576 1048577 70000000; do
+    head -c $size /dev/urandom >sized
+    good ramet put s blobs sized - <sized
+    good ramet get s blobs sized
+    out_is_file sized
+done
+run bash -c "cat sized | '$ramet' put s blobs piped -"
+is_status 0
+good ramet get s blobs piped
+out_is_file sized
+good ramet del s blobs sized
+good ramet del s blobs piped
 good ramet get s blobs nothing
 no_out
 
