@@ -470,7 +470,7 @@ int rmt_tree_put(struct rmt_edit *edit, struct rmt_tree *tree, struct ramet_slic
         old = rmt_node_value_at(path.steps[path.depth - 1].node, page_size,
                                 path.steps[path.depth - 1].index);
     struct rmt_private *old_private = rmt_extents_value(&old);
-    if (old.extents)
+    if (old.extents && (!old_private || old_private->whole))
         rc = value_gone(edit, &old, path.depth);
     if (rc == 0 && !in_leaf)
         rc = value_new(edit, value, flags & RMT_PUT_LEND, &item, &record);
