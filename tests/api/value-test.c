@@ -385,6 +385,42 @@ static void one_that_grows_is_zeros_in_between(void **state)
     free(bytes);
 }
 
+static void a_write_is_a_difference_if_it_changes_something(void **state)
+{
+    (void)state;
+    const size_t size = 2 * MIB;
+    uint8_t *bytes = bytes_new(size), *was = malloc(size);
+    struct ramet_txn *before, *txn;
+    struct ramet_map *map = begin(NULL, RAMET_WRITE, &txn);
+    assert_non_null(was);
+    memcpy(was, bytes, size);
+    MUST(ramet_put(map, k, slice(bytes, size), 0));
+    MUST(ramet_commit(txn, NULL, NULL));
+    (void)begin(NULL, RAMET_READ, &before);
+    map = begin(NULL, RAMET_WRITE, &txn);
+    for (int changed = 0; changed < 2; changed++) {
+        struct ramet_change change = {.size = sizeof(change)};
+        struct ramet_diff *diff;
+        bytes[RUN + 5] ^= (uint8_t)changed;
+        MUST(ramet_write(map, k, RUN + 5, bytes + RUN + 5, 1));
+        MUST(ramet_diff_open(before, txn, NULL, &diff));
+        if (changed) {
+            MUST(ramet_diff_next(diff, &change));
+            assert_int_equal(change.kind, RAMET_CHANGED);
+            assert_int_equal(change.old_value.size, size);
+            assert_memory_equal(change.old_value.data, was, size);
+            assert_int_equal(change.new_value.size, size);
+            assert_memory_equal(change.new_value.data, bytes, size);
+        }
+        assert_int_equal(ramet_diff_next(diff, &change), RAMET_ENOTFOUND);
+        ramet_diff_close(diff);
+    }
+    ramet_abort(txn);
+    ramet_abort(before);
+    free(bytes);
+    free(was);
+}
+
 /* Of a value that was committed, put in this transaction, or grew in it. */
 static void a_rollback_undoes_writes(void **state)
 {
@@ -798,6 +834,7 @@ int main(int argc, char **argv)
         CASE(a_write_keeps_the_runs_that_it_does_not_touch, setup_file),
         CASE(a_large_value_is_written_and_read_with_little_memory, setup_file),
         CASE(one_that_grows_is_zeros_in_between, setup),
+        CASE(a_write_is_a_difference_if_it_changes_something, setup),
         CASE(a_rollback_undoes_writes, setup),
         CASE(an_optimistic_transaction_writes_its_parts_on_the_new_head, setup),
         CASE(a_damaged_run_is_named_and_the_others_are_read, setup_file),
