@@ -51,6 +51,7 @@ struct program {
     uint32_t page_size;
     int durability;
     bool verbose;
+    time_t end;
     uint64_t only, only_fate;
     struct rmt_sim *sim;
     struct ramet_store *store;
@@ -554,7 +555,7 @@ static void run(struct program *p)
     p->nr_states = 1; /* nothing is there */
     rmt_assert(rmt_sim_open(p->sim, 0, &io) == 0);
     must(rmt_store_open_io(watched_new(io, before_operation, p), &options, &p->store));
-    for (uint32_t i = 0; i < STEPS; i++)
+    for (uint32_t i = 0; i < STEPS && time(NULL) < p->end; i++)
         step(p);
     close_region(p);
     ramet_close(p->store); /* cuts here count as well */
@@ -585,6 +586,7 @@ int main(int argc, char **argv)
         rmt_assert(p != NULL);
         p->seed = args.seed + done;
         p->verbose = args.verbose;
+        p->end = end;
         p->only = only;
         p->only_fate = only_fate;
         fatal_prefix("seed %" PRIu64, p->seed);
