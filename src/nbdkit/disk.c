@@ -280,7 +280,7 @@ int rmt_service_init(struct rmt_service *service, const char *path,
     int rc = ramet_open(path, &opening, &service->store);
     if (rc == 0)
         rc = ramet_stat(service->store, &stat);
-    if (rc < 0) {
+    if (rc != 0) {
         rmt_disk_tell(service, "%s", ramet_errmsg());
         ramet_close(service->store);
         service->store = NULL;

@@ -356,7 +356,7 @@ static void defragmented_it_is_mapped_whole(void **state)
     assert_true(stat_of(region).mappings <= 9);
     assert_int_equal(stat_of(region).private_bytes, 0);
     for (uint32_t i = 0; i < PAGES; i++) {
-        int byte = i % 2 == 0 ? (i + 100) % 256 : i % 10 ? (i + 1) % 256 : 0;
+        uint32_t byte = i % 2 == 0 ? (i + 100) % 256 : i % 10 ? (i + 1) % 256 : 0;
         assert_int_equal(at(region, i)[0], byte);
         assert_int_equal(stored("main@before", i), byte);
     }
