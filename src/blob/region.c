@@ -765,6 +765,22 @@ static int changed_pages(struct ramet_region *r, const struct ramet_map *blob,
     return rc;
 }
 
+/* Pages that lay behind the end, where nothing was shown of them: a merge can have left them there
+ * (blob.c, B2), and another one have moved the end. */
+static int uncovered_pages(const struct ramet_region *r, const struct ramet_map *blob,
+                           uint64_t bytes, struct rmt_pieces *out)
+{
+    rmt_auto(rmt_pieces_fini) struct rmt_pieces pieces = {0};
+    if (bytes <= r->committed)
+        return 0;
+    int rc = rmt_layout_read(blob, r->committed >> shift_of(r), pages_for(r, bytes), &pieces);
+    for (size_t i = 0; i < pieces.count && rc == 0; i++) {
+        struct rmt_piece piece = {.page = pieces.items[i].page, .count = pieces.items[i].count};
+        rc = rmt_pieces_push(out, piece) ? 0 : no_memory(r);
+    }
+    return rc;
+}
+
 static int check_conflicts(const struct ramet_region *r, const struct rmt_pieces *changed)
 {
     for (size_t i = 0; i < changed->count; i++) {
@@ -860,6 +876,8 @@ static int refresh(struct ramet_region *r, const struct ramet_map *blob, uint64_
         rc = clear_tail(r);
     if (rc == 0)
         rc = changed_pages(r, blob, &changed);
+    if (rc == 0)
+        rc = uncovered_pages(r, blob, bytes, &changed);
     if (rc == 0 && !flags)
         rc = check_conflicts(r, &changed);
     if (rc == 0)

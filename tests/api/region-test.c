@@ -577,6 +577,35 @@ static void what_others_cut_off_is_gone(void **state)
     ramet_region_close(region);
 }
 
+static void merge_two(void)
+{
+    struct ramet_merge_options options = {.size = sizeof(options), .policy = RAMET_MERGE_THEIRS};
+    MUST(ramet_merge(store, "main", "two", &options, NULL));
+}
+
+/* A merge can leave a page behind the end, and the next one move the end behind the page. */
+static void grows_over_what_a_merge_left(void **state)
+{
+    (void)state;
+    struct ramet_region_options options = {.size = sizeof(options), .reserve = SIZE};
+    struct ramet_region *region;
+    truncate_blob("main", SIZE - PAGE);
+    MUST(ramet_branch_create(store, "two", "main"));
+    truncate_blob("main", 50 * PAGE + 100);
+    store_byte("two", 50, 78);
+    store_byte("two", 70, 77);
+    merge_two();
+    MUST(ramet_region_open(store, "main", "ram", &options, &region));
+    assert_int_equal(stat_of(region).bytes, 50 * PAGE + 100);
+    truncate_blob("two", SIZE);
+    merge_two();
+    assert_int_equal(stored("main", 70), 77);
+    MUST(ramet_region_refresh(region, 0));
+    assert_int_equal(at(region, 70)[0], 77);
+    same_as_stored(region);
+    ramet_region_close(region);
+}
+
 /* A page of the file is damaged, or is as it was. Returns where it is. */
 static long damage(uint8_t byte, long where, int to)
 {
@@ -1017,6 +1046,7 @@ int main(int argc, char **argv)
         CASE(a_child_cannot_use_it),
         CASE(grows_over_zeros),
         CASE(what_others_cut_off_is_gone),
+        CASE(grows_over_what_a_merge_left),
         CASE(a_refresh_that_failed_is_reset_or_done_again),
         CASE(a_reset_that_failed_is_known_with_what_was_before),
         CASE(a_reset_that_failed_behind_the_end_is_known),
