@@ -593,4 +593,5 @@ static struct nbdkit_plugin plugin = {
     .extents = ramet_extents,
 };
 
+struct nbdkit_plugin *plugin_init(void); /* which the next line defines */
 NBDKIT_REGISTER_PLUGIN(plugin)
