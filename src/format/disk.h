@@ -145,6 +145,10 @@ static_assert(sizeof(struct rmt_disk_extents) == 96, "FORMAT.md 4.4");
 /* FORMAT.md 4.4: the record of a value that is just one page. In memory only: birth 0: it is not
  * yet in the file. */
 #define RMT_PAGE_RECORD_SIZE ((uint32_t)sizeof(struct rmt_disk_ref))
+/* FORMAT.md 4.4: the birth of a page record that is shared: addr is the number of a page in the map
+ * of shared pages. No commit has this id. */
+#define RMT_SHARED_BIRTH ((uint64_t)0xffff << 32)
+#define RMT_SHARED_MAX RMT_ADDR_MAX
 
 /* ---- 5. the space map ------------------------------------------------------------------------ */
 
@@ -226,6 +230,17 @@ static inline bool rmt_ref_none(struct rmt_ref ref)
 static inline bool rmt_ref_equal(struct rmt_ref a, struct rmt_ref b)
 {
     return a.addr == b.addr && a.birth == b.birth && a.sum == b.sum;
+}
+
+static inline bool rmt_ref_shared(struct rmt_ref ref)
+{
+    return ref.birth == RMT_SHARED_BIRTH;
+}
+
+static inline struct rmt_ref rmt_shared_ref(uint64_t number)
+{
+    struct rmt_ref ref = {number, RMT_SHARED_BIRTH, 0};
+    return ref;
 }
 
 /* A page's checksum: of a node, over all but its own place. */

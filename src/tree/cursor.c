@@ -313,9 +313,10 @@ int rmt_cursor_get(struct rmt_cursor *c, struct ramet_slice *key, struct rmt_val
             key_note(c);
         *key = rmt_slice(c->key, c->key_size);
     }
-    if (value)
-        *value = rmt_node_value_at(leaf_of(c)->node, c->pages->page_size, leaf_of(c)->index);
-    return 0;
+    if (!value)
+        return 0;
+    *value = rmt_node_value_at(leaf_of(c)->node, c->pages->page_size, leaf_of(c)->index);
+    return rmt_value_find(c->pages, c->tree->shares, value);
 }
 
 int rmt_cursor_leaf(struct rmt_cursor *c, const struct rmt_disk_node **out_leaf,

@@ -3,6 +3,13 @@
 
 #include "tree/edit.h"
 
+/* True if there are none on either side, or they are the same, page for page. */
+static bool same_shares(const struct rmt_tree *a, const struct rmt_tree *b)
+{
+    static const struct rmt_ref none;
+    return rmt_ref_equal(a ? a->root : none, b ? b->root : none);
+}
+
 void rmt_diff_init(struct rmt_diff *diff, struct rmt_pages *pages, const struct rmt_tree *old,
                    const struct rmt_tree *new, struct ramet_slice from, struct ramet_slice to)
 {
@@ -15,11 +22,13 @@ void rmt_diff_init(struct rmt_diff *diff, struct rmt_pages *pages, const struct 
     for (size_t i = 0; i < 2; i++) {
         struct rmt_diff_side *side = &diff->sides[i];
         side->root = trees[i]->root;
+        side->shares = trees[i]->shares;
         side->depth = 0;
         side->done = rmt_ref_none(side->root);
         side->low_known = true;
         side->low_size = 0;
     }
+    diff->one_shares = same_shares(old->shares, new->shares);
 }
 
 /* ---- a side ---------------------------------------------------------------------------------- */
@@ -136,9 +145,11 @@ static int compare(const struct rmt_diff_side *a, const struct rmt_diff_side *b)
     return rmt_slice_cmp(rmt_slice(a->low, a->low_size), rmt_slice(b->low, b->low_size));
 }
 
-static struct rmt_value value_at(const struct rmt_diff *diff, const struct rmt_diff_side *side)
+static int value_at(const struct rmt_diff *diff, const struct rmt_diff_side *side,
+                    struct rmt_value *out)
 {
-    return rmt_node_value_at(top(side)->node, diff->pages->page_size, top(side)->index);
+    *out = rmt_node_value_at(top(side)->node, diff->pages->page_size, top(side)->index);
+    return rmt_value_find(diff->pages, side->shares, out);
 }
 
 /* Hands out the entry at hand of one side or both, and goes on. */
@@ -150,14 +161,15 @@ static int give(struct rmt_diff *diff, bool has_old, bool has_new, struct ramet_
     memcpy(diff->key, of->low, of->low_size);
     *key = rmt_slice(diff->key, of->low_size);
     *old = *new = (struct rmt_value){0};
-    if (has_old) {
-        *old = value_at(diff, a);
+    int rc = has_old ? value_at(diff, a, old) : 0;
+    if (rc == 0 && has_new)
+        rc = value_at(diff, b, new);
+    if (rc < 0)
+        return rc;
+    if (has_old)
         advance(a);
-    }
-    if (has_new) {
-        *new = value_at(diff, b);
+    if (has_new)
         advance(b);
-    }
     return 1;
 }
 
@@ -166,9 +178,14 @@ static int compare_entries(struct rmt_diff *diff, struct ramet_slice *key, struc
                            struct rmt_value *new)
 {
     struct rmt_diff_side *a = &diff->sides[0], *b = &diff->sides[1];
-    struct rmt_value x = value_at(diff, a), y = value_at(diff, b);
+    struct rmt_value x, y;
+    int rc = value_at(diff, a, &x);
+    if (rc == 0)
+        rc = value_at(diff, b, &y);
+    if (rc < 0)
+        return rc;
     bool apart = diff->places && x.extents && y.extents;
-    int rc = apart ? rmt_value_same(&x, &y) : rmt_value_equal(diff->pages, &x, &y);
+    rc = apart ? rmt_value_same(&x, &y) : rmt_value_equal(diff->pages, &x, &y);
     if (rc < 0)
         return rc;
     if (rc == 0)
@@ -178,15 +195,18 @@ static int compare_entries(struct rmt_diff *diff, struct ramet_slice *key, struc
     return 0;
 }
 
-/* True if entries of two leaves with one prefix are the same, key and value, byte for byte. */
-static bool same_entry(const struct rmt_disk_node *x, uint32_t i, const struct rmt_disk_node *y,
-                       uint32_t j, uint32_t page_size)
+/* True if entries of two leaves with one prefix are the same, key and value, byte for byte. Of two
+ * branches a number of a shared page may be that of two pages. */
+static bool same_entry(const struct rmt_diff *diff, const struct rmt_disk_node *x, uint32_t i,
+                       const struct rmt_disk_node *y, uint32_t j)
 {
+    uint32_t page_size = diff->pages->page_size;
     if (rmt_node_head_at(x, i) != rmt_node_head_at(y, j))
         return false;
     struct rmt_node_suffix a = rmt_node_suffix_at(x, i), b = rmt_node_suffix_at(y, j);
     struct rmt_value v = rmt_node_value_at(x, page_size, i), w = rmt_node_value_at(y, page_size, j);
-    if (a.size != b.size || v.size != w.size || v.extents != w.extents)
+    if (a.size != b.size || v.size != w.size || v.extents != w.extents ||
+        (!diff->one_shares && rmt_value_shared(&v)))
         return false;
     /* Behind what a key has beyond its head lies its value. */
     return a.tail && b.tail
@@ -219,7 +239,7 @@ static void skip_same(struct rmt_diff *diff)
         while (n < most && memcmp(&r[n], &s[n], sizeof(*r)) == 0)
             n++;
     } else if (same_prefix(x, y, page_size)) {
-        while (n < most && same_entry(x, p->index + n, y, q->index + n, page_size))
+        while (n < most && same_entry(diff, x, p->index + n, y, q->index + n))
             n++;
     }
     if (!n)

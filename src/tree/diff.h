@@ -20,6 +20,7 @@
  */
 struct rmt_diff_side {
     struct rmt_ref root;
+    const struct rmt_tree *shares; /* of its tree */
     struct rmt_cursor_step path[RMT_LEVEL_MAX + 1];
     uint32_t depth; /* of path; 0: the root is pending */
     bool done;
@@ -34,6 +35,7 @@ struct rmt_diff {
     struct rmt_diff_side sides[2]; /* old, new */
     uint8_t key[RAMET_KEY_MAX];
     bool places;     /* set after init: equal values in other pages are a difference, too */
+    bool one_shares; /* on both sides a number of a shared page is that of the same page */
     uint64_t opened; /* pages that were looked at */
 };
 

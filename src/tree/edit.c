@@ -249,6 +249,7 @@ void rmt_edit_fini(struct rmt_edit *edit)
     free(edit->scratch);
     edit->scratch = NULL;
     rmt_vec_fini(&edit->gone);
+    rmt_vec_fini(&edit->refs);
     edit->nr_private = 0;
 }
 
@@ -402,11 +403,34 @@ int rmt_edit_gone_grow(struct rmt_edit *edit, struct rmt_run run)
     return 0;
 }
 
+int rmt_edit_refs_ensure(struct rmt_edit *edit, size_t runs)
+{
+    if (rmt_vec_reserve(&edit->refs, edit->refs.count + runs))
+        return 0;
+    return rmt_fail(-ENOMEM, "no memory for references to shared pages");
+}
+
+void rmt_edit_refs_note(struct rmt_edit *edit, uint64_t number, uint64_t what)
+{
+    struct rmt_run run = {number, 1, what};
+    rmt_assert(edit->refs.count < edit->refs.capacity);
+    if (edit->refs.count > edit->refs_floor) {
+        struct rmt_run *last = &edit->refs.items[edit->refs.count - 1];
+        if (last->birth == what && last->addr + last->len == number) {
+            last->len++;
+            return;
+        }
+    }
+    edit->refs.items[edit->refs.count++] = run;
+}
+
 struct rmt_gone_mark rmt_gone_mark(const struct rmt_edit *edit)
 {
-    struct rmt_gone_mark mark = {.count = edit->gone.count};
+    struct rmt_gone_mark mark = {.count = edit->gone.count, .refs_count = edit->refs.count};
     if (mark.count)
         mark.last = edit->gone.items[mark.count - 1];
+    if (mark.refs_count)
+        mark.refs_last = edit->refs.items[mark.refs_count - 1];
     return mark;
 }
 
@@ -415,6 +439,9 @@ void rmt_gone_undo(struct rmt_edit *edit, struct rmt_gone_mark mark)
     edit->gone.count = mark.count;
     if (mark.count)
         edit->gone.items[mark.count - 1] = mark.last;
+    edit->refs.count = mark.refs_count;
+    if (mark.refs_count)
+        edit->refs.items[mark.refs_count - 1] = mark.refs_last;
 }
 
 /* ---- savepoints ------------------------------------------------------------------------------ */
@@ -423,7 +450,9 @@ void rmt_edit_mark(struct rmt_edit *edit, struct rmt_edit_mark *out)
 {
     edit->savepoint++;
     edit->gone_floor = edit->gone.count;
+    edit->refs_floor = edit->refs.count;
     out->gone = edit->gone.count;
+    out->refs = edit->refs.count;
     out->nr_private = edit->nr_private;
     out->savepoint = edit->savepoint;
     out->newest = edit->all;
@@ -436,6 +465,8 @@ void rmt_edit_rollback(struct rmt_edit *edit, const struct rmt_edit_mark *mark)
         private_free(edit, edit->all);
     edit->gone.count = mark->gone;
     edit->gone_floor = mark->gone;
+    edit->refs.count = mark->refs;
+    edit->refs_floor = mark->refs;
     edit->nr_private = mark->nr_private;
     edit->savepoint = mark->savepoint;
 }

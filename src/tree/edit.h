@@ -101,10 +101,14 @@ void rmt_edit_gone(struct rmt_edit *edit, struct rmt_run run);
 /* The same for those who did not ask for room. */
 int rmt_edit_gone_grow(struct rmt_edit *edit, struct rmt_run run);
 
-/* To take back what an operation that failed has put on edit->gone. */
+/* A reference to a shared page was made, or given up. _note: room for it was ensured. */
+int rmt_edit_refs_ensure(struct rmt_edit *edit, size_t runs);
+void rmt_edit_refs_note(struct rmt_edit *edit, uint64_t number, uint64_t what);
+
+/* To take back what an operation that failed has put on edit->gone and edit->refs. */
 struct rmt_gone_mark {
-    size_t count;
-    struct rmt_run last;
+    size_t count, refs_count;
+    struct rmt_run last, refs_last;
 };
 struct rmt_gone_mark rmt_gone_mark(const struct rmt_edit *edit);
 void rmt_gone_undo(struct rmt_edit *edit, struct rmt_gone_mark mark);

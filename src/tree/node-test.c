@@ -770,9 +770,12 @@ static void refuses_N6_pages(void **state)
     static struct page page;
     static const struct rmt_ref good = {500, BIRTH, 1};
     static const struct rmt_ref wrong[] = {
-        {500, BIRTH + 1, 1},         {31, BIRTH, 1}, {1 << 20, BIRTH, 1}, {500, 0, 1},
+        {500, BIRTH + 1, 1},         {31, BIRTH, 1},
+        {1 << 20, BIRTH, 1},         {500, 0, 1},
         {500, (uint64_t)1 << 32, 1}, {0, 0, 0},
+        {0, RMT_SHARED_BIRTH, 0},    {1, RMT_SHARED_BIRTH, 1},
     };
+    static const struct rmt_ref shared = {RMT_SHARED_MAX, RMT_SHARED_BIRTH, 0};
     for (uint32_t i = 0; i <= sizeof(wrong) / sizeof(wrong[0]); i++) {
         uint8_t record[RMT_PAGE_RECORD_SIZE];
         struct rmt_value value = {record, sizeof(record), true};
@@ -793,6 +796,8 @@ static void refuses_N6_pages(void **state)
                 assert_true(last.extents);
                 rmt_ref_store((uint8_t *)(uintptr_t)last.data, good);
             }
+            assert_int_equal(check(&page), 0);
+            rmt_ref_store((uint8_t *)(uintptr_t)last.data, shared);
             assert_int_equal(check(&page), 0);
             memcpy((uint8_t *)(uintptr_t)last.data, record, sizeof(record));
             if (i > 0)

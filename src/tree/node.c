@@ -400,8 +400,11 @@ static bool extents_valid(const struct rmt_pages *pages, const struct rmt_value 
                           uint64_t birth)
 {
     const struct rmt_disk_extents *extents = value->data;
-    if (value->size == RMT_PAGE_RECORD_SIZE)
-        return rmt_ref_plausible(pages, rmt_ref_load(value->data), birth);
+    if (value->size == RMT_PAGE_RECORD_SIZE) {
+        struct rmt_ref ref = rmt_ref_load(value->data);
+        return rmt_ref_shared(ref) ? ref.addr != 0 && ref.sum == 0
+                                   : rmt_ref_plausible(pages, ref, birth);
+    }
     if (value->size != sizeof(*extents))
         return false;
     uint64_t size = rmt_get64(extents->size), nr_pages = 0;

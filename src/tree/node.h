@@ -49,9 +49,9 @@
  *       contents can differ in the cells' order only, and no heap bytes leak to disk
  *   N5  a key has 1 to RAMET_KEY_MAX bytes, and an entry is no larger than rmt_node_entry_max():
  *       any node that overflows by one entry can be split in two
- *   N6  a value that is a page record has 16 bytes, a plausible reference; one that is an extents
- *       record has 96 bytes, size 1 to RAMET_VALUE_MAX that the file can
- *       hold, a level of at most RMT_EXTENTS_LEVEL_MAX, 1 to 4 plausible runs of 1 to
+ *   N6  a value that is a page record has 16 bytes, a plausible reference, or is shared and has a
+ *       number; one that is an extents record has 96 bytes, size 1 to RAMET_VALUE_MAX that the file
+ *       can hold, a level of at most RMT_EXTENTS_LEVEL_MAX, 1 to 4 plausible runs of 1 to
  *       RMT_RUN_PAGES_MAX pages, then zeros; of level 0 the runs have just the pages that the size
  *       takes
  *   N7  references to children are plausible (rmt_ref_plausible), so none is private

@@ -6,8 +6,9 @@
 
 /* ---- reading --------------------------------------------------------------------------------- */
 
-int rmt_tree_get(struct rmt_pages *pages, const struct rmt_tree *tree, struct ramet_slice key,
-                 struct rmt_value *out)
+/* A value as it lies in its leaf. */
+static inline int lookup(struct rmt_pages *pages, const struct rmt_tree *tree,
+                         struct ramet_slice key, struct rmt_value *out)
 {
 #if defined(__x86_64__)
     if (rmt_likely(__builtin_cpu_supports("avx2")))
@@ -16,14 +17,36 @@ int rmt_tree_get(struct rmt_pages *pages, const struct rmt_tree *tree, struct ra
     return rmt_lookup_get_portable(pages, tree, key, out);
 }
 
-int rmt_tree_get_many(struct rmt_pages *pages, const struct rmt_tree *tree, size_t count,
-                      const struct ramet_slice *keys, struct rmt_value *outs)
+int rmt_tree_get(struct rmt_pages *pages, const struct rmt_tree *tree, struct ramet_slice key,
+                 struct rmt_value *out)
+{
+    int rc = lookup(pages, tree, key, out);
+    return rc == 0 ? rmt_value_find(pages, tree->shares, out) : rc;
+}
+
+int rmt_tree_get_as_is(struct rmt_pages *pages, const struct rmt_tree *tree, struct ramet_slice key,
+                       struct rmt_value *out)
+{
+    return lookup(pages, tree, key, out);
+}
+
+static int lookup_many(struct rmt_pages *pages, const struct rmt_tree *tree, size_t count,
+                       const struct ramet_slice *keys, struct rmt_value *outs)
 {
 #if defined(__x86_64__)
     if (rmt_likely(__builtin_cpu_supports("avx2")))
         return rmt_lookup_many_avx2(pages, tree, count, keys, outs);
 #endif
     return rmt_lookup_many_portable(pages, tree, count, keys, outs);
+}
+
+int rmt_tree_get_many(struct rmt_pages *pages, const struct rmt_tree *tree, size_t count,
+                      const struct ramet_slice *keys, struct rmt_value *outs)
+{
+    int rc = lookup_many(pages, tree, count, keys, outs);
+    for (size_t i = 0; i < count && rc == 0; i++)
+        rc = rmt_value_find(pages, tree->shares, &outs[i]);
+    return rc;
 }
 
 void rmt_tree_set(struct rmt_tree *tree, struct rmt_ref root, uint64_t count)
@@ -448,53 +471,80 @@ static int value_gone(struct rmt_edit *edit, const struct rmt_value *old, uint32
     return rc < 0 ? rc : rmt_edit_ensure(edit, 0, 0, runs);
 }
 
-int rmt_tree_put(struct rmt_edit *edit, struct rmt_tree *tree, struct ramet_slice key,
-                 struct ramet_slice value, unsigned flags)
+/* Gives up what an entry had, makes the new value, and puts it in. value: if the item has no room
+ * for it. */
+static int put_at(struct rmt_edit *edit, struct rmt_tree *tree, struct rmt_path *path,
+                  struct rmt_item *item, struct ramet_slice value, unsigned flags)
 {
-    uint32_t page_size = edit->pages->page_size;
-    bool in_leaf = rmt_node_inline(page_size, key.size, value.size);
-    struct rmt_item item = {.key = key, .value = {value.data, (uint32_t)value.size, false}};
     struct rmt_disk_extents record;
-    struct rmt_path path;
-    int rc = put_check(key, value);
-    if (rc == 0 && in_leaf && append(edit, tree, &item))
-        return 0;
-    if (rc < 0 || (rc = rmt_path_find(edit, tree, key, &path)) < 0 ||
-        (rc = flags_check(&path, flags)) < 0 ||
-        (rc = put_prepare(edit, &path, in_leaf ? 0 : value.size)) < 0)
-        return rc;
-
     struct rmt_value old = {0};
     struct rmt_gone_mark mark = rmt_gone_mark(edit);
-    if (path.equal)
-        old = rmt_node_value_at(path.steps[path.depth - 1].node, page_size,
-                                path.steps[path.depth - 1].index);
+    int rc = 0;
+    if (path->equal && !(flags & RMT_PUT_MOVE))
+        old = rmt_node_value_at(path->steps[path->depth - 1].node, edit->pages->page_size,
+                                path->steps[path->depth - 1].index);
     struct rmt_private *old_private = rmt_extents_value(&old);
     if (old.extents && (!old_private || old_private->whole))
-        rc = value_gone(edit, &old, path.depth);
-    if (rc == 0 && !in_leaf)
-        rc = value_new(edit, value, flags & RMT_PUT_LEND, &item, &record);
+        rc = value_gone(edit, &old, path->depth);
+    if (rc == 0 && value.size)
+        rc = value_new(edit, value, flags & RMT_PUT_LEND, item, &record);
     if (rc < 0) {
         rmt_gone_undo(edit, mark);
         return rc;
     }
 
     rmt_cursors_note(tree);
-    rmt_path_touch(edit, tree, &path);
-    bool last = is_last(&path);
+    rmt_path_touch(edit, tree, path);
+    bool last = is_last(path);
     tree->last_leaf = NULL;
-    if (path.depth == 0)
-        tree->last_leaf = root_new(edit, tree, &item);
+    if (path->depth == 0)
+        tree->last_leaf = root_new(edit, tree, item);
     else {
-        struct rmt_disk_node *leaf = leaf_put(edit, tree, &path, &item, last);
+        struct rmt_disk_node *leaf = leaf_put(edit, tree, path, item, last);
         if (last)
             tree->last_leaf = leaf;
     }
     if (old_private)
         rmt_edit_value_drop(edit, old_private);
-    tree->count += !path.equal;
+    tree->count += !path->equal;
     tree->last_at = ++tree->changes;
     return 0;
+}
+
+int rmt_tree_put(struct rmt_edit *edit, struct rmt_tree *tree, struct ramet_slice key,
+                 struct ramet_slice value, unsigned flags)
+{
+    bool in_leaf = rmt_node_inline(edit->pages->page_size, key.size, value.size);
+    struct rmt_item item = {.key = key, .value = {value.data, (uint32_t)value.size, false}};
+    struct rmt_path path;
+    int rc = put_check(key, value);
+    if (rc == 0 && in_leaf && append(edit, tree, &item))
+        return 0;
+    if (in_leaf)
+        value.size = 0;
+    if (rc < 0 || (rc = rmt_path_find(edit, tree, key, &path)) < 0 ||
+        (rc = flags_check(&path, flags)) < 0 || (rc = put_prepare(edit, &path, value.size)) < 0)
+        return rc;
+    return put_at(edit, tree, &path, &item, value, flags);
+}
+
+int rmt_tree_put_page(struct rmt_edit *edit, struct rmt_tree *tree, struct ramet_slice key,
+                      struct rmt_ref page, unsigned flags)
+{
+    const struct ramet_slice none = {NULL, 0};
+    struct rmt_disk_ref record;
+    struct rmt_item item = {.key = key, .value = {&record, RMT_PAGE_RECORD_SIZE, true}};
+    struct rmt_path path;
+    rmt_ref_store(&record, page);
+    int rc = put_check(key, none);
+    if (rc < 0 || (rc = rmt_path_find(edit, tree, key, &path)) < 0 ||
+        (rc = flags_check(&path, flags)) < 0 || (rc = put_prepare(edit, &path, 0)) < 0 ||
+        (rc = rmt_edit_refs_ensure(edit, 2)) < 0) /* one is given up, and one made */
+        return rc;
+    rc = put_at(edit, tree, &path, &item, none, flags);
+    if (rc == 0 && rmt_ref_shared(page))
+        rmt_edit_refs_note(edit, page.addr, RMT_REFS_MADE);
+    return rc;
 }
 
 int rmt_tree_put_record(struct rmt_edit *edit, struct rmt_tree *tree, struct ramet_slice key,

@@ -44,6 +44,8 @@ struct rmt_edit {
     void *reserve_ctx;
     struct rmt_runs gone;    /* pages of the file that were replaced or dropped, in order */
     size_t gone_floor;       /* runs below it are older than the innermost savepoint */
+    struct rmt_runs refs;    /* to shared pages: runs of their numbers; birth: RMT_REFS_* */
+    size_t refs_floor;       /* as gone_floor */
     uint64_t nr_private;     /* private pages alive; with the pages that private values will take */
     uint64_t nr_reserved;    /* granted by reserve(); nr_private never exceeds it */
     uint32_t savepoint;      /* 0, or the innermost open savepoint */
@@ -55,6 +57,10 @@ struct rmt_edit {
     uint8_t *scratch;        /* one page; a node that is written anew is read from here */
 };
 
+/* What became of references to shared pages. Who commits the edit counts them (store/shares.h). */
+#define RMT_REFS_MADE 1u
+#define RMT_REFS_GIVEN 2u
+
 void rmt_edit_init(struct rmt_edit *edit, struct rmt_pages *pages,
                    int (*reserve)(void *ctx, uint64_t pages), void *reserve_ctx);
 /* Frees all private pages and values. */
@@ -62,7 +68,7 @@ void rmt_edit_fini(struct rmt_edit *edit);
 
 /* What rolling back needs to know of the edit; the roots are the caller's to save and put back. */
 struct rmt_edit_mark {
-    size_t gone;
+    size_t gone, refs;
     uint64_t nr_private;
     uint32_t savepoint;
     struct rmt_private *newest;
@@ -83,7 +89,8 @@ struct rmt_tree {
     uint64_t changes;    /* counts writes, for cursors */
     struct rmt_disk_node *last_leaf; /* private and rightmost, if last_at is changes: appended to */
     uint64_t last_at;
-    struct rmt_cursor *cursors; /* open on this tree, if it can be written */
+    struct rmt_cursor *cursors;    /* open on this tree, if it can be written */
+    const struct rmt_tree *shares; /* where shared pages are found; NULL: it can have none */
     bool fixed; /* never written: cursors are not listed, any number of threads may have some */
 };
 
@@ -103,6 +110,7 @@ enum rmt_put_flags {
     RMT_PUT_NOOVERWRITE = 1 << 0, /* -EEXIST */
     RMT_PUT_APPEND = 1 << 1,      /* -EINVAL unless above all keys: leaves are filled to the end */
     RMT_PUT_LEND = 1 << 2, /* a value of one page is not copied: the caller's until the edit ends */
+    RMT_PUT_MOVE = 1 << 3, /* what the entry had is not given up: it goes on elsewhere */
 };
 
 /* RAMET_ENOTFOUND without a message (it is no failure here); RAMET_ECORRUPT and kin with one. */
@@ -114,6 +122,17 @@ int rmt_tree_get_many(struct rmt_pages *pages, const struct rmt_tree *tree, size
 /* Keys of 1 to RAMET_KEY_MAX bytes. On failure the tree is as it was. */
 int rmt_tree_put(struct rmt_edit *edit, struct rmt_tree *tree, struct ramet_slice key,
                  struct ramet_slice value, unsigned flags);
+/*
+ * rmt_tree_put_page() - the same, of a page that is there: of the file, private, or shared.
+ *
+ * The page is not copied. Of a shared one the reference is noted as made; else the caller sees to
+ * it that no other entry refers to the page when all is done.
+ */
+int rmt_tree_put_page(struct rmt_edit *edit, struct rmt_tree *tree, struct ramet_slice key,
+                      struct rmt_ref page, unsigned flags);
+/* As rmt_tree_get(), but of a shared page the record that its leaf has, for rmt_tree_put_page(). */
+int rmt_tree_get_as_is(struct rmt_pages *pages, const struct rmt_tree *tree, struct ramet_slice key,
+                       struct rmt_value *out);
 /*
  * rmt_tree_write() - writes bytes of an entry's value, which grows by zeros if they lie behind its
  * end.
@@ -150,6 +169,37 @@ int rmt_tree_seal(struct rmt_edit *edit, struct rmt_tree *tree, struct rmt_write
 /* ---- values ---------------------------------------------------------------------------------- */
 
 uint64_t rmt_value_size(const struct rmt_pages *pages, const struct rmt_value *value);
+
+/* The map of shared pages has two entries for each, by its number: a letter and eight bytes,
+ * big-endian. */
+#define RMT_SHARE_KEY_SIZE 9u
+enum {
+    RMT_SHARE_COUNT = 'c', /* how many references there are, eight bytes, little-endian */
+    RMT_SHARE_PAGE = 'p',  /* its page record */
+};
+static inline struct ramet_slice rmt_share_key(uint8_t buf[RMT_SHARE_KEY_SIZE], uint8_t what,
+                                               uint64_t number)
+{
+    buf[0] = what;
+    rmt_put_be64(buf + 1, number);
+    return rmt_slice(buf, RMT_SHARE_KEY_SIZE);
+}
+/* A value as it lies in its leaf is a reference to a shared page: nothing else below takes it. */
+static inline bool rmt_value_shared(const struct rmt_value *value)
+{
+    return value->extents && value->size == RMT_PAGE_RECORD_SIZE &&
+           rmt_ref_shared(rmt_ref_load(value->data));
+}
+/* Makes it the record of the page. It is so already if rmt_tree_get(), a cursor or a diff handed it
+ * out. RAMET_ECORRUPT: there is no such page. */
+int rmt_value_find_shared(struct rmt_pages *pages, const struct rmt_tree *shares,
+                          struct rmt_value *value);
+static inline int rmt_value_find(struct rmt_pages *pages, const struct rmt_tree *shares,
+                                 struct rmt_value *value)
+{
+    return rmt_likely(!rmt_value_shared(value)) ? 0 : rmt_value_find_shared(pages, shares, value);
+}
+
 /* The whole value as one slice: in place where it lies side by side in the file, else put together
  * in the arena. -EFBIG above RAMET_SLICE_MAX. */
 int rmt_value_slice(struct rmt_pages *pages, const struct rmt_value *value, struct rmt_arena *arena,

@@ -3,7 +3,9 @@
  * value.c - values too large for a leaf: runs of pages, and lists of runs where there are many.
  *
  * The record of a value that is just one page is a reference to that page: so a map of numbers to
- * pages, which is what a blob is, takes 16 bytes for each. Of other values the record has room for
+ * pages, which is what a blob is, takes 16 bytes for each. Or it is shared, and has the number of a
+ * page, which another tree has; whoever hands out values replaces it by that page's record, so that
+ * only those who put, give up or walk know of numbers. Of other values the record has room for
  * 4 runs. If the value takes more, its runs are written to pages of their own, as many whole runs
  * to a page as fit and zeros behind them, and the record has the runs of these pages; and so on,
  * level by level. All pages of a list but the last are full: that bounds, for forged files, what
@@ -210,6 +212,12 @@ int rmt_value_gone(struct rmt_edit *edit, const struct rmt_value *value, uint64_
     const struct rmt_private *own = rmt_extents_value(value);
     if (own)
         return own->whole ? rmt_parts_gone(edit, own) : 0;
+    if (rmt_value_shared(value)) {
+        int rc = rmt_edit_refs_ensure(edit, 1);
+        if (rc == 0)
+            rmt_edit_refs_note(edit, rmt_ref_load(value->data).addr, RMT_REFS_GIVEN);
+        return rc;
+    }
     return walk_record(edit->pages, value, seen, gone_fn, edit);
 }
 
@@ -236,10 +244,29 @@ int rmt_value_runs(struct rmt_pages *pages, const struct rmt_value *value, bool 
                    rmt_value_run_fn fn, void *ctx)
 {
     struct runs_call call = {pages, fn, ctx, verify};
-    if (!value->extents || rmt_extents_value(value))
+    if (!value->extents || rmt_extents_value(value) || rmt_value_shared(value))
         return 0;
     uint64_t seen = 0;
     return walk_record(pages, value, &seen, runs_fn, &call);
+}
+
+/* ---- shared pages ---------------------------------------------------------------------------- */
+
+int rmt_value_find_shared(struct rmt_pages *pages, const struct rmt_tree *shares,
+                          struct rmt_value *value)
+{
+    uint8_t key[RMT_SHARE_KEY_SIZE];
+    struct rmt_value found = {0};
+    uint64_t number = rmt_ref_load(value->data).addr;
+    int rc = RAMET_ENOTFOUND;
+    if (shares)
+        rc = rmt_tree_get(pages, shares, rmt_share_key(key, RMT_SHARE_PAGE, number), &found);
+    if (rc == RAMET_ENOTFOUND || (rc == 0 && !(found.extents && found.size == value->size)))
+        return rmt_fail(RAMET_ECORRUPT, "store '%s': there is no shared page %llu", pages->io->path,
+                        (unsigned long long)number);
+    if (rc == 0)
+        *value = found;
+    return rc;
 }
 
 /* ---- reading --------------------------------------------------------------------------------- */
