@@ -21,7 +21,9 @@ static int lay_out_leaf(const struct ramet_map *blob, const struct rmt_disk_node
         else
             piece.page = rmt_get_be64(key);
         struct rmt_value value = rmt_node_value_at(leaf, page_size, i);
-        int rc = rmt_blob_page_check(blob, &value, piece.page);
+        int rc = rmt_value_find(&blob->txn->store->pages, blob->tree.shares, &value);
+        if (rc == 0)
+            rc = rmt_blob_page_check(blob, &value, piece.page);
         if (rc < 0 || piece.page >= end)
             return rc;
         piece.addr = rmt_ref_load(value.data).addr;

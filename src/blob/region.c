@@ -28,6 +28,7 @@
 #include "blob/layout.h"
 #include "io/reserve.h"
 #include "io/window.h"
+#include "store/shares.h"
 #include "tree/diff.h"
 
 #define MAPPINGS_MAX 8192u
@@ -561,6 +562,7 @@ static int commit(struct ramet_region *r, struct ramet_txn *txn, const struct ra
     rmt_reader_settle(slot, id);
     rmt_txn_show(after, &version);
     rmt_tree_set(&again->tree, blob->tree.root, blob->tree.count);
+    rmt_shares_again(after, txn);
     ramet_abort(r->txn);
     r->txn = rmt_take(after);
     r->blob = again;

@@ -15,7 +15,7 @@
 #include "store/lines.h"
 #include "store/list.h"
 #include "store/merged.h"
-#include "store/txn.h"
+#include "store/shares.h"
 #include "store/versions.h"
 #include "store/walk.h"
 
@@ -49,6 +49,8 @@ struct check {
     uint32_t *dead;    /* [nr] 1 + index of the version whose deadlist had it last */
     uint64_t *entries; /* [nr] below a page of a map */
     uint64_t *reach;   /* [nr] pages that a page leads to, and itself */
+    uint64_t *shares;  /* [nr] count_shares() */
+    uint64_t seeds[2]; /* of these sums: else a file could be made for them */
     uint64_t nr;
     RMT_VEC(struct checked_version) versions; /* by number */
 
@@ -199,11 +201,37 @@ static void count_reach(struct check *k, const struct rmt_run *run,
         k->reach[run->addr] = sum;
 }
 
+/* Adds up what rmt_shares_sum() makes of the leaves below a page: of all of a version it is 0. */
+static void count_shares(struct check *k, const struct rmt_run *run,
+                         const struct rmt_disk_node *node)
+{
+    uint64_t sum = 0;
+    bool leaf = node->level == 0 && !k->walk->maps;
+    if (leaf && !rmt_shares_sum(k->pages, node, k->walk->kind, k->seeds, &sum))
+        problem(k, "page %" PRIu64 " has an entry of a shared page that cannot be", run->addr);
+    for (uint32_t i = 0; !leaf && i < rmt_node_size(node); i++) {
+        struct rmt_ref ref = {0};
+        struct rmt_value value;
+        struct rmt_tree map;
+        if (node->level > 0) {
+            ref = rmt_node_child(node, i);
+        } else {
+            rmt_node_value(node, k->pages->page_size, i, &value);
+            if (rmt_map_load(k->pages, &value, RMT_ID_MAX, &map) == 0)
+                ref = map.root;
+        }
+        sum += rmt_ref_none(ref) || ref.addr >= k->nr ? 0 : k->shares[ref.addr];
+    }
+    if (run->addr < k->nr)
+        k->shares[run->addr] = sum;
+}
+
 static int mark_page(void *ctx, struct rmt_run run, const struct rmt_disk_node *node)
 {
     if (node) {
         count_entries(ctx, &run, node);
         count_reach(ctx, &run, node);
+        count_shares(ctx, &run, node);
         check_order(ctx, run.addr, node);
     }
     return mark(ctx, run);
@@ -517,6 +545,10 @@ static int check_version(struct check *k, uint32_t index)
                 "version %" PRIu64 " leads to %" PRIu64 " pages, and by its deadlist it should to "
                 "%" PRIu64,
                 c->v.id, reached, total);
+    bool shares = !rmt_ref_none(c->v.root) && c->v.root.addr < k->nr && k->shares[c->v.root.addr];
+    if (!k->unreadable && shares)
+        problem(k, "version %" PRIu64 " has other references to shared pages than it counts",
+                c->v.id);
     return 0;
 }
 
@@ -957,7 +989,9 @@ static int check(struct check *k)
     k->dead = calloc(k->nr, sizeof(*k->dead));
     k->entries = calloc(k->nr, sizeof(*k->entries));
     k->reach = calloc(k->nr, sizeof(*k->reach));
-    if (!k->what || !k->birth || !k->owner || !k->dead || !k->entries || !k->reach)
+    k->shares = calloc(k->nr, sizeof(*k->shares));
+    k->store->io->ops->random(k->store->io, k->seeds, sizeof(k->seeds));
+    if (!k->what || !k->birth || !k->owner || !k->dead || !k->entries || !k->reach || !k->shares)
         return rmt_fail(-ENOMEM, "checking %" PRIu64 " pages", k->nr);
     if (!k->store->io->durable)
         return check_with(k, &k->store->space);
@@ -1007,6 +1041,7 @@ int ramet_check(struct ramet_store *store, unsigned flags, ramet_report_fn repor
     free(k.dead);
     free(k.entries);
     free(k.reach);
+    free(k.shares);
     if (rc == 0 && progress && progress(ctx, k.total, k.total) != 0)
         rc = rmt_fail(-ECANCELED, "the check of store '%s'", store->io->path);
     if (rc == 0 && k.problems)

@@ -135,6 +135,8 @@ static int move_value(const struct copy *k, const struct rmt_value *value)
         return rc < 0 ? rc : move_ref_at(k, bytes + offsetof(struct rmt_disk_map, root));
     }
     int rc = 0;
+    if (rmt_value_shared(value)) /* numbers of shared pages stay */
+        return 0;
     if (value->extents && value->size == RMT_PAGE_RECORD_SIZE)
         return move_ref_at(k, bytes);
     for (size_t i = 0; value->extents && i < RMT_EXTENT_RUNS && rc == 0; i++)

@@ -2,7 +2,7 @@
 /* map.c - maps and cursors: the public calls on the trees of a transaction. */
 #include <stdio.h>
 
-#include "store/txn.h"
+#include "store/shares.h"
 #include "store/walk.h"
 
 /* ---- the records of maps --------------------------------------------------------------------- */
@@ -24,20 +24,26 @@ static int put_record(struct ramet_txn *txn, const char *name, const struct rmt_
                         rmt_slice(&disk, sizeof(disk)), 0);
 }
 
+static int reload(struct ramet_map *map)
+{
+    struct rmt_tree tree = {.count = 0};
+    int rc = find(map->txn, map->name, &tree);
+    if (rc < 0 && rc != RAMET_ENOTFOUND)
+        return rc;
+    map->exists = rc == 0;
+    map->changed = false;
+    rmt_tree_set(&map->tree, tree.root, tree.count);
+    for (struct ramet_cursor *c = map->cursors; c; c = c->next)
+        rmt_cursor_reset(&c->cursor);
+    return 0;
+}
+
 int rmt_maps_reload(struct ramet_txn *txn, const struct ramet_map *known)
 {
-    for (struct ramet_map *map = txn->maps; map != known; map = map->next) {
-        struct rmt_tree tree = {.count = 0};
-        int rc = find(txn, map->name, &tree);
-        if (rc < 0 && rc != RAMET_ENOTFOUND)
-            return rc;
-        map->exists = rc == 0;
-        map->changed = false;
-        rmt_tree_set(&map->tree, tree.root, tree.count);
-        for (struct ramet_cursor *c = map->cursors; c; c = c->next)
-            rmt_cursor_reset(&c->cursor);
-    }
-    return 0;
+    int rc = txn->shares && !txn->writing ? reload(txn->shares) : 0;
+    for (struct ramet_map *map = txn->maps; map != known && rc == 0; map = map->next)
+        rc = reload(map);
+    return rc;
 }
 
 bool rmt_maps_changed(const struct ramet_txn *txn)
@@ -86,6 +92,9 @@ void rmt_maps_fini(struct ramet_txn *txn)
         }
         free(map);
     }
+    if (!txn->writing)
+        free(txn->shares);
+    txn->shares = NULL;
 }
 
 /* ---- opening --------------------------------------------------------------------------------- */
@@ -134,7 +143,10 @@ static struct ramet_map *add_map(struct ramet_txn *txn, const char *name,
 
 static int open_map(struct ramet_txn *txn, const char *name, unsigned flags, struct ramet_map **out)
 {
-    int rc = 0;
+    const struct rmt_tree *shares = NULL;
+    int rc = name[0] == RMT_MAP_BLOB ? rmt_shares_of(txn, &shares) : 0;
+    if (rc < 0)
+        return rc;
     struct ramet_map *map = opened(txn, name);
     struct rmt_tree tree = {.count = 0};
     if (!map || !map->exists) {
@@ -146,6 +158,7 @@ static int open_map(struct ramet_txn *txn, const char *name, unsigned flags, str
             return rc;
     }
     if (!map) {
+        tree.shares = shares;
         map = add_map(txn, name, &tree);
         if (!map)
             return rmt_fail(-ENOMEM, "%s '%s'", rmt_map_kind(name), rmt_map_plain(name));
@@ -179,6 +192,9 @@ int rmt_map_again(struct ramet_txn *txn, const struct ramet_map *map, struct ram
 {
     rmt_assert(!txn->writing);
     struct rmt_tree tree = {.root = map->tree.root, .count = map->tree.count};
+    int rc = map->name[0] == RMT_MAP_BLOB ? rmt_shares_of(txn, &tree.shares) : 0;
+    if (rc < 0)
+        return rc;
     struct ramet_map *again = add_map(txn, map->name, &tree);
     if (!again)
         return rmt_fail(-ENOMEM, "%s '%s'", rmt_map_kind(map->name), rmt_map_plain(map->name));

@@ -16,7 +16,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "store/txn.h"
+#include "store/shares.h"
 #include "store/walk.h"
 #include "store/writers.h"
 #include "tree/diff.h"
@@ -162,6 +162,7 @@ static int next_range(struct notes *it)
 /* A map, as the version has it that a transaction began at. */
 struct was {
     struct rmt_tree tree; /* empty if it was not there */
+    struct rmt_tree shares;
     bool exists;
 };
 
@@ -175,6 +176,9 @@ static int find_was(const struct ramet_txn *txn, const char *name, struct was *o
     if (rc == 0)
         rc = rmt_map_load(pages, &record, RMT_ID_MAX, &out->tree);
     out->exists = rc == 0;
+    if (rc == 0 && name[0] == RMT_MAP_BLOB)
+        rc = rmt_shares_load(pages, txn->version.root, &out->shares);
+    out->tree.shares = &out->shares;
     return rc == RAMET_ENOTFOUND ? 0 : rc;
 }
 
@@ -332,11 +336,16 @@ static int write_key(struct ramet_map *from, struct ramet_map *to, struct ramet_
     struct ramet_slice bytes = rmt_slice(value.data, value.size);
     if (value.extents) {
         const struct rmt_private *own = rmt_extents_value(&value);
-        if (!own) /* its put failed: it is what it was, here and there */
-            return 0;
-        if (own->whole)
+        if (!own && value.size != RMT_PAGE_RECORD_SIZE)
+            return 0; /* its put failed: it is what it was, here and there */
+        if (own && own->whole)
             return write_parts(to, key, own);
-        bytes = rmt_slice(rmt_private_bytes(own), rmt_private_size(&from->txn->edit, own));
+        if (own)
+            bytes = rmt_slice(rmt_private_bytes(own), rmt_private_size(&from->txn->edit, own));
+        else /* one that was copied may be anybody's */
+            rc = rmt_value_slice(&from->txn->store->pages, &value, &from->txn->arena, &bytes);
+        if (rc < 0)
+            return rc;
     }
     return ramet_put(to, key, bytes, 0);
 }
@@ -403,8 +412,10 @@ static int write_all(struct ramet_txn *draft, struct ramet_txn *txn)
 static int drop_notes(struct ramet_txn *draft)
 {
     int rc = 0;
-    for (struct ramet_map *map = draft->maps; map && rc == 0; map = map->next)
-        rc = of_user(map) || !map->exists ? 0 : rmt_map_drop(draft, map);
+    for (struct ramet_map *map = draft->maps; map && rc == 0; map = map->next) {
+        bool notes = map->name[0] == RMT_MAP_KEYS || map->name[0] == RMT_MAP_RANGES;
+        rc = notes && map->exists ? rmt_map_drop(draft, map) : 0;
+    }
     return rc;
 }
 

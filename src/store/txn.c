@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "store/merged.h"
+#include "store/shares.h"
 #include "store/versions.h"
 #include "store/writers.h"
 
@@ -510,6 +511,8 @@ int rmt_txn_commit(struct ramet_txn *txn, const struct ramet_keep *keep,
     if (rc > 0)
         return rmt_fail(RAMET_ECONFLICT, "branch '%s' has conflicts of a merge to be resolved",
                         txn->ref);
+    if (rc == 0 && changed)
+        rc = rmt_shares_settle(txn);
     if (rc < 0)
         return rc;
     struct publishing p = {.txn = txn, .changed = changed, .keep = keep, .merging = merging};

@@ -53,6 +53,7 @@ struct ramet_txn {
     struct rmt_version version; /* that it reads, or started from */
     struct rmt_tree maps_tree;  /* name -> struct rmt_disk_map */
     struct ramet_map *maps;     /* open */
+    struct ramet_map *shares;   /* of blobs, once one is open: shares.h */
     struct rmt_lock arena_lock; /* guards arena: a read transaction may have several threads */
     struct rmt_arena arena;     /* large values that were put together */
 
@@ -123,6 +124,7 @@ enum {
     RMT_MAP_UNKNOWN = 2, /* of drafts alone, as are those that follow */
     RMT_MAP_KEYS = 3,    /* what an optimistic transaction wrote and guards */
     RMT_MAP_RANGES = 4,
+    RMT_MAP_SHARES = 5,             /* all of a name: shares.h */
     RMT_MAP_BLOB = RAMET_BLOB_MARK, /* and a name with a byte less: it takes part in what is done to
                                        all maps of users, but for being listed */
 };
@@ -130,7 +132,8 @@ enum {
 /* ramet_map_open() for any name. kind: 0, or one of these. */
 int rmt_map_open(struct ramet_txn *txn, int kind, const char *name, unsigned flags,
                  struct ramet_map **out);
-/* A map of one transaction in another that reads, without looking it up. -ENOMEM */
+/* A map of one transaction in another that reads, without looking it up. -ENOMEM; of a blob also
+ * what rmt_shares_of() gives. */
 int rmt_map_again(struct ramet_txn *txn, const struct ramet_map *map, struct ramet_map **out);
 /* The tree of a map by its record, as it is listed. Of one that is open the record may be a note
  * (rmt_maps_note()), or not be written yet: of that, as it is now. */

@@ -26,17 +26,35 @@ int rmt_map_load(const struct rmt_pages *pages, const struct rmt_value *value, u
     return 0;
 }
 
-static int push(struct rmt_walk *walk, struct rmt_ref ref, bool maps)
+/* What a child is of, by its index. */
+struct kin {
+    bool maps;
+    uint8_t kind;
+};
+
+static struct kin kin_of(const struct rmt_walk *walk, const struct rmt_walk_step *step,
+                         uint32_t index)
+{
+    struct kin kin = {step->maps, step->kind};
+    uint8_t key[RAMET_KEY_MAX];
+    if (step->maps && step->node->level == 0) {
+        (void)rmt_node_key(step->node, walk->pages->page_size, index, key);
+        kin = (struct kin){false, key[0]};
+    }
+    return kin;
+}
+
+static int push(struct rmt_walk *walk, struct rmt_ref ref, struct kin kin)
 {
     const struct rmt_walk_step *parent = walk->depth ? &walk->steps[walk->depth - 1] : NULL;
     if (walk->depth == RMT_SWEEP_DEPTH_MAX)
         return malformed(walk->pages, ref.addr);
     struct rmt_walk_step *step = &walk->steps[walk->depth];
-    *step = (struct rmt_walk_step){.ref = ref, .maps = maps};
+    *step = (struct rmt_walk_step){.ref = ref, .maps = kin.maps, .kind = kin.kind};
     int rc = rmt_page_read(walk->pages, ref, &step->node);
     if (rc < 0)
         return rc;
-    if (parent && parent->maps == maps && parent->node->level != step->node->level + 1)
+    if (parent && parent->maps == kin.maps && parent->node->level != step->node->level + 1)
         return malformed(walk->pages, ref.addr);
     walk->depth++;
     return 0;
@@ -52,7 +70,8 @@ int rmt_walk_init(struct rmt_walk *walk, struct rmt_pages *pages, struct rmt_ref
     walk->verify = false;
     walk->shared = NULL;
     walk->depth = 0;
-    return root.birth > horizon ? push(walk, root, maps) : 0;
+    struct kin kin = {maps, 0};
+    return root.birth > horizon ? push(walk, root, kin) : 0;
 }
 
 /* Finds the child with an index. 1: out is it; 0: there are no more. */
@@ -93,7 +112,7 @@ int rmt_walk_resume(struct rmt_walk *walk, const rmt_le16 *path, uint32_t depth)
             return malformed(walk->pages, step->ref.addr);
         if (rc > 0) {
             step->next = index + 1;
-            rc = push(walk, ref, step->maps && step->node->level > 0);
+            rc = push(walk, ref, kin_of(walk, step, index));
         }
         if (rc < 0)
             return rc;
@@ -139,6 +158,7 @@ static int leave(struct rmt_walk *walk, const struct rmt_walk_step *step)
     struct rmt_run run = {step->ref.addr, 1, step->ref.birth};
     walk->ref = step->ref;
     walk->maps = step->maps;
+    walk->kind = step->kind;
     return walk->fn(walk->ctx, run, step->node);
 }
 
@@ -159,7 +179,7 @@ int rmt_walk_step(struct rmt_walk *walk)
         if (rmt_ref_none(ref))
             continue;
         if (ref.birth > walk->horizon)
-            rc = push(walk, ref, step->maps && step->node->level > 0);
+            rc = push(walk, ref, kin_of(walk, step, step->next - 1));
         else
             rc = walk->shared ? walk->shared(walk->ctx, ref) : 0;
         if (rc != 0)

@@ -18,6 +18,7 @@ struct rmt_walk_step {
     const struct rmt_disk_node *node;
     uint32_t next; /* child to go to next */
     bool maps;     /* a page of the tree of maps */
+    uint8_t kind;  /* of a map: the byte that its name begins with */
 };
 
 /* A run of pages; node: the page itself, NULL for data of a large value. Nonzero stops and is
@@ -37,8 +38,9 @@ struct rmt_walk {
     uint32_t depth;
     /* of what fn is being handed */
     struct rmt_ref ref;
-    uint32_t level;      /* of a run: 0: data; else of lists of runs */
-    bool maps;           /* a page of the tree of maps */
+    uint32_t level; /* of a run: 0: data; else of lists of runs */
+    bool maps;      /* as of the page's step */
+    uint8_t kind;
     uint64_t data_pages; /* of large values below the page, whenever they were born */
 };
 

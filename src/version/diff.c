@@ -12,7 +12,7 @@
 
 #include <inttypes.h>
 
-#include "store/txn.h"
+#include "store/shares.h"
 #include "store/walk.h"
 
 struct ramet_diff {
@@ -120,8 +120,11 @@ static int tree_of(struct ramet_diff *diff, size_t side, const struct rmt_value 
     *out = (struct rmt_tree){.count = 0};
     if (!record->data)
         return 0;
-    if (!txn->writing)
-        return rmt_map_load(diff->pages, record, RMT_ID_MAX, out);
+    if (!txn->writing) {
+        int loaded = rmt_map_load(diff->pages, record, RMT_ID_MAX, out);
+        bool blob = loaded == 0 && diff->map[0] == RMT_MAP_BLOB;
+        return blob ? rmt_shares_of(txn, &out->shares) : loaded;
+    }
     int rc = rmt_map_open(txn, 0, diff->map, 0, &map);
     if (rc == 0)
         *out = map->tree;

@@ -8,7 +8,7 @@
 
 #include "store/ancestors.h"
 #include "store/merged.h"
-#include "store/txn.h"
+#include "store/shares.h"
 #include "store/versions.h"
 #include "store/walk.h"
 
@@ -278,12 +278,16 @@ struct state {
 static int look(struct history *h, const char *map, struct ramet_slice key, struct state *s)
 {
     struct rmt_pages *pages = &h->store->pages;
-    struct rmt_tree maps = {.root = s->version.root, .fixed = true}, tree;
+    struct rmt_tree maps = {.root = s->version.root, .fixed = true}, tree, shares;
     struct rmt_value record;
     s->value = (struct rmt_value){0};
     int rc = rmt_tree_get(pages, &maps, rmt_slice(map, strlen(map)), &record);
     if (rc == 0)
         rc = rmt_map_load(pages, &record, RMT_ID_MAX, &tree);
+    if (rc == 0 && map[0] == RMT_MAP_BLOB) {
+        rc = rmt_shares_load(pages, s->version.root, &shares);
+        tree.shares = &shares;
+    }
     if (rc == 0)
         rc = rmt_tree_get(pages, &tree, key, &s->value);
     return rc == RAMET_ENOTFOUND ? 0 : rc;

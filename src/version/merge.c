@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "version/merge.h"
 
+#include "store/shares.h"
 #include "store/walk.h"
 #include "tree/diff.h"
 #include "tree/edit.h"
@@ -389,8 +390,11 @@ static int tree_of(struct rmt_merge *m, const char *name, const struct rmt_value
     *out = (struct rmt_tree){.count = 0};
     if (!record->data)
         return 0;
-    if (!txn->writing)
-        return rmt_map_load(pages_of(m), record, RMT_ID_MAX, out);
+    if (!txn->writing) {
+        int loaded = rmt_map_load(pages_of(m), record, RMT_ID_MAX, out);
+        bool blob = loaded == 0 && name[0] == RMT_MAP_BLOB;
+        return blob ? rmt_shares_of(txn, &out->shares) : loaded;
+    }
     struct ramet_map *map;
     int rc = rmt_map_open(txn, 0, name, 0, &map);
     if (rc == 0)
