@@ -1283,7 +1283,8 @@ struct ramet_blob_info {
 
 enum ramet_extent_kind {
     RAMET_EXTENT_HOLE = 0,  /* reads as zeros, takes no room */
-    RAMET_EXTENT_OWNED = 1, /* pages that no version below has: dropping them gives room back */
+    RAMET_EXTENT_OWNED = 1, /* pages that no version below has: dropping them gives room back, if no
+                               other place of this version has them (ramet_blob_copy()) */
     RAMET_EXTENT_SHARED = 2 /* pages that a version below has too: a write copies them */
 };
 
@@ -1454,6 +1455,42 @@ RAMET_API int ramet_blob_lend(struct ramet_blob *blob, uint64_t off, const void 
 RAMET_API int ramet_blob_zero(struct ramet_blob *blob, uint64_t off, uint64_t len);
 
 /*
+ * ramet_blob_copy() - copy bytes of a blob to another place in it, or in another one.
+ *
+ * Where both lie alike in their pages (@from_off and @to_off differ by a multiple of the page size)
+ * whole pages are not copied: both blobs refer to the same ones from then on, until one is written
+ * there. Holes are copied as holes. Within one blob the two places may overlap. The blob that is
+ * copied to grows if need be.
+ *
+ * @from      of a write transaction, borrowed. It looks as before.
+ * @from_off  first byte to copy, from 0.
+ * @to        of the same transaction, perhaps the same blob; borrowed.
+ * @to_off    where that byte goes.
+ * @len       bytes; what lies behind the end of @from does not matter.
+ *
+ * Returns how many were copied: @len, or fewer only where @from ends (0 at or behind its end); else
+ *   RAMET_ENOTFOUND  one of them was dropped
+ *   RAMET_ETXN       a read transaction, or one in an unknown state
+ *   -EINVAL          blobs of different transactions
+ *   -EFBIG           it would have more than RAMET_BLOB_MAX bytes
+ *   RAMET_ECORRUPT   a page that is copied byte by byte fails its checksum, or what is noted of
+ *                    references is damaged
+ *   -ENOMEM, -ENOSPC, -EIO and kin
+ *                    a part may have been copied, or the transaction be in an unknown state: then
+ *                    it can go back to a savepoint, and not commit
+ * Lifetime: returns nothing that could end.
+ * Threads:  one at a time.
+ * Blocks:   on device reads; when the disk is full, perhaps on a commit that frees pages.
+ * Cost:     O(pages that are there * log pages of the blob); no data is read or written, but what
+ *           says where it is, in both blobs: some 50 bytes a page, less if it was copied before. A
+ *           page that several places refer to takes a lookup more to read. Bytes that lie otherwise
+ *           in their pages cost as ramet_blob_read() and ramet_blob_write(). A merge writes what
+ *           was copied since the base page by page.
+ */
+RAMET_API int64_t ramet_blob_copy(struct ramet_blob *from, uint64_t from_off, struct ramet_blob *to,
+                                  uint64_t to_off, uint64_t len);
+
+/*
  * ramet_blob_truncate() - give a blob another size.
  *
  * What is cut off is gone: if the blob grows again it has zeros there.
@@ -1499,8 +1536,9 @@ RAMET_API int ramet_blob_extents(struct ramet_blob *blob, uint64_t off, uint64_t
  *
  * Scattered writes leave a blob in pieces, and a region of it takes a mapping for each: past its
  * limit pages are read into memory instead of being shared. This writes those parts of the blob
- * anew that are in most pieces, each side by side; what they share with other versions they share
- * no more, so that the store grows by as much. Nothing is changed in what the blob holds.
+ * anew that are in most pieces, each side by side; what they share with other versions, or with
+ * other places of this one (ramet_blob_copy()), they share no more, so that the store grows by as
+ * much. Nothing is changed in what the blob holds.
  *
  * @blob    of a write transaction, borrowed; of any, if @bytes is 0.
  * @pieces  that are few enough.

@@ -50,11 +50,13 @@ static int usable(const struct ramet_map *map, const char *what)
     return 0;
 }
 
-static int writable(const struct ramet_map *map, const char *what)
+int rmt_blob_writable(const struct ramet_map *blob, const char *what)
 {
-    int rc = usable(map, what);
-    if (rc == 0 && !map->txn->writing)
+    int rc = usable(blob, what);
+    if (rc == 0 && !blob->txn->writing)
         return rmt_fail(RAMET_ETXN, "%s in a read transaction", what);
+    if (rc == 0 && blob->txn->failed)
+        return rmt_fail(RAMET_ETXN, "an earlier write of this transaction failed");
     return rc;
 }
 
@@ -352,7 +354,7 @@ static int write_bytes(struct ramet_map *map, uint64_t off, const uint8_t *from,
                        bool lend, const char *call)
 {
     uint64_t size;
-    int rc = writable(map, call);
+    int rc = rmt_blob_writable(map, call);
     if (rc == 0 && !from && len)
         return rmt_fail(-EINVAL, "%s: buf", call);
     if (rc == 0 && (off > RAMET_BLOB_MAX || len > RAMET_BLOB_MAX - off))
@@ -389,7 +391,7 @@ int ramet_blob_zero(struct ramet_blob *blob, uint64_t off, uint64_t len)
 {
     struct ramet_map *map = map_of(blob);
     uint64_t size;
-    int rc = writable(map, "ramet_blob_zero");
+    int rc = rmt_blob_writable(map, "ramet_blob_zero");
     if (rc == 0)
         rc = size_of(map, &size);
     if (rc < 0 || off >= size)
@@ -403,7 +405,7 @@ int ramet_blob_truncate(struct ramet_blob *blob, uint64_t size)
 {
     struct ramet_map *map = map_of(blob);
     uint64_t old;
-    int rc = writable(map, "ramet_blob_truncate");
+    int rc = rmt_blob_writable(map, "ramet_blob_truncate");
     if (rc == 0 && size > RAMET_BLOB_MAX)
         return too_large(map, size);
     if (rc == 0)

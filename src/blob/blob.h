@@ -8,6 +8,8 @@
 /* Reads whole pages, holes too, and verifies them. Any number of threads at once, if nobody writes
  * the blob. */
 int rmt_blob_pages(const struct ramet_map *blob, uint64_t page, uint64_t count, void *buf);
+/* That it can be written to by its transaction. what: the call, for a message. */
+int rmt_blob_writable(const struct ramet_map *blob, const char *what);
 /* Judges the entry of a page. */
 int rmt_blob_page_check(const struct ramet_map *blob, const struct rmt_value *value, uint64_t page);
 
