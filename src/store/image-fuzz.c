@@ -22,7 +22,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define NR_BASES 6 /* the first is none */
+#define NR_BASES 7 /* the first is none */
 #define DISK_BYTES ((uint64_t)32 << 20)
 #define BLOCKS_MAX 2048
 #define NAMES_MAX 12
@@ -160,6 +160,27 @@ static void make_large(struct ramet_store *store)
     must(ramet_branch_delete(store, "large"));
 }
 
+/* Blobs that have pages in common, on two branches that went on with them. */
+static void make_blobs(struct ramet_store *store)
+{
+    static const char *const branches[] = {"main", "h", "main"};
+    uint8_t pages[8 * RMT_PAGE_SIZE_MIN];
+    memset(pages, 1, sizeof(pages));
+    for (size_t i = 0; i < 3; i++) {
+        struct ramet_txn *txn;
+        struct ramet_blob *x, *y;
+        must(ramet_begin(store, branches[i], RAMET_WRITE, &txn));
+        must(ramet_blob_open(txn, "x", RAMET_CREATE, &x));
+        must(ramet_blob_open(txn, "y", RAMET_CREATE, &y));
+        must(ramet_blob_write(x, i * RMT_PAGE_SIZE_MIN, pages, sizeof(pages)));
+        must((int)ramet_blob_copy(x, 0, y, i * RMT_PAGE_SIZE_MIN, sizeof(pages)));
+        must((int)ramet_blob_copy(y, 0, y, 20 * RMT_PAGE_SIZE_MIN, sizeof(pages)));
+        must(ramet_commit(txn, NULL, NULL));
+        if (i == 0)
+            must(ramet_branch_create(store, "h", "main"));
+    }
+}
+
 static void find_blocks(struct base *base, uint32_t page_size)
 {
     uint64_t size;
@@ -183,7 +204,9 @@ static void make_base(uint32_t which)
     rmt_assert(sim != NULL);
     must(open_sim(sim, 0, page_size, which == 3 ? RAMET_NONE : RAMET_FULL, &store));
     make_versions(store);
-    if (which == 5) {
+    if (which == 6) {
+        make_blobs(store);
+    } else if (which == 5) {
         make_merges(store);
     } else if (which == 4) {
         make_large(store);
@@ -286,6 +309,19 @@ static void read_map(struct use *use, struct ramet_map *map)
     ramet_cursor_close(c);
 }
 
+/* What an entry of a blob is like is no matter of ramet_check(). */
+static int read_blob(void *ctx, const struct ramet_blob_info *info)
+{
+    struct ramet_txn *txn = ctx;
+    struct ramet_blob *blob;
+    uint8_t bytes[3000];
+    if (ramet_blob_open(txn, info->name, 0, &blob) < 0)
+        return 0;
+    for (uint64_t off = 0; off < 40 * RMT_PAGE_SIZE_MIN; off += sizeof(bytes))
+        (void)ramet_blob_read(blob, off, bytes, sizeof(bytes));
+    return 0;
+}
+
 static void read_version(struct use *use, const char *ref)
 {
     struct ramet_txn *txn;
@@ -299,6 +335,7 @@ static void read_version(struct use *use, const char *ref)
         if (judge(use, ramet_map_open(txn, use->maps[i], 0, &map), use->maps[i]) == 0)
             read_map(use, map);
     }
+    (void)ramet_blob_list(txn, read_blob, txn);
     ramet_abort(txn);
 }
 
@@ -414,6 +451,31 @@ static int check(struct use *use, const char *when)
 
 /* ---- writing --------------------------------------------------------------------------------- */
 
+/* Whatever the blobs are like, references to shared pages are counted right, if they were. */
+static void write_blobs(struct use *use, const char *branch, unsigned options)
+{
+    const uint64_t size = RMT_PAGE_SIZE_MIN;
+    struct ramet_txn *txn;
+    struct ramet_blob *x, *y;
+    uint8_t byte = 1;
+    if (judge(use, ramet_begin(use->store, branch, RAMET_WRITE, &txn), branch) < 0)
+        return;
+    int rc = ramet_blob_open(txn, "x", RAMET_CREATE, &x);
+    if (rc == 0)
+        rc = ramet_blob_open(txn, "y", RAMET_CREATE, &y);
+    if (judge(use, rc, "a blob") == 0) {
+        (void)ramet_blob_write(y, 3 * size, &byte, 1);
+        (void)ramet_blob_copy(x, size, y, 9 * size, 6 * size);
+        (void)ramet_blob_copy(y, 0, y, size, 12 * size);
+        (void)ramet_blob_zero(y, 11 * size, 5 * size);
+    }
+    if (options & OPT_DROP)
+        (void)judge(use, rc < 0 ? 0 : ramet_blob_drop(txn, "x"), "dropping a blob");
+    rc = ramet_commit(txn, NULL, NULL);
+    if (rc != RAMET_ETXN)
+        (void)judge(use, rc, "committing blobs");
+}
+
 static void write_branch(struct use *use, const char *branch, unsigned options)
 {
     static const uint8_t value[20000];
@@ -476,6 +538,7 @@ static void write_all(struct use *use, unsigned options)
 {
     const char *branch = use->nr_refs && use->refs[0][0] != '@' ? use->refs[0] : "main";
     write_branch(use, branch, options);
+    write_blobs(use, branch, options);
     if (options & OPT_BRANCHES) {
         (void)judge(use, ramet_branch_create(use->store, "fuzz", branch), "a branch");
         (void)judge(use, ramet_branch_reset(use->store, "fuzz", "b@two"), "a reset");
