@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * blobs-test.c - programs of writes to blobs and regions on the simulated machine, which loses
- * power at every single operation of its disk.
+ * blobs-test.c - programs of writes and copies of blobs and regions on the simulated machine, which
+ * loses power at every single operation of its disk.
  *
  * Before each write, flush and growth the machine is copied; each copy loses power and keeps,
  * drops, tears or scatters what was not flushed, or loses only its processes. Then it comes up and
@@ -390,6 +390,32 @@ static void change_blob(struct program *p, struct ramet_blob *blob, uint8_t *byt
     }
 }
 
+/* Of any blob of the branch, mostly to where it lies alike in its pages. */
+static void copy_part(struct program *p, struct ramet_txn *txn, uint32_t branch, uint32_t to_blob,
+                      struct state *next)
+{
+    uint32_t from_blob = (uint32_t)chance(p, BLOBS);
+    const struct image *image = &next->heads[branch][from_blob];
+    struct image *to_image = &next->heads[branch][to_blob];
+    struct ramet_blob *from, *to;
+    uint64_t off, len, to_off = chance(p, bytes_max(p)), was = to_image->bytes;
+    if (!image->exists)
+        return;
+    choose_part(p, &off, &len);
+    if (chance(p, 4))
+        to_off = to_off / p->page_size * p->page_size + off % p->page_size;
+    len = off < image->bytes ? rmt_min(len, image->bytes - off) : 0;
+    len = rmt_min(len, bytes_max(p) - to_off);
+    must(ramet_blob_open(txn, blobs[from_blob], 0, &from));
+    must(ramet_blob_open(txn, blobs[to_blob], 0, &to));
+    int64_t n = ramet_blob_copy(from, off, to, to_off, len);
+    if ((uint64_t)n != len)
+        fatal("%" PRIi64 " bytes were copied, not %" PRIu64 ": %s", n, len, ramet_errmsg());
+    if (len)
+        to_image->bytes = rmt_max(was, to_off + len);
+    memmove(p->bytes[branch][to_blob] + to_off, p->bytes[branch][from_blob] + off, len);
+}
+
 static void write_blobs(struct program *p)
 {
     uint32_t branch = (uint32_t)chance(p, BRANCHES);
@@ -407,8 +433,12 @@ static void write_blobs(struct program *p)
             continue;
         must(ramet_blob_open(txn, blobs[i], RAMET_CREATE, &blob));
         image->exists = 1;
-        for (uint64_t n = 1 + chance(p, 4); n > 0; n--)
-            change_blob(p, blob, p->bytes[branch][i], image);
+        for (uint64_t n = 1 + chance(p, 4); n > 0; n--) {
+            if (chance(p, 3) == 0)
+                copy_part(p, txn, branch, i, &next);
+            else
+                change_blob(p, blob, p->bytes[branch][i], image);
+        }
         image_make(p, p->bytes[branch][i], image);
     }
     (void)snprintf(name, sizeof(name), "k%u", kept);

@@ -217,6 +217,59 @@ static void goes_back_to_a_snapshot(void **state)
     assert_true(fill(500, 100, 500) > count / 10 * 8);
 }
 
+/* Copies a blob until there is no room for a copy more. Returns how many there are. */
+static unsigned copy_blobs(uint64_t bytes)
+{
+    for (unsigned i = 0;; i++) {
+        char name[16];
+        struct ramet_txn *txn = NULL;
+        struct ramet_blob *from = NULL, *to = NULL;
+        (void)snprintf(name, sizeof(name), "copy%u", i);
+        int64_t rc = ramet_begin(store, "main", RAMET_WRITE, &txn);
+        if (rc == 0) {
+            assert_ok(ramet_blob_open(txn, "blob", 0, &from));
+            rc = ramet_blob_open(txn, name, RAMET_CREATE, &to);
+        }
+        if (rc == 0)
+            rc = ramet_blob_copy(from, 0, to, 0, bytes);
+        if (rc == (int64_t)bytes) {
+            assert_ok(ramet_commit(txn, NULL, NULL)); /* a full disk was met before */
+            continue;
+        }
+        assert_int_equal(rc, -ENOSPC);
+        ramet_abort(txn);
+        return i;
+    }
+}
+
+static void copies_blobs_and_drops_them(void **state)
+{
+    (void)state;
+    static uint8_t bytes[(size_t)1 << 20];
+    unsigned copies[2];
+    for (int turn = 0; turn < 2; turn++) {
+        struct ramet_txn *txn = NULL;
+        struct ramet_blob *blob = NULL;
+        assert_ok(ramet_begin(store, "main", RAMET_WRITE, &txn));
+        assert_ok(ramet_blob_open(txn, "blob", RAMET_CREATE, &blob));
+        memset(bytes, 1 + turn, sizeof(bytes));
+        assert_ok(ramet_blob_write(blob, 0, bytes, sizeof(bytes)));
+        assert_ok(ramet_commit(txn, NULL, NULL));
+        copies[turn] = copy_blobs(sizeof(bytes));
+        check();
+        for (unsigned i = 0; i <= copies[turn]; i++) {
+            char name[16];
+            (void)snprintf(name, sizeof(name), i ? "copy%u" : "blob", i - 1);
+            assert_ok(ramet_begin(store, "main", RAMET_WRITE, &txn));
+            assert_ok(ramet_blob_drop(txn, name));
+            assert_ok(ramet_commit(txn, NULL, NULL));
+        }
+        check();
+    }
+    assert_true(copies[0] > 100);
+    assert_true(copies[1] > copies[0] / 10 * 8);
+}
+
 /* Nothing can be freed while a reader needs it; still nothing breaks, and it all comes back. */
 static void waits_for_a_reader(void **state)
 {
@@ -350,6 +403,7 @@ int main(void)
         TEST(drops_a_map),
         TEST(drops_branches_and_snapshots),
         TEST(goes_back_to_a_snapshot),
+        TEST(copies_blobs_and_drops_them),
         TEST(waits_for_a_reader),
         TEST(grows_when_there_is_more),
         TEST(a_value_that_is_written_in_parts_meets_it_in_a_write),
