@@ -6,10 +6,10 @@
  * Images are kept for good, one for each thing that the format has learnt; FORMAT.md says what they
  * mean.
  *
- *   golden-test IMAGE... [--rows IMAGE...]
+ *   golden-test IMAGE... [--rows IMAGE...] [--shared IMAGE...]
  *       each is opened, compared with what contents() says, behind --rows with what rows_contents()
- *       does, and written to
- *   golden-test --make IMAGE, golden-test --make-rows IMAGE
+ *       does, behind --shared with what shared_contents() does, and written to
+ *   golden-test --make IMAGE, golden-test --make-rows IMAGE, golden-test --make-shared IMAGE
  *       makes one with the engine as it is
  */
 #include <inttypes.h>
@@ -323,6 +323,97 @@ static void rows_kinds(const char *path)
         fail("%s: %u general leaves, %u fixed, %u dense", path, general, fixed, dense);
 }
 
+/* ---- blobs that have pages in common --------------------------------------------------------- */
+
+#define PAGES 40u
+#define PAGE_SIZE UINT64_C(4096)
+
+static struct ramet_blob *blob_of(struct ramet_txn *txn, const char *name)
+{
+    struct ramet_blob *blob;
+    must(ramet_blob_open(txn, name, RAMET_CREATE, &blob));
+    return blob;
+}
+
+/* Copies pages, and notes where they are from. */
+static void copy_pages(struct ramet_txn *txn, const char *from, uint64_t first, const char *to,
+                       uint64_t at, uint64_t pages)
+{
+    must(ramet_blob_copy(blob_of(txn, from), first * PAGE_SIZE, blob_of(txn, to), at * PAGE_SIZE,
+                         pages * PAGE_SIZE));
+}
+
+/* 1: what is in disk is there once more, and in another blob; 2: some of it is changed, and there
+ * are copies of copies. */
+static void shared_write(struct ramet_store *store, unsigned generation,
+                         const struct ramet_keep *keep)
+{
+    char value[256];
+    struct ramet_txn *txn = begin(store, "main", RAMET_WRITE);
+    for (unsigned n = 0; n < PAGES / 2 && generation == 1; n++) {
+        struct ramet_slice page = text(value, "page %u", n);
+        must(ramet_blob_write(blob_of(txn, "disk"), n * PAGE_SIZE, page.data, page.size));
+    }
+    if (generation == 1) {
+        must(ramet_blob_truncate(blob_of(txn, "disk"), PAGES / 2 * PAGE_SIZE));
+        copy_pages(txn, "disk", 0, "disk", PAGES / 2, PAGES / 2);
+        copy_pages(txn, "disk", 5, "copy", 0, 10);
+    } else {
+        must(ramet_blob_write(blob_of(txn, "disk"), 6 * PAGE_SIZE, "new", 3));
+        must(ramet_blob_zero(blob_of(txn, "disk"), 7 * PAGE_SIZE, PAGE_SIZE));
+        copy_pages(txn, "copy", 0, "copy", 1, 10);
+        copy_pages(txn, "disk", 6, "copy", 20, 3);
+    }
+    must(ramet_commit(txn, keep, NULL));
+}
+
+static void shared_page(struct ramet_store *store, const char *ref, const char *name, unsigned at,
+                        const char *wanted)
+{
+    char got[16];
+    struct ramet_blob *blob;
+    struct ramet_txn *txn = begin(store, ref, RAMET_READ);
+    must(ramet_blob_open(txn, name, 0, &blob));
+    must(ramet_blob_read(blob, at * PAGE_SIZE, got, sizeof(got)));
+    if (strncmp(got, wanted, sizeof(got)) != 0)
+        fail("%s: page %u of %s is '%.16s', not '%s'", ref, at, name, got, wanted);
+    ramet_abort(txn);
+}
+
+static void shared_read(struct ramet_store *store, const char *ref, unsigned generation)
+{
+    char wanted[256];
+    bool first = generation == 1;
+    for (unsigned n = 0; n < PAGES; n++) {
+        (void)text(wanted, "page %u", n % (PAGES / 2));
+        if (!first && n == 6)
+            (void)text(wanted, "newe 6"); /* three bytes of "page 6" are another's */
+        shared_page(store, ref, "disk", n, !first && n == 7 ? "" : wanted);
+    }
+    for (unsigned n = 0; n < (first ? 10 : 11); n++) {
+        (void)text(wanted, "page %u", 5 + n - (!first && n > 0));
+        shared_page(store, ref, "copy", n, wanted);
+    }
+    if (!first) {
+        shared_page(store, ref, "copy", 20, "newe 6");
+        shared_page(store, ref, "copy", 21, "");
+        shared_page(store, ref, "copy", 22, "page 8");
+    }
+}
+
+static void shared_make(struct ramet_store *store)
+{
+    struct ramet_keep first = {sizeof(first), "first", NULL, NULL};
+    shared_write(store, 1, &first);
+    shared_write(store, 2, NULL);
+}
+
+static void shared_contents(struct ramet_store *store)
+{
+    shared_read(store, "main@first", 1);
+    shared_read(store, "main", 2);
+}
+
 static void problem(void *ctx, const char *sentence)
 {
     (void)ctx;
@@ -379,7 +470,16 @@ static void load(const char *path, const char *to)
     (void)fclose(f);
 }
 
-static void make_image(const char *path, bool rows)
+/* What there are images of. */
+struct kind {
+    const char *name; /* as an option; "": without one */
+    void (*make)(struct ramet_store *store);
+    void (*contents)(struct ramet_store *store);
+    void (*go_on)(struct ramet_store *store);
+    void (*file)(const char *path); /* or NULL */
+};
+
+static void make_image(const char *path, const struct kind *kind)
 {
     struct rmt_sim *sim = rmt_sim_new(1, UINT64_C(1) << 30);
     struct rmt_io *io;
@@ -388,13 +488,8 @@ static void make_image(const char *path, bool rows)
     rmt_assert(sim != NULL);
     must(rmt_sim_open(sim, 0, &io));
     must(rmt_store_open_io(io, NULL, &store));
-    if (rows) {
-        rows_make(store);
-        rows_contents(store);
-    } else {
-        make(store);
-        contents(store);
-    }
+    kind->make(store);
+    kind->contents(store);
     check(store);
     ramet_close(store);
     uint8_t *bytes = rmt_sim_bytes(sim, &size);
@@ -423,7 +518,29 @@ static void rows_go_on(struct ramet_store *store)
     check(store);
 }
 
-static void judge(const char *path, bool rows)
+static void shared_go_on(struct ramet_store *store)
+{
+    must(ramet_branch_create(store, "other", "main"));
+    must(ramet_branch_reset(store, "main", "main@first"));
+    shared_read(store, "main", 1);
+    shared_write(store, 2, NULL);
+    shared_contents(store);
+    check(store);
+    struct ramet_txn *txn = begin(store, "other", RAMET_WRITE);
+    must(ramet_blob_drop(txn, "disk"));
+    must(ramet_commit(txn, NULL, NULL));
+    check(store);
+    shared_page(store, "other", "copy", 22, "page 8");
+    must(ramet_branch_delete(store, "other"));
+}
+
+static const struct kind kinds[] = {
+    {"", make, contents, go_on, NULL},
+    {"rows", rows_make, rows_contents, rows_go_on, rows_kinds},
+    {"shared", shared_make, shared_contents, shared_go_on, NULL},
+};
+
+static void judge(const char *path, const struct kind *kind)
 {
     struct ramet_options old = {.size = sizeof(old), .flags = RAMET_MUST_EXIST};
     struct ramet_store *store;
@@ -433,18 +550,12 @@ static void judge(const char *path, bool rows)
         fail("%s: %s", name, strerror(errno));
     (void)snprintf(lock, sizeof(lock), "%s-lock", name);
     load(path, name);
-    if (rows)
-        rows_kinds(name);
+    if (kind->file)
+        kind->file(name);
     must(ramet_open(name, &old, &store));
-    if (rows)
-        rows_contents(store);
-    else
-        contents(store);
+    kind->contents(store);
     check(store);
-    if (rows)
-        rows_go_on(store);
-    else
-        go_on(store);
+    kind->go_on(store);
     must(ramet_branch_delete(store, "main"));
     must(ramet_reclaim(store, 0, NULL));
     check(store);
@@ -458,18 +569,31 @@ static void judge(const char *path, bool rows)
     printf("%s\n", path);
 }
 
+/* The kind of an option; NULL: it is none. */
+static const struct kind *kind_of(const char *arg, const char *before)
+{
+    size_t size = strlen(before);
+    for (size_t i = 0; strncmp(arg, before, size) == 0 && i < sizeof(kinds) / sizeof(*kinds); i++) {
+        if (strcmp(arg + size, kinds[i].name) == 0)
+            return &kinds[i];
+    }
+    return NULL;
+}
+
 int main(int argc, char **argv)
 {
-    bool rows = false;
+    const struct kind *kind = kinds, *other;
     if (argc == 3 && strncmp(argv[1], "--make", 6) == 0) {
-        make_image(argv[2], strcmp(argv[1], "--make-rows") == 0);
+        other = kind_of(argv[1], "--make-");
+        make_image(argv[2], other ? other : kinds);
         return 0;
     }
     for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--rows") == 0)
-            rows = true;
+        other = kind_of(argv[i], "--");
+        if (other)
+            kind = other;
         else
-            judge(argv[i], rows);
+            judge(argv[i], kind);
     }
     return argc > 1 ? 0 : 2;
 }
