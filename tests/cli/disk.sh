@@ -23,6 +23,8 @@ truncate -s 4M image
 head -c 1000000 /dev/zero >>image
 truncate -s 7M image
 head -c 1000003 /dev/urandom >>image
+# Where it is written over, so that random bytes are not by chance what is written.
+printf '~~~~~~~~~~~~~~~~' | dd of=image bs=1 seek=5000 conv=notrunc status=none
 size=$(stat -c %s image)
 
 claim 'what is imported is exported, byte for byte, and holes and zeros take no room in between'
