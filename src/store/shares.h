@@ -25,10 +25,10 @@ int rmt_shares_load(struct rmt_pages *pages, struct rmt_ref root, struct rmt_tre
 /* That of a transaction's version, for the trees of its blobs; as long as the transaction. Any
  * number of threads at once of a read transaction. */
 int rmt_shares_of(struct ramet_txn *txn, const struct rmt_tree **out);
-/* A transaction that reads has those that another one has committed; both have found theirs. */
-void rmt_shares_again(struct ramet_txn *txn, const struct ramet_txn *committed);
 /* The same, to be written: it is made if it is not there. */
 int rmt_shares_open(struct ramet_txn *txn, struct ramet_map **out);
+/* A transaction that reads has those that another one has committed; both have found theirs. */
+void rmt_shares_again(struct ramet_txn *txn, const struct ramet_txn *committed);
 /* A number that no page has. 0: there is none left. */
 int rmt_shares_next(struct ramet_txn *txn, uint64_t *out);
 /* Counts references that were made and given up since the last savepoint, if they are more runs.

@@ -464,6 +464,40 @@ static void optimistic_ones_copy_too(void **state)
     free(bytes);
 }
 
+/* A region goes on after a commit of its own, in which pages that it has in common are others'. */
+static void regions_have_pages_in_common(void **state)
+{
+    (void)state;
+    const size_t len = 64 * 4096;
+    uint8_t *bytes = make("main", "disk", len);
+    struct ramet_txn *txn = begin("main", RAMET_WRITE);
+    copy(blob_of(txn, "disk"), 0, blob_new(txn, "copy"), 0, len);
+    MUST(ramet_commit(txn, NULL, NULL));
+    struct ramet_region_options options = {.size = sizeof(options), .mappings = 1};
+    struct ramet_region *region; /* which reads its pages, for want of mappings */
+    MUST(ramet_region_open(store, "main", "copy", &options, &region));
+    uint8_t *memory = ramet_region_data(region);
+    assert_memory_equal(memory, bytes, len);
+    memory[5 * 4096] = bytes[5 * 4096] = 200;
+    MUST(ramet_region_commit(region, NULL, NULL));
+    MUST(ramet_branch_create(store, "two", "main"));
+    for (int i = 0; i < 20; i++) /* what the commit replaced is used for something else */
+        free(make("two", "other", len));
+    for (size_t at = 0; at < len; at += 4096)
+        memory[at]++;
+    MUST(ramet_region_reset(region));
+    assert_memory_equal(memory, bytes, len);
+    txn = begin("main", RAMET_WRITE);
+    copy(blob_of(txn, "copy"), 4 * 4096, blob_of(txn, "copy"), 0, 3 * 4096);
+    MUST(ramet_commit(txn, NULL, NULL));
+    memmove(bytes, bytes + (size_t)4 * 4096, (size_t)3 * 4096);
+    MUST(ramet_region_refresh(region, 0));
+    assert_memory_equal(memory, bytes, len);
+    ramet_region_close(region);
+    reads("main", "copy", 0, bytes, len);
+    free(bytes);
+}
+
 /* ---- random programs ------------------------------------------------------------------------- */
 
 #define BRANCHES 4u
@@ -847,6 +881,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(histories_and_differences_are_of_contents, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_behind_it_is_not_listed, setup, teardown),
         cmocka_unit_test_setup_teardown(optimistic_ones_copy_too, setup, teardown),
+        cmocka_unit_test_setup_teardown(regions_have_pages_in_common, setup, teardown),
         cmocka_unit_test(agrees_in_memory),
         cmocka_unit_test(agrees_on_a_file),
     };
