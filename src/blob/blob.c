@@ -153,6 +153,58 @@ int rmt_blob_page_check(const struct ramet_map *map, const struct rmt_value *val
                     pages_of(map)->io->path, map->name + 1, page << pages_of(map)->page_shift);
 }
 
+typedef int (*walk_fn)(void *ctx, uint64_t page, const struct rmt_value *value);
+
+/* The rest of a leaf, from an entry on, up to a page. *out_on: there may be more. */
+static int walk_leaf(const struct ramet_map *map, const struct rmt_disk_node *leaf, uint32_t index,
+                     uint64_t end, walk_fn fn, void *ctx, bool *out_on)
+{
+    struct rmt_pages *pages = pages_of(map);
+    uint8_t key[RMT_NODE_KEY_BUF];
+    uint64_t page = 0;
+    for (uint32_t i = index; i < rmt_node_count(leaf); i++) {
+        if (i > index && rmt_node_dense(leaf))
+            page++;
+        else if (rmt_node_key_at(leaf, pages->page_size, i, key) != sizeof(struct number))
+            continue;
+        else
+            page = rmt_get_be64(key);
+        if (page >= end)
+            return 0;
+        struct rmt_value value = rmt_node_value_at(leaf, pages->page_size, i);
+        int rc = rmt_value_find(pages, map->tree.shares, &value);
+        if (rc == 0)
+            rc = rmt_blob_page_check(map, &value, page);
+        if (rc == 0)
+            rc = fn(ctx, page, &value);
+        if (rc != 0)
+            return rc;
+    }
+    *out_on = true;
+    return 0;
+}
+
+int rmt_blob_walk(const struct ramet_map *map, uint64_t from, uint64_t end, walk_fn fn, void *ctx)
+{
+    struct number number;
+    struct rmt_cursor cursor;
+    rmt_cursor_init(&cursor, pages_of(map), (struct rmt_tree *)(uintptr_t)&map->tree);
+    int moved = rmt_cursor_seek(&cursor, key_of(from, &number)), rc = 0;
+    while (moved == 0 && rc == 0) {
+        const struct rmt_disk_node *leaf;
+        uint32_t index;
+        bool on = false;
+        rc = rmt_cursor_leaf(&cursor, &leaf, &index);
+        if (rc == 0)
+            rc = walk_leaf(map, leaf, index, end, fn, ctx, &on);
+        if (!on)
+            break;
+        moved = rmt_cursor_next(&cursor);
+    }
+    rmt_cursor_fini(&cursor);
+    return rc != 0 || moved == RAMET_ENOTFOUND ? rc : moved;
+}
+
 /* Says of which blob a page is that could not be read. */
 static int page_fail(const struct ramet_map *map, uint64_t page, int rc)
 {
@@ -178,20 +230,37 @@ static size_t side_by_side(const struct rmt_value *values, size_t count, struct 
     return n;
 }
 
+/* Pages that follow each other, of which some are found. */
+struct found {
+    uint64_t first;
+    struct rmt_value *values; /* data NULL: a hole */
+};
+
+static int note_page(void *ctx, uint64_t page, const struct rmt_value *value)
+{
+    const struct found *found = ctx;
+    found->values[page - found->first] = *value;
+    return 0;
+}
+
+static int find_one(const struct ramet_map *map, uint64_t page, struct rmt_value *out)
+{
+    struct number number;
+    int rc = rmt_tree_get(pages_of(map), &map->tree, key_of(page, &number), out);
+    if (rc == RAMET_ENOTFOUND)
+        return 0;
+    return rc < 0 ? rc : rmt_blob_page_check(map, out, page);
+}
+
 static int read_batch(const struct ramet_map *map, uint64_t page, size_t count, uint8_t *buf)
 {
     struct rmt_pages *pages = pages_of(map);
-    struct number numbers[BATCH];
-    struct ramet_slice keys[BATCH];
     struct rmt_value values[BATCH];
     struct rmt_ref refs[BATCH];
-    for (size_t i = 0; i < count; i++)
-        keys[i] = key_of(page + i, &numbers[i]);
-    int rc = rmt_tree_get_many(pages, &map->tree, count, keys, values);
-    for (size_t i = 0; i < count && rc == 0; i++) {
-        if (values[i].data)
-            rc = rmt_blob_page_check(map, &values[i], page + i);
-    }
+    struct found found = {page, values};
+    memset(values, 0, count * sizeof(values[0]));
+    int rc = count == 1 ? find_one(map, page, values)
+                        : rmt_blob_walk(map, page, page + count, note_page, &found);
     for (size_t i = 0, bad; i < count && rc == 0;) {
         uint8_t *to = buf + (i << pages->page_shift);
         size_t n = side_by_side(values + i, count - i, refs);
@@ -421,7 +490,9 @@ int ramet_blob_truncate(struct ramet_blob *blob, uint64_t size)
 struct extents {
     ramet_extent_fn fn;
     void *ctx;
-    uint64_t end;             /* nothing lies behind */
+    uint64_t off, end;        /* what is told next; nothing lies behind */
+    uint64_t horizon;         /* pages born at or before it are shared */
+    uint32_t shift;           /* of a page */
     struct ramet_extent last; /* not yet told; bytes 0: none */
 };
 
@@ -467,66 +538,38 @@ static int horizon_of(struct ramet_txn *txn, uint64_t *out)
     return rc == RAMET_ENOTFOUND ? 0 : rc;
 }
 
-/* Goes on from the cursor's entry to the end. */
-static int list_pages(struct rmt_cursor *cursor, const struct ramet_map *map, struct extents *e,
-                      uint64_t off, uint64_t horizon)
+static int see_page(void *ctx, uint64_t page, const struct rmt_value *value)
 {
-    uint32_t shift = pages_of(map)->page_shift;
-    int rc = 0;
-    for (; rc == 0 && off < e->end; rc = rmt_cursor_next(cursor)) {
-        struct ramet_slice key;
-        struct rmt_value value;
-        rc = rmt_cursor_get(cursor, &key, &value);
-        if (rc == 0 && key.size != sizeof(struct number))
-            continue;
-        if (rc < 0)
-            return rc;
-        uint64_t page = rmt_get_be64(key.data), at = page << shift;
-        rc = rmt_blob_page_check(map, &value, page);
-        if (rc < 0)
-            return rc;
-        uint64_t birth = rmt_ref_load(value.data).birth;
-        int kind = birth && birth <= horizon ? RAMET_EXTENT_SHARED : RAMET_EXTENT_OWNED;
-        rc = add(e, off, rmt_min(at, e->end), RAMET_EXTENT_HOLE);
-        if (rc == 0)
-            rc = add(e, rmt_max(at, off), at + pages_of(map)->page_size, kind);
-        if (rc != 0)
-            return rc;
-        off = at + pages_of(map)->page_size;
-    }
-    if (rc < 0 && rc != RAMET_ENOTFOUND)
-        return rc;
-    rc = add(e, off, e->end, RAMET_EXTENT_HOLE);
-    return rc != 0 ? rc : tell_last(e);
+    struct extents *e = ctx;
+    uint64_t at = page << e->shift, birth = rmt_ref_load(value->data).birth;
+    int kind = birth && birth <= e->horizon ? RAMET_EXTENT_SHARED : RAMET_EXTENT_OWNED;
+    int rc = add(e, e->off, rmt_min(at, e->end), RAMET_EXTENT_HOLE);
+    if (rc == 0)
+        rc = add(e, rmt_max(at, e->off), at + (UINT64_C(1) << e->shift), kind);
+    e->off = at + (UINT64_C(1) << e->shift);
+    return rc;
 }
 
 int ramet_blob_extents(struct ramet_blob *blob, uint64_t off, uint64_t len, ramet_extent_fn fn,
                        void *ctx)
 {
     struct ramet_map *map = map_of(blob);
-    uint64_t size, horizon;
+    uint64_t size;
     int rc = usable(map, "ramet_blob_extents");
     if (rc == 0 && !fn)
         return rmt_fail(-EINVAL, "ramet_blob_extents: fn");
     if (rc == 0)
         rc = size_of(map, &size);
-    if (rc == 0)
-        rc = horizon_of(map->txn, &horizon);
     if (rc < 0 || off >= size || len == 0)
         return rc;
-    struct extents e = {.fn = fn, .ctx = ctx, .end = off + rmt_min(len, size - off)};
-    struct number number;
-    struct rmt_cursor cursor;
-    rmt_cursor_init(&cursor, pages_of(map), &map->tree);
-    rc = rmt_cursor_seek(&cursor, key_of(off >> pages_of(map)->page_shift, &number));
-    if (rc == RAMET_ENOTFOUND) {
-        rc = add(&e, off, e.end, RAMET_EXTENT_HOLE);
-        rc = rc != 0 ? rc : tell_last(&e);
-    } else if (rc == 0) {
-        rc = list_pages(&cursor, map, &e, off, horizon);
-    }
-    rmt_cursor_fini(&cursor);
-    return rc;
+    struct extents e = {.fn = fn, .ctx = ctx, .off = off, .end = off + rmt_min(len, size - off)};
+    e.shift = pages_of(map)->page_shift;
+    rc = horizon_of(map->txn, &e.horizon);
+    if (rc == 0)
+        rc = rmt_blob_walk(map, off >> e.shift, ((e.end - 1) >> e.shift) + 1, see_page, &e);
+    if (rc == 0)
+        rc = add(&e, e.off, e.end, RAMET_EXTENT_HOLE);
+    return rc != 0 ? rc : tell_last(&e);
 }
 
 /* ---- differences ----------------------------------------------------------------------------- */

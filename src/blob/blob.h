@@ -10,6 +10,10 @@
 int rmt_blob_pages(const struct ramet_map *blob, uint64_t page, uint64_t count, void *buf);
 /* That it can be written to by its transaction. what: the call, for a message. */
 int rmt_blob_writable(const struct ramet_map *blob, const char *what);
+/* Pages [from, end) that are no holes, in order, with their records. An answer that is not 0 stops
+ * it, and is returned. */
+int rmt_blob_walk(const struct ramet_map *map, uint64_t from, uint64_t end,
+                  int (*fn)(void *ctx, uint64_t page, const struct rmt_value *value), void *ctx);
 /* Judges the entry of a page. */
 int rmt_blob_page_check(const struct ramet_map *blob, const struct rmt_value *value, uint64_t page);
 

@@ -6,54 +6,16 @@
 
 /* ---- finding it ------------------------------------------------------------------------------ */
 
-/* Where the pages of the rest of a leaf lie, up to a page. 1: there may be more. */
-static int lay_out_leaf(const struct ramet_map *blob, const struct rmt_disk_node *leaf,
-                        uint32_t index, uint64_t end, struct rmt_pieces *out)
+static int push(void *ctx, uint64_t page, const struct rmt_value *value)
 {
-    uint32_t page_size = blob->txn->store->pages.page_size;
-    uint8_t key[RMT_NODE_KEY_BUF];
-    struct rmt_piece piece = {.count = 1};
-    for (uint32_t i = index; i < rmt_node_count(leaf); i++) {
-        if (i > index && rmt_node_dense(leaf))
-            piece.page++;
-        else if (rmt_node_key_at(leaf, page_size, i, key) != 8)
-            continue;
-        else
-            piece.page = rmt_get_be64(key);
-        struct rmt_value value = rmt_node_value_at(leaf, page_size, i);
-        int rc = rmt_value_find(&blob->txn->store->pages, blob->tree.shares, &value);
-        if (rc == 0)
-            rc = rmt_blob_page_check(blob, &value, piece.page);
-        if (rc < 0 || piece.page >= end)
-            return rc;
-        piece.addr = rmt_ref_load(value.data).addr;
-        if (!rmt_pieces_push(out, piece))
-            return rmt_fail(-ENOMEM, "a region of blob '%s'", blob->name + 1);
-    }
-    return 1;
+    struct rmt_piece piece = {page, 1, rmt_ref_load(value->data).addr};
+    return rmt_pieces_push(ctx, piece) ? 0 : rmt_fail(-ENOMEM, "where a blob lies");
 }
 
 int rmt_layout_read(const struct ramet_map *blob, uint64_t from, uint64_t end,
                     struct rmt_pieces *out)
 {
-    uint8_t first[8];
-    struct rmt_cursor cursor;
-    rmt_put_be64(first, from);
-    rmt_cursor_init(&cursor, &blob->txn->store->pages, (struct rmt_tree *)(uintptr_t)&blob->tree);
-    int rc = rmt_cursor_seek(&cursor, rmt_slice(first, sizeof(first)));
-    while (rc == 0) {
-        const struct rmt_disk_node *leaf;
-        uint32_t index;
-        rc = rmt_cursor_leaf(&cursor, &leaf, &index);
-        if (rc == 0)
-            rc = lay_out_leaf(blob, leaf, index, end, out);
-        if (rc > 0)
-            rc = rmt_cursor_next(&cursor);
-        else
-            break;
-    }
-    rmt_cursor_fini(&cursor);
-    return rc == RAMET_ENOTFOUND ? 0 : rc;
+    return rmt_blob_walk(blob, from, end, push, out);
 }
 
 /* ---- remembering it -------------------------------------------------------------------------- */
