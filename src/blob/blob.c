@@ -126,9 +126,15 @@ static int size_of(const struct ramet_map *map, uint64_t *out)
     return load_size(pages_of(map), &map->tree, map->name + 1, out);
 }
 
+/* An empty one has no entry, whatever it was before: else it would differ from one that was always
+ * empty, and a merge take that for a change. */
 static int put_size(struct ramet_map *map, uint64_t size)
 {
     rmt_le64 disk = rmt_put64(size);
+    if (size == 0) {
+        int rc = ramet_del(map, rmt_slice(size_key, 1));
+        return rc == RAMET_ENOTFOUND ? 0 : rc;
+    }
     return ramet_put(map, rmt_slice(size_key, 1), rmt_slice(&disk, sizeof(disk)), 0);
 }
 

@@ -266,6 +266,52 @@ static void extents_and_differences(void **state)
 }
 
 /* What a blob is cut by does not come back. */
+static int count_difference(void *ctx, const struct ramet_extent *extent)
+{
+    (void)extent;
+    ++*(unsigned *)ctx;
+    return 0;
+}
+
+/* A merge must not take it for a change that a blob was written, and made empty again. */
+static void empty_is_empty_whatever_was_before(void **state)
+{
+    (void)state;
+    unsigned differences = 0;
+    struct ramet_txn *txn = begin("main", RAMET_WRITE);
+    (void)blob_new(txn, "e");
+    MUST(ramet_commit(txn, NULL, NULL));
+    MUST(ramet_branch_create(store, "there-and-back", "main"));
+    for (unsigned i = 0; i < 2; i++) {
+        txn = begin("there-and-back", RAMET_WRITE);
+        MUST(ramet_blob_truncate(blob_of(txn, "e"), i ? 0 : 10));
+        MUST(ramet_commit(txn, NULL, NULL));
+    }
+    struct ramet_txn *main = begin("main", RAMET_READ);
+    txn = begin("there-and-back", RAMET_READ);
+    struct ramet_diff *diff;
+    struct ramet_change change = {.size = sizeof(change)};
+    struct ramet_diff_options options = {.size = sizeof(options), .flags = RAMET_DIFF_BLOBS};
+    MUST(ramet_diff_open(main, txn, &options, &diff));
+    assert_int_equal(ramet_diff_next(diff, &change), RAMET_ENOTFOUND);
+    ramet_diff_close(diff);
+    MUST(ramet_blob_diff(blob_of(main, "e"), blob_of(txn, "e"), count_difference, &differences));
+    assert_int_equal(differences, 0);
+    ramet_abort(main);
+    ramet_abort(txn);
+
+    txn = begin("main", RAMET_WRITE);
+    MUST(ramet_blob_write(blob_of(txn, "e"), 0, "x", 1));
+    MUST(ramet_commit(txn, NULL, NULL));
+    struct ramet_merge_options theirs = {.size = sizeof(theirs), .policy = RAMET_MERGE_THEIRS};
+    MUST(ramet_merge(store, "main", "there-and-back", &theirs, NULL));
+    txn = begin("main", RAMET_READ);
+    uint64_t size;
+    MUST(ramet_blob_size(blob_of(txn, "e"), &size));
+    assert_int_equal(size, 1);
+    ramet_abort(txn);
+}
+
 static void grows_with_zeros(void **state)
 {
     (void)state;
@@ -875,6 +921,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(refuses_bad_arguments, setup, teardown),
         cmocka_unit_test_setup_teardown(may_be_as_large_as_it_gets, setup, teardown),
         cmocka_unit_test_setup_teardown(extents_and_differences, setup, teardown),
+        cmocka_unit_test_setup_teardown(empty_is_empty_whatever_was_before, setup, teardown),
         cmocka_unit_test_setup_teardown(grows_with_zeros, setup, teardown),
         cmocka_unit_test_setup_teardown(what_was_lent_is_written_as_it_is_at_the_commit, setup,
                                         teardown),

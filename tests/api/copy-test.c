@@ -616,6 +616,25 @@ static void copy_step(const struct world *w, struct ramet_txn *txn, struct model
     memmove(y->bytes + to, x->bytes + from, wanted);
 }
 
+/* What the transaction at hand has been lent. */
+static uint8_t *lent[8];
+static size_t nr_lent;
+
+static void take_back(void)
+{
+    while (nr_lent)
+        free(lent[--nr_lent]);
+}
+
+static void lend(struct ramet_blob *blob, uint64_t off, const uint8_t *bytes, size_t len)
+{
+    uint8_t *copy = malloc(len + 1);
+    assert_non_null(copy);
+    memcpy(copy, bytes, len);
+    lent[nr_lent++] = copy;
+    MUST(ramet_blob_lend(blob, off, copy, len));
+}
+
 static void other_step(const struct world *w, struct ramet_txn *txn, struct model *m,
                        const char *name)
 {
@@ -650,7 +669,10 @@ static void other_step(const struct world *w, struct ramet_txn *txn, struct mode
         break;
     default:
         fill(bytes, len);
-        MUST(ramet_blob_write(blob, off, bytes, len));
+        if (chance(2))
+            lend(blob, off, bytes, len);
+        else
+            MUST(ramet_blob_write(blob, off, bytes, len));
         if (len)
             grow(m, off + len);
         memcpy(m->bytes + off, bytes, len);
@@ -704,10 +726,12 @@ static void write_txn(struct world *w, uint32_t branch)
         if (optimistic && chance(2))
             move_head(branch_names[branch]);
         MUST(ramet_commit(txn, NULL, NULL));
+        take_back();
         check();
         return;
     }
     ramet_abort(txn);
+    take_back();
     memcpy(models, w->begun, sizeof(w->begun));
 }
 
