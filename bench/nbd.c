@@ -344,33 +344,40 @@ static double flushed_ns(struct nbd_handle *nbd, struct slot *slots, size_t coun
     return (double)(now_ns() - since) / (double)count;
 }
 
-/* Scattered pages of a fresh clone, and of a fresh overlay: without a flush, with one each. */
+/* Scattered pages of a fresh clone, or of a fresh overlay, with a flush each or without one. */
+static double fresh_ns(const char *path, struct ramet_store *store, bool ours, bool flushes,
+                       struct slot *slots, uint64_t bytes)
+{
+    size_t count = flushes ? 300 : bytes / PAGE / 16;
+    char file[PATH_SIZE];
+    struct server s;
+    if (ours) {
+        must(ramet_branch_create(store, "fresh", "main"));
+        serve_ramet(&s, path, "fresh");
+    } else {
+        make_overlay(path, "fresh", "q0");
+        serve_qcow2(&s, path, "fresh", false);
+    }
+    double ns = flushes ? flushed_ns(s.nbd, slots, bytes < (64u << 20) ? 20 : count, bytes)
+                        : requests_ns(s.nbd, WRITE, slots, 1, count, PAGE, bytes, true);
+    stop(&s);
+    overlay_path(file, path, "fresh");
+    if (ours)
+        must(ramet_branch_delete(store, "fresh"));
+    else
+        (void)unlink(file);
+    return ns;
+}
+
 static void compare_clones(const char *path, struct ramet_store *store, struct slot *slots,
                            uint64_t bytes, struct result *out)
 {
     double ns[4][3];
-    char name[16], file[PATH_SIZE];
-    size_t count = bytes / PAGE / 16, flushed = bytes < (64u << 20) ? 20 : 300;
     for (size_t turn = 0; turn < 3; turn++) {
-        for (size_t i = 0; i < 2; i++) {
-            struct server s;
-            bool ours = (i + turn) % 2 == 0;
-            (void)snprintf(name, sizeof(name), "fresh%zu", turn);
-            if (ours) {
-                must(ramet_branch_create(store, name, "main"));
-                serve_ramet(&s, path, name);
-            } else {
-                make_overlay(path, name, "q0");
-                serve_qcow2(&s, path, name, false);
-            }
-            ns[ours ? 0 : 1][turn] = requests_ns(s.nbd, WRITE, slots, 1, count, PAGE, bytes, true);
-            check_nbd(nbd_flush(s.nbd, 0));
-            ns[ours ? 2 : 3][turn] = flushed_ns(s.nbd, slots, flushed, bytes);
-            stop(&s);
-            overlay_path(file, path, name);
-            (void)unlink(file);
+        for (size_t i = 0; i < 4; i++) {
+            size_t which = (i + turn) % 4; /* two without flushes, two with */
+            ns[which][turn] = fresh_ns(path, store, which % 2 == 0, which / 2, slots, bytes);
         }
-        must(ramet_branch_delete(store, name));
     }
     for (size_t i = 0; i < 4; i++)
         wall(&out[i], median(ns[i], 3));
