@@ -2841,4 +2841,7 @@ RAMET_API int ramet_watch_cursor_delete(struct ramet_store *store, const char *n
 }
 #endif
 
+/* Copy-on-write strings and arrays. They need no store, and have a header of their own. */
+#include "ramet_value.h"
+
 #endif

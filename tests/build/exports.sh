@@ -5,19 +5,20 @@
 # soname.
 set -eu
 export LC_ALL=C
-library=$1 header=$2
+library=$1
+shift
 
-wanted=$(grep '^RAMET_API' "$header" | grep -oE '\bramet_[a-z0-9_]+\(' | tr -d '(' | sort)
+wanted=$(cat "$@" | grep '^RAMET_API' | grep -oE '\bramet_[a-z0-9_]+\(' | tr -d '(' | sort)
 found=$(nm -D --defined-only "$library" | awk '$2 != "A" { sub(/@.*/, "", $3); print $3 }' | sort)
 [ -n "$wanted" ]
 diff <(echo "$wanted") <(echo "$found") >/dev/null || {
-    echo "< declared in ramet.h, not exported; > exported, not declared:"
+    echo "< declared in a header, not exported; > exported, not declared:"
     diff <(echo "$wanted") <(echo "$found") | grep '^[<>]'
     exit 1
 }
 readelf -d "$library" | grep -q 'SONAME.*\[libramet\.so\.0\]' || { echo 'no soname 0'; exit 1; }
-# In the header each function stands on its line with RAMET_API before it.
-! grep -nE '^[a-z].*\bramet_[a-z_]+\(' "$header" | grep -vE 'RAMET_API|typedef' || {
+# In a header each function stands on its line with RAMET_API before it, or RAMET_INLINE.
+! grep -nE '^[a-z].*\bramet_[a-z_]+\(' "$@" | grep -vE 'RAMET_API|typedef' || {
     echo 'declared without RAMET_API'
     exit 1
 }

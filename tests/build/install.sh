@@ -31,7 +31,8 @@ libdir=$(dirname "$(find "$PWD/dest" -name 'libramet.so.0')")
 [ -n "$(find dest -name ramet.h)" ] || die 'no header'
 [ -n "$(find dest -name 'ramet.1*')" ] || die 'no ramet(1)'
 man=$(dirname "$(find dest -name 'ramet.3*')")
-for function in $(grep '^RAMET_API' "$root/include/ramet.h" | grep -oE '\bramet_[a-z0-9_]+\('); do
+for function in $(cat "$root"/include/*.h | grep -E '^RAMET_(API|INLINE) ' |
+    grep -oE '\bramet_[a-z0-9_]+\('); do
     grep -q "^\.F[no] ${function%(}" "$man/${function%(}.3" || die "no ${function%(}(3)"
 done
 for page in "$root"/man/*.1; do

@@ -9,9 +9,10 @@ set -u
 export LC_ALL=C
 root=$1 library=$(realpath "$2") command=$3
 shift 3
-header=$root/include/ramet.h
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+header=$work/header.h # the one that programs include, with what it includes
+cat "$root"/include/ramet*.h >"$header"
 failed=0
 
 # $1: what is wrong; then, perhaps, a file that says more.
@@ -40,7 +41,7 @@ codes_of()
                 line = substr(line, RSTART + RLENGTH)
             }
         }
-        /^RAMET_API/ { if ($0 ~ ("[ *]" wanted "\\(")) print codes }' "$header" |
+        /^RAMET_(API|INLINE)/ { if ($0 ~ ("[ *]" wanted "\\(")) print codes }' "$header" |
         grep -v -e '^$' -e RAMET_ERRORS -e '^RAMET_EXTENT$' | sort -u
 }
 
@@ -52,7 +53,8 @@ literal_of()
 }
 
 # ---- functions ----------------------------------------------------------------------------------
-grep '^RAMET_API' "$header" | grep -oE '\bramet_[a-z0-9_]+\(' | tr -d '(' | sort >"$work/declared"
+grep -E '^RAMET_(API|INLINE) ' "$header" | grep -oE '\bramet_[a-z0-9_]+\(' |
+    tr -d '(' | sort >"$work/declared"
 [ -s "$work/declared" ] || wrong 'no function in the header'
 for page in "$root"/man/ramet_*.3; do
     functions_of "$page"
