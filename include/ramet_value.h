@@ -3,13 +3,13 @@
  * ramet_value.h - copy-on-write values in the memory of one process; ramet.h includes it.
  *
  *   struct ramet_str  a string of bytes; up to 23 lie in the variable itself
- *   struct ramet_vec  an array of elements of one size, which lie in a row
+ *   struct ramet_seq  a large array, of which a change copies a part: a tree of chunks
  *
  * A copy is a reference, made in constant time. Whoever changes a value that others have too gets
  * memory of its own for it first, and the others keep what they had; a value that nobody else has
  * is changed in place. They need no store.
  *
- * A variable is initialised when it is declared ({0}, RAMET_STR(), RAMET_VEC()), and ended with
+ * A variable is initialised when it is declared ({0}, RAMET_STR(), RAMET_SEQ()), and ended with
  * ..._fini(), after which it is empty, and may be used again. C's assignment moves a value: one of
  * the two variables may be used from then on. ..._copy() makes a second one.
  *
@@ -280,6 +280,258 @@ RAMET_API int ramet_str_cmp(const struct ramet_str *a, const struct ramet_str *b
  * Cost:     O(1): one atomic decrement, or none.
  */
 RAMET_API void ramet_str_fini(struct ramet_str *s);
+
+/* ---- large arrays ---------------------------------------------------------------------------- */
+
+#define RAMET_SEQ_ELEM_MAX 1024u /* bytes of an element */
+
+/* {NULL, size of an element}, or RAMET_SEQ(), is the empty array. The members are the library's
+ * own. Elements are aligned as malloc() aligns, if their size is a multiple of their alignment. */
+struct ramet_seq {
+    struct ramet_seq_body *body;
+    size_t elem_size;
+};
+
+/* The empty array of a type: struct ramet_seq seq = RAMET_SEQ(double); */
+#define RAMET_SEQ(type)    \
+    {                      \
+        NULL, sizeof(type) \
+    }
+
+/*
+ * ramet_seq_from() - an array of elements that are copied.
+ *
+ * @elem_size  bytes of an element, 1 to RAMET_SEQ_ELEM_MAX.
+ * @elems      borrowed.
+ * @count      how many, up to 2^40.
+ * @out        overwritten: not an array that has to be ended.
+ *
+ * Returns 0, or
+ *   -EINVAL          @elem_size is not possible
+ *   -ENOMEM          no memory, or more elements than there can be
+ * Lifetime: *@out until ramet_seq_fini().
+ * Threads:  any number at once.
+ * Blocks:   never.
+ * Cost:     O(bytes).
+ */
+RAMET_API int ramet_seq_from(size_t elem_size, const void *elems, uint64_t count,
+                             struct ramet_seq *out);
+
+/*
+ * ramet_seq_copy() - a second array with the same elements.
+ *
+ * @seq  borrowed.
+ *
+ * Returns the copy, which is ended like any other.
+ * Lifetime: until ramet_seq_fini(), whatever becomes of @seq.
+ * Threads:  any number at once on @seq.
+ * Blocks:   never.
+ * Cost:     O(1): one atomic increment.
+ */
+RAMET_INLINE struct ramet_seq ramet_seq_copy(const struct ramet_seq *seq)
+{
+    /* The body begins with its count. */
+    if (seq->body != NULL)
+        (void)__atomic_fetch_add((size_t *)(void *)seq->body, 1, __ATOMIC_RELAXED);
+    return *seq;
+}
+
+/*
+ * ramet_seq_count() - how many elements an array has.
+ *
+ * @seq  borrowed.
+ *
+ * Returns the number.
+ * Lifetime: returns nothing that could end.
+ * Threads:  any number at once on @seq.
+ * Blocks:   never.
+ * Cost:     O(1).
+ */
+RAMET_API uint64_t ramet_seq_count(const struct ramet_seq *seq);
+
+/*
+ * ramet_seq_at() - an element, where it is.
+ *
+ * @seq  borrowed.
+ * @i    its number, from 0.
+ *
+ * Returns its address; NULL at or past the end.
+ * Lifetime: until @seq is changed or ended.
+ * Threads:  any number at once on @seq.
+ * Blocks:   never.
+ * Cost:     O(log elements): a few steps.
+ */
+RAMET_API const void *ramet_seq_at(const struct ramet_seq *seq, uint64_t i);
+
+/*
+ * ramet_seq_run() - elements that lie in a row.
+ *
+ * @seq        borrowed.
+ * @i          number of the first one.
+ * @out_count  how many lie there from it on, at least 1; untouched if there is none.
+ *
+ * Returns the address of element @i; NULL at or past the end.
+ * Lifetime: until @seq is changed or ended.
+ * Threads:  any number at once on @seq.
+ * Blocks:   never.
+ * Cost:     O(log elements). About 2 KiB lie in a row.
+ */
+RAMET_API const void *ramet_seq_run(const struct ramet_seq *seq, uint64_t i, size_t *out_count);
+
+/*
+ * ramet_seq_pieces() - all elements of a part, from first to last, where they are.
+ *
+ * @seq    borrowed.
+ * @from   number of the first element.
+ * @count  how many; what is past the end is not counted: UINT64_MAX for all from @from on.
+ * @fn     called for each piece, whole elements; its off is that of the piece's first byte in the
+ *         array. So pieces can be written to a blob as they come.
+ * @ctx    handed to @fn.
+ *
+ * Returns 0, or what @fn answered if that was not 0.
+ * Lifetime: a piece until @seq is changed or ended.
+ * Threads:  any number at once on @seq.
+ * Blocks:   never.
+ * Cost:     O(log elements + pieces), of about 2 KiB.
+ */
+RAMET_API int ramet_seq_pieces(const struct ramet_seq *seq, uint64_t from, uint64_t count,
+                               ramet_piece_fn fn, void *ctx);
+
+/*
+ * ramet_seq_set() - change an element.
+ *
+ * @seq   changed.
+ * @i     number of the element; there is one.
+ * @elem  borrowed; not of @seq itself.
+ *
+ * Returns 0, or, and @seq is as it was,
+ *   -EINVAL          @i is at or past the end
+ *   -ENOMEM          no memory
+ * Lifetime: ends the addresses that were returned of @seq.
+ * Threads:  @seq has one user.
+ * Blocks:   never.
+ * Cost:     O(log elements), in place; where it is shared, one chunk and its path are copied.
+ */
+RAMET_API int ramet_seq_set(struct ramet_seq *seq, uint64_t i, const void *elem);
+
+/*
+ * ramet_seq_edit() - elements that lie in a row, to be written to.
+ *
+ * @seq        changed: those elements are no longer shared.
+ * @i          number of the first one; there is one.
+ * @out        set to its address.
+ * @out_count  how many lie there from it on.
+ *
+ * Returns 0, or, and @seq is as it was,
+ *   -EINVAL          @i is at or past the end
+ *   -ENOMEM          no memory
+ * Lifetime: until @seq is changed, copied or ended: writing after a copy writes to both.
+ * Threads:  @seq has one user.
+ * Blocks:   never.
+ * Cost:     as ramet_seq_set().
+ */
+RAMET_API int ramet_seq_edit(struct ramet_seq *seq, uint64_t i, void **out, size_t *out_count);
+
+/*
+ * ramet_seq_push() - put an element at the end.
+ *
+ * @seq   changed.
+ * @elem  borrowed; not of @seq itself.
+ *
+ * Returns 0, or, and @seq is as it was,
+ *   -EINVAL          the size of an element is not possible
+ *   -ENOMEM          no memory, or more elements than there can be
+ * Lifetime: ends the addresses that were returned of @seq.
+ * Threads:  @seq has one user.
+ * Blocks:   never.
+ * Cost:     O(1), and O(log elements) once in some 2 KiB.
+ */
+RAMET_API int ramet_seq_push(struct ramet_seq *seq, const void *elem);
+
+/*
+ * ramet_seq_append() - put elements at the end.
+ *
+ * @seq    changed.
+ * @elems  borrowed; not of @seq itself.
+ * @count  how many.
+ *
+ * Returns 0, or, and @seq is as it was,
+ *   -EINVAL          the size of an element is not possible
+ *   -ENOMEM          no memory, or more elements than there can be
+ * Lifetime: ends the addresses that were returned of @seq.
+ * Threads:  @seq has one user.
+ * Blocks:   never.
+ * Cost:     O(bytes + log elements).
+ */
+RAMET_API int ramet_seq_append(struct ramet_seq *seq, const void *elems, uint64_t count);
+
+/*
+ * ramet_seq_concat() - put the elements of another array at the end.
+ *
+ * @seq    changed.
+ * @other  borrowed; shared from now on. It may be @seq.
+ *
+ * Returns 0, or, and @seq is as it was,
+ *   -EINVAL          their elements are not of one size, or it is not possible
+ *   -ENOMEM          no memory, or more elements than there can be
+ * Lifetime: ends the addresses that were returned of @seq.
+ * Threads:  @seq has one user; any number at once on @other.
+ * Blocks:   never.
+ * Cost:     O(log elements).
+ */
+RAMET_API int ramet_seq_concat(struct ramet_seq *seq, const struct ramet_seq *other);
+
+/*
+ * ramet_seq_sub() - a part of an array, as an array.
+ *
+ * @seq  borrowed.
+ * @off  number of the first element. At or past the end, the part is empty.
+ * @len  how many; what is past the end is not counted.
+ * @out  overwritten: not an array that has to be ended, nor @seq.
+ *
+ * Returns 0, or
+ *   -ENOMEM          no memory
+ * Lifetime: *@out until ramet_seq_fini(), whatever becomes of @seq.
+ * Threads:  any number at once on @seq.
+ * Blocks:   never.
+ * Cost:     O(log elements): shares all but its edges.
+ */
+RAMET_API int ramet_seq_sub(const struct ramet_seq *seq, uint64_t off, uint64_t len,
+                            struct ramet_seq *out);
+
+/*
+ * ramet_seq_splice() - put elements in the place of others: replaces, inserts and removes.
+ *
+ * @seq      changed.
+ * @at       where; up to the number of elements.
+ * @removed  how many from there on go; not past the end.
+ * @elems    borrowed, what comes there; not of @seq itself. NULL if @count is 0.
+ * @count    how many.
+ *
+ * Returns 0, or, and @seq is as it was,
+ *   -EINVAL          @at, or @at + @removed, is past the end; or the size of an element is not
+ *                    possible
+ *   -ENOMEM          no memory, or more elements than there can be
+ * Lifetime: ends the addresses that were returned of @seq.
+ * Threads:  @seq has one user.
+ * Blocks:   never.
+ * Cost:     O(bytes put + log elements); in place within a chunk that has room.
+ */
+RAMET_API int ramet_seq_splice(struct ramet_seq *seq, uint64_t at, uint64_t removed,
+                               const void *elems, uint64_t count);
+
+/*
+ * ramet_seq_fini() - end an array.
+ *
+ * @seq  empty from now on.
+ *
+ * Returns nothing: it cannot fail.
+ * Lifetime: ends the addresses that were returned of @seq; copies stay.
+ * Threads:  @seq has one user.
+ * Blocks:   never.
+ * Cost:     O(1) where it is shared; else O(chunks that are its alone).
+ */
+RAMET_API void ramet_seq_fini(struct ramet_seq *seq);
 
 #ifdef __cplusplus
 }
