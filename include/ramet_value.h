@@ -3,15 +3,19 @@
  * ramet_value.h - copy-on-write values in the memory of one process; ramet.h includes it.
  *
  *   struct ramet_str  a string of bytes; up to 23 lie in the variable itself
+ *   struct ramet_vec  an array of elements of one size, which lie in a row
  *   struct ramet_seq  a large array, of which a change copies a part: a tree of chunks
  *
  * A copy is a reference, made in constant time. Whoever changes a value that others have too gets
  * memory of its own for it first, and the others keep what they had; a value that nobody else has
  * is changed in place. They need no store.
  *
- * A variable is initialised when it is declared ({0}, RAMET_STR(), RAMET_SEQ()), and ended with
- * ..._fini(), after which it is empty, and may be used again. C's assignment moves a value: one of
- * the two variables may be used from then on. ..._copy() makes a second one.
+ * A variable is initialised when it is declared ({0}, RAMET_STR(), RAMET_VEC(), RAMET_SEQ()), and
+ * ended with ..._fini(), after which it is empty, and may be used again. C's assignment moves a
+ * value: one of the two variables may be used from then on. ..._copy() makes a second one.
+ *
+ * Elements of arrays are bytes to them: a copy of an array copies no value that is in it, and its
+ * end ends none.
  *
  * Threads: values share memory between threads as they like; references are counted by atomic
  * instructions. A variable is as an int is: any number of threads may read it, copy it too, while
@@ -23,6 +27,8 @@
 #ifndef RAMET_VALUE_H
 #define RAMET_VALUE_H
 
+#include <string.h>
+
 #include "ramet.h"
 
 #ifdef __cplusplus
@@ -31,6 +37,9 @@ extern "C" {
 
 /* Defined here, so that a call costs no more than what it does. */
 #define RAMET_INLINE static inline
+
+/* A compiler that sees a smaller element would warn of the copy of 8 bytes, which is not for it. */
+#define RAMET_OPAQUE(pointer) __asm__("" : "+r"(pointer))
 
 /* Frees, or gives back, memory that a value referred to: called by the thread that ends the last
  * reference. */
@@ -281,6 +290,278 @@ RAMET_API int ramet_str_cmp(const struct ramet_str *a, const struct ramet_str *b
  */
 RAMET_API void ramet_str_fini(struct ramet_str *s);
 
+/* ---- arrays in a row ------------------------------------------------------------------------- */
+
+/* {NULL, NULL, 0, size of an element}, or RAMET_VEC(), is the empty array. The members are the
+ * library's own. Elements are aligned as malloc() aligns, if their size is a multiple of that. */
+struct ramet_vec {
+    void *data;
+    struct ramet_buffer *buffer;
+    size_t count;
+    size_t elem_size;
+};
+
+/* The empty array of a type: struct ramet_vec vec = RAMET_VEC(int); */
+#define RAMET_VEC(type)             \
+    {                               \
+        NULL, NULL, 0, sizeof(type) \
+    }
+
+/*
+ * ramet_vec_from() - an array of elements that are copied.
+ *
+ * @elem_size  bytes of an element; not 0.
+ * @elems      borrowed.
+ * @count      how many.
+ * @out        overwritten: not an array that has to be ended.
+ *
+ * Returns 0, or
+ *   -EINVAL          @elem_size is 0
+ *   -ENOMEM          no memory, or more bytes than there can be
+ * Lifetime: *@out until ramet_vec_fini().
+ * Threads:  any number at once.
+ * Blocks:   never.
+ * Cost:     O(bytes).
+ */
+RAMET_API int ramet_vec_from(size_t elem_size, const void *elems, size_t count,
+                             struct ramet_vec *out);
+
+/*
+ * ramet_vec_wrap() - an array of elements that are somebody's, and not copied.
+ *
+ * They must stay, and stay as they are, until @release is called: with the last reference to them,
+ * be it a copy or a part.
+ *
+ * @elem_size  bytes of an element; not 0.
+ * @elems      referred to.
+ * @count      how many.
+ * @release    NULL: nobody is told.
+ * @ctx        handed to @release.
+ * @out        overwritten.
+ *
+ * Returns 0, or, and @release is not called,
+ *   -EINVAL          @elem_size is 0
+ *   -ENOMEM          no memory, or more bytes than there can be
+ * Lifetime: *@out until ramet_vec_fini().
+ * Threads:  any number at once. @release comes from the thread that ends the last reference.
+ * Blocks:   never.
+ * Cost:     O(1): one small allocation.
+ */
+RAMET_API int ramet_vec_wrap(size_t elem_size, const void *elems, size_t count,
+                             ramet_release_fn release, void *ctx, struct ramet_vec *out);
+
+/*
+ * ramet_vec_copy() - a second array with the same elements.
+ *
+ * @vec  borrowed.
+ *
+ * Returns the copy, which is ended like any other.
+ * Lifetime: until ramet_vec_fini(), whatever becomes of @vec.
+ * Threads:  any number at once on @vec.
+ * Blocks:   never.
+ * Cost:     O(1): one atomic increment.
+ */
+RAMET_INLINE struct ramet_vec ramet_vec_copy(const struct ramet_vec *vec)
+{
+    if (vec->buffer != NULL)
+        (void)__atomic_fetch_add(&vec->buffer->refs, 1, __ATOMIC_RELAXED);
+    return *vec;
+}
+
+/*
+ * ramet_vec_count() - how many elements an array has.
+ *
+ * @vec  borrowed.
+ *
+ * Returns the number.
+ * Lifetime: returns nothing that could end.
+ * Threads:  any number at once on @vec.
+ * Blocks:   never.
+ * Cost:     O(1).
+ */
+RAMET_INLINE size_t ramet_vec_count(const struct ramet_vec *vec)
+{
+    return vec->count;
+}
+
+/*
+ * ramet_vec_data() - the elements, where they are, in a row.
+ *
+ * @vec  borrowed.
+ *
+ * Returns the address of the first; of none, anything.
+ * Lifetime: until @vec is changed or ended.
+ * Threads:  any number at once on @vec.
+ * Blocks:   never.
+ * Cost:     O(1).
+ */
+RAMET_INLINE const void *ramet_vec_data(const struct ramet_vec *vec)
+{
+    return vec->data;
+}
+
+/*
+ * ramet_vec_sub() - a part of an array, as an array.
+ *
+ * @vec  borrowed.
+ * @off  number of the first element. At or past the end, the part is empty.
+ * @len  how many; what is past the end is not counted.
+ *
+ * Returns the part, which shares the memory of @vec, all of which it keeps.
+ * Lifetime: until ramet_vec_fini(), whatever becomes of @vec.
+ * Threads:  any number at once on @vec.
+ * Blocks:   never.
+ * Cost:     O(1).
+ */
+RAMET_API struct ramet_vec ramet_vec_sub(const struct ramet_vec *vec, size_t off, size_t len);
+
+/*
+ * ramet_vec_push_slowly() - what ramet_vec_push() is, but for its short way; call that one.
+ *
+ * @vec   changed.
+ * @elem  borrowed; it may be of @vec itself.
+ *
+ * Returns as ramet_vec_push():
+ *   -EINVAL, -ENOMEM
+ * Lifetime: ends the addresses that were returned of @vec.
+ * Threads:  @vec has one user.
+ * Blocks:   never.
+ * Cost:     as ramet_vec_push().
+ */
+RAMET_API int ramet_vec_push_slowly(struct ramet_vec *vec, const void *elem);
+
+/*
+ * ramet_vec_push() - put an element at the end.
+ *
+ * @vec   changed.
+ * @elem  borrowed; it may be of @vec itself.
+ *
+ * Returns 0, or, and @vec is as it was,
+ *   -EINVAL          elements of 0 bytes
+ *   -ENOMEM          no memory, or more bytes than there can be
+ * Lifetime: ends the addresses that were returned of @vec.
+ * Threads:  @vec has one user.
+ * Blocks:   never.
+ * Cost:     O(1), on average over many calls; O(count) where it is shared.
+ */
+RAMET_INLINE int ramet_vec_push(struct ramet_vec *vec, const void *elem)
+{
+    struct ramet_buffer *buffer = vec->buffer;
+    size_t size = vec->elem_size;
+    uintptr_t to = (uintptr_t)vec->data + vec->count * size;
+    /* Of bytes that are not to be written, the end is 0. */
+    if (buffer == NULL || to + size > (uintptr_t)buffer->end ||
+        __atomic_load_n(&buffer->refs, __ATOMIC_ACQUIRE) != 1)
+        return ramet_vec_push_slowly(vec, elem);
+    RAMET_OPAQUE(elem);
+    if (size == 8)
+        memcpy((void *)to, elem, 8);
+    else
+        memcpy((void *)to, elem, size);
+    vec->count++;
+    return 0;
+}
+
+/*
+ * ramet_vec_append() - put elements at the end.
+ *
+ * @vec    changed.
+ * @elems  borrowed; they may be of @vec itself.
+ * @count  how many.
+ *
+ * Returns 0, or, and @vec is as it was,
+ *   -EINVAL          elements of 0 bytes
+ *   -ENOMEM          no memory, or more bytes than there can be
+ * Lifetime: ends the addresses that were returned of @vec.
+ * Threads:  @vec has one user.
+ * Blocks:   never.
+ * Cost:     O(bytes), on average over many calls; O(count) where it is shared.
+ */
+RAMET_API int ramet_vec_append(struct ramet_vec *vec, const void *elems, size_t count);
+
+/*
+ * ramet_vec_splice() - put elements in the place of others: replaces, inserts and removes.
+ *
+ * @vec      changed.
+ * @at       where; up to the number of elements.
+ * @removed  how many from there on go; not past the end.
+ * @elems    borrowed, what comes there; they may be of @vec itself. NULL if @count is 0.
+ * @count    how many.
+ *
+ * Returns 0, or, and @vec is as it was,
+ *   -EINVAL          @at, or @at + @removed, is past the end; or elements of 0 bytes
+ *   -ENOMEM          no memory, or more bytes than there can be
+ * Lifetime: ends the addresses that were returned of @vec.
+ * Threads:  @vec has one user.
+ * Blocks:   never.
+ * Cost:     O(bytes put, and bytes behind them); O(count) where it is shared. Removing at an end is
+ *           O(1).
+ */
+RAMET_API int ramet_vec_splice(struct ramet_vec *vec, size_t at, size_t removed, const void *elems,
+                               size_t count);
+
+/*
+ * ramet_vec_set() - change an element.
+ *
+ * @vec   changed.
+ * @i     number of the element; there is one.
+ * @elem  borrowed; it may be of @vec itself.
+ *
+ * Returns 0, or, and @vec is as it was,
+ *   -EINVAL          @i is at or past the end; or elements of 0 bytes
+ *   -ENOMEM          no memory
+ * Lifetime: ends the addresses that were returned of @vec.
+ * Threads:  @vec has one user.
+ * Blocks:   never.
+ * Cost:     O(1); O(count) where it is shared.
+ */
+RAMET_API int ramet_vec_set(struct ramet_vec *vec, size_t i, const void *elem);
+
+/*
+ * ramet_vec_edit() - the elements, to be written to.
+ *
+ * @vec  changed: they are no longer shared.
+ * @out  set to the address of the first; NULL if there are none.
+ *
+ * Returns 0, or, and @vec is as it was,
+ *   -EINVAL          elements of 0 bytes
+ *   -ENOMEM          no memory
+ * Lifetime: until @vec is changed, copied or ended: writing after a copy writes to both.
+ * Threads:  @vec has one user.
+ * Blocks:   never.
+ * Cost:     O(1); O(count) where it is shared.
+ */
+RAMET_API int ramet_vec_edit(struct ramet_vec *vec, void **out);
+
+/*
+ * ramet_vec_reserve() - make room in advance.
+ *
+ * @vec    changed: its elements are no longer shared.
+ * @count  up to which appending asks for no memory.
+ *
+ * Returns 0, or, and @vec is as it was,
+ *   -EINVAL          elements of 0 bytes
+ *   -ENOMEM          no memory, or more bytes than there can be
+ * Lifetime: ends the addresses that were returned of @vec.
+ * Threads:  @vec has one user.
+ * Blocks:   never.
+ * Cost:     O(count), or O(1) if the room is there.
+ */
+RAMET_API int ramet_vec_reserve(struct ramet_vec *vec, size_t count);
+
+/*
+ * ramet_vec_fini() - end an array.
+ *
+ * @vec  empty from now on.
+ *
+ * Returns nothing: it cannot fail.
+ * Lifetime: ends the addresses that were returned of @vec; copies stay.
+ * Threads:  @vec has one user.
+ * Blocks:   never; the last reference to wrapped elements calls their release function.
+ * Cost:     O(1): one atomic decrement.
+ */
+RAMET_API void ramet_vec_fini(struct ramet_vec *vec);
+
 /* ---- large arrays ---------------------------------------------------------------------------- */
 
 #define RAMET_SEQ_ELEM_MAX 1024u /* bytes of an element */
@@ -290,6 +571,14 @@ RAMET_API void ramet_str_fini(struct ramet_str *s);
 struct ramet_seq {
     struct ramet_seq_body *body;
     size_t elem_size;
+};
+
+/* The first members of a body, and of the leaf that tail points to: a count, a word, elements. */
+struct ramet_seq_front {
+    size_t refs;
+    size_t *tail; /* NULL: none */
+    size_t tail_count;
+    size_t tail_max;
 };
 
 /* The empty array of a type: struct ramet_seq seq = RAMET_SEQ(double); */
@@ -433,6 +722,21 @@ RAMET_API int ramet_seq_set(struct ramet_seq *seq, uint64_t i, const void *elem)
 RAMET_API int ramet_seq_edit(struct ramet_seq *seq, uint64_t i, void **out, size_t *out_count);
 
 /*
+ * ramet_seq_push_slowly() - what ramet_seq_push() is, but for its short way; call that one.
+ *
+ * @seq   changed.
+ * @elem  borrowed; not of @seq itself.
+ *
+ * Returns as ramet_seq_push():
+ *   -EINVAL, -ENOMEM
+ * Lifetime: ends the addresses that were returned of @seq.
+ * Threads:  @seq has one user.
+ * Blocks:   never.
+ * Cost:     as ramet_seq_push().
+ */
+RAMET_API int ramet_seq_push_slowly(struct ramet_seq *seq, const void *elem);
+
+/*
  * ramet_seq_push() - put an element at the end.
  *
  * @seq   changed.
@@ -446,7 +750,24 @@ RAMET_API int ramet_seq_edit(struct ramet_seq *seq, uint64_t i, void **out, size
  * Blocks:   never.
  * Cost:     O(1), and O(log elements) once in some 2 KiB.
  */
-RAMET_API int ramet_seq_push(struct ramet_seq *seq, const void *elem);
+RAMET_INLINE int ramet_seq_push(struct ramet_seq *seq, const void *elem)
+{
+    struct ramet_seq_front *front = (struct ramet_seq_front *)(void *)seq->body;
+    size_t size = seq->elem_size;
+    uint8_t *to;
+    if (front == NULL || front->tail == NULL || front->tail_count >= front->tail_max ||
+        __atomic_load_n(&front->refs, __ATOMIC_ACQUIRE) != 1 ||
+        __atomic_load_n(front->tail, __ATOMIC_ACQUIRE) != 1)
+        return ramet_seq_push_slowly(seq, elem);
+    to = (uint8_t *)(front->tail + 2) + front->tail_count * size;
+    RAMET_OPAQUE(elem);
+    if (size == 8)
+        memcpy(to, elem, 8);
+    else
+        memcpy(to, elem, size);
+    front->tail_count++;
+    return 0;
+}
 
 /*
  * ramet_seq_append() - put elements at the end.
@@ -532,6 +853,30 @@ RAMET_API int ramet_seq_splice(struct ramet_seq *seq, uint64_t at, uint64_t remo
  * Cost:     O(1) where it is shared; else O(chunks that are its alone).
  */
 RAMET_API void ramet_seq_fini(struct ramet_seq *seq);
+
+/* ---- by type, in C --------------------------------------------------------------------------- */
+
+#ifndef __cplusplus
+/* An element of a type, as an expression: ramet_seq_push(&seq, RAMET_ELEM(double, 0.5)). */
+#define RAMET_ELEM(type, value) (&(type){value})
+/* Element i of an array in a row, or of a large one, which has it. */
+#define RAMET_VEC_AT(type, vec, i) (((const type *)ramet_vec_data(vec))[i])
+#define RAMET_SEQ_AT(type, seq, i) (*(const type *)ramet_seq_at(seq, i))
+
+#if defined(__STDC_VERSION__) && __STDC_VERSION__ >= 201112L
+/* The function of a value's type; value: the address of a struct ramet_str, _vec or _seq. */
+#define RAMET_OF(value, verb) \
+    _Generic((value), struct ramet_str *                                                     \
+             : ramet_str_##verb, const struct ramet_str *                                    \
+             : ramet_str_##verb, struct ramet_vec *                                          \
+             : ramet_vec_##verb, const struct ramet_vec *                                    \
+             : ramet_vec_##verb, struct ramet_seq *                                          \
+             : ramet_seq_##verb, const struct ramet_seq *                                    \
+             : ramet_seq_##verb)
+#define ramet_value_copy(value) RAMET_OF(value, copy)(value)
+#define ramet_value_fini(value) RAMET_OF(value, fini)(value)
+#endif
+#endif
 
 #ifdef __cplusplus
 }

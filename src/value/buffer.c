@@ -151,6 +151,10 @@ int rmt_view_splice(struct rmt_view *view, size_t off, size_t removed, const voi
     if (off == view->size)
         return append(view, bytes, size, size_after);
 
+    if (size == removed && is_own(view)) {
+        memmove(view->data + off, bytes, size);
+        return 0;
+    }
     bool of_view = size != 0 && (uintptr_t)bytes - (uintptr_t)view->data < view->size;
     if (of_view || !is_own(view) || size_after > room_of(view))
         return rebuild(view, capacity_for(view, size_after), off, removed, bytes, size);

@@ -38,6 +38,7 @@ static struct ramet_seq_body *body_new(size_t elem_size)
     body->shape.elem_size = elem_size;
     while ((elem_size << (body->shape.leaf_shift + 1)) <= RMT_SEQ_LEAF_BYTES)
         body->shape.leaf_shift++;
+    body->tail_max = rmt_seq_leaf_max(&body->shape);
     return body;
 }
 
@@ -140,8 +141,19 @@ uint64_t ramet_seq_count(const struct ramet_seq *seq)
 
 const void *ramet_seq_at(const struct ramet_seq *seq, uint64_t i)
 {
+    const struct ramet_seq_body *body = seq->body;
+    if (rmt_likely(body && body->is_full && i < body->tree.size)) {
+        const void *node = body->tree.node;
+        uint32_t leaf_shift = body->shape.leaf_shift;
+        for (uint32_t shift = top_shift(body); shift > leaf_shift;) {
+            shift -= RMT_SEQ_FAN_SHIFT;
+            node = ((const struct rmt_seq_node *)node)->children[digit(i, shift)];
+        }
+        return ((const struct rmt_seq_leaf *)node)->bytes +
+               (i & (((uint64_t)1 << leaf_shift) - 1)) * body->shape.elem_size;
+    }
     size_t run;
-    return i < count_of(seq->body) ? find(seq->body, i, &run) : NULL;
+    return i < count_of(body) ? find(body, i, &run) : NULL;
 }
 
 const void *ramet_seq_run(const struct ramet_seq *seq, uint64_t i, size_t *out_count)
@@ -172,7 +184,8 @@ static int walk(struct walk *w, struct rmt_seq_tree tree, uint64_t from, uint64_
     uint64_t start = from - in;
     for (; start < to; k++) {
         uint64_t end = node->ends[k];
-        /* The kernel of a loop over elements finds the first of the next ones there. */
+        /* Its first lines are under way while this chunk is gone through; where a row of them
+         * began, the processor goes on by itself. */
         if (k + 1 < node->nr)
             for (size_t line = 0; line < 256; line += 64)
                 __builtin_prefetch((const uint8_t *)node->children[k + 1] + line);
@@ -238,8 +251,10 @@ static int may_have(const struct ramet_seq *seq, uint64_t more)
     return 0;
 }
 
-static int push_slowly(struct ramet_seq *seq, const void *elem)
+int ramet_seq_push_slowly(struct ramet_seq *seq, const void *elem)
 {
+    if (!seq || !elem)
+        return rmt_fail(-EINVAL, "ramet_seq_push: no array, or no element");
     int rc = may_have(seq, 1);
     if (rc < 0)
         return rc;
@@ -247,19 +262,6 @@ static int push_slowly(struct ramet_seq *seq, const void *elem)
         return no_memory(count_of(seq->body) + 1, seq->elem_size);
     struct ramet_seq_body *body = seq->body;
     memcpy(body->tail->bytes + body->tail_count * seq->elem_size, elem, seq->elem_size);
-    body->tail_count++;
-    return 0;
-}
-
-int ramet_seq_push(struct ramet_seq *seq, const void *elem)
-{
-    struct ramet_seq_body *body = seq->body;
-    if (rmt_unlikely(!body || !rmt_seq_is_own(body) || !body->tail ||
-                     body->tail_count >> body->shape.leaf_shift != 0 ||
-                     !rmt_seq_is_own(body->tail)))
-        return push_slowly(seq, elem);
-    size_t es = body->shape.elem_size;
-    copy_elem(body->tail->bytes + body->tail_count * es, elem, es);
     body->tail_count++;
     return 0;
 }
@@ -403,7 +405,7 @@ int ramet_seq_append(struct ramet_seq *seq, const void *elems, uint64_t count)
 /* ---- anywhere -------------------------------------------------------------------------------- */
 
 /* Where element i is, and nobody else sees it; i < count. */
-static inline int edit(struct ramet_seq *seq, uint64_t i, uint8_t **out, size_t *out_run)
+static int edit(struct ramet_seq *seq, uint64_t i, uint8_t **out, size_t *out_run)
 {
     if (own_body(seq) < 0)
         return -ENOMEM;
@@ -452,6 +454,27 @@ static inline int edit(struct ramet_seq *seq, uint64_t i, uint8_t **out, size_t 
     return 0;
 }
 
+/* The same, of what is in place already: all on the way is this array's alone, and known to be so.
+ * NULL: look closer. It is short, so that a processor has many of them under way at once. */
+static inline uint8_t *find_own(const struct ramet_seq_body *body, uint64_t i)
+{
+    if (!body || !body->is_full || i >= body->tree.size || !rmt_seq_is_own(body) ||
+        !rmt_seq_is_own(body->tree.node))
+        return NULL;
+    const void *at = body->tree.node;
+    uint32_t leaf_shift = body->shape.leaf_shift;
+    for (uint32_t shift = top_shift(body); shift > leaf_shift;) {
+        const struct rmt_seq_node *node = (const struct rmt_seq_node *)at;
+        shift -= RMT_SEQ_FAN_SHIFT;
+        uint32_t k = digit(i, shift);
+        if (!rmt_seq_is_mine(node, k))
+            return NULL;
+        at = node->children[k];
+    }
+    return ((struct rmt_seq_leaf *)(uintptr_t)at)->bytes +
+           (i & (((uint64_t)1 << leaf_shift) - 1)) * body->shape.elem_size;
+}
+
 static int out_of_range(uint64_t i, uint64_t count)
 {
     return rmt_fail(-EINVAL, "element %llu of an array of %llu", (unsigned long long)i,
@@ -472,13 +495,15 @@ int ramet_seq_edit(struct ramet_seq *seq, uint64_t i, void **out, size_t *out_co
 
 int ramet_seq_set(struct ramet_seq *seq, uint64_t i, const void *elem)
 {
-    uint64_t count = count_of(seq->body);
-    uint8_t *at;
-    size_t run;
-    if (rmt_unlikely(i >= count))
-        return out_of_range(i, count);
-    if (rmt_unlikely(edit(seq, i, &at, &run) < 0))
-        return no_memory(count, seq->elem_size);
+    uint8_t *at = find_own(seq->body, i);
+    if (rmt_unlikely(!at)) {
+        uint64_t count = count_of(seq->body);
+        size_t run;
+        if (i >= count)
+            return out_of_range(i, count);
+        if (edit(seq, i, &at, &run) < 0)
+            return no_memory(count, seq->elem_size);
+    }
     copy_elem(at, elem, seq->elem_size);
     return 0;
 }

@@ -68,15 +68,26 @@ struct rmt_seq_shape {
 };
 
 struct ramet_seq_body {
-    size_t refs;
-    struct rmt_seq_shape shape;
-    struct rmt_seq_tree tree;
+    size_t refs; /* from here on, as struct ramet_seq_front has it */
     struct rmt_seq_leaf *tail;
     size_t tail_count;
+    size_t tail_max;
+    struct rmt_seq_shape shape;
+    struct rmt_seq_tree tree;
     /* All leaves of the tree are full, and all nodes but the last of each height: the digits of an
      * element's number are the way to it. So is what grew at its end alone. */
     bool is_full;
 };
+
+#define RMT_SEQ_SAME_PLACE(member)                              \
+    static_assert(offsetof(struct ramet_seq_body, member) ==    \
+                      offsetof(struct ramet_seq_front, member), \
+                  "ramet_value.h")
+RMT_SEQ_SAME_PLACE(refs);
+RMT_SEQ_SAME_PLACE(tail);
+RMT_SEQ_SAME_PLACE(tail_count);
+RMT_SEQ_SAME_PLACE(tail_max);
+static_assert(offsetof(struct rmt_seq_leaf, bytes) == 2 * sizeof(size_t), "ramet_value.h");
 
 static inline size_t rmt_seq_leaf_max(const struct rmt_seq_shape *shape)
 {
@@ -131,7 +142,9 @@ static inline void rmt_seq_set_mine(struct rmt_seq_node *node, uint32_t k)
 /* Children of the node get other references. */
 static inline void rmt_seq_share(const struct rmt_seq_node *node)
 {
-    __atomic_store_n((uint32_t *)(uintptr_t)&node->mine, 0, __ATOMIC_RELAXED);
+    /* Seldom written: others may be reading the line. */
+    if (__atomic_load_n(&node->mine, __ATOMIC_RELAXED) != 0)
+        __atomic_store_n((uint32_t *)(uintptr_t)&node->mine, 0, __ATOMIC_RELAXED);
 }
 
 struct rmt_seq_leaf *rmt_seq_leaf_new(const struct rmt_seq_shape *shape);
