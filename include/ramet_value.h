@@ -663,7 +663,7 @@ RAMET_API const void *ramet_seq_at(const struct ramet_seq *seq, uint64_t i);
  * Lifetime: until @seq is changed or ended.
  * Threads:  any number at once on @seq.
  * Blocks:   never.
- * Cost:     O(log elements). About 2 KiB lie in a row.
+ * Cost:     O(log elements). About 4 KiB lie in a row.
  */
 RAMET_API const void *ramet_seq_run(const struct ramet_seq *seq, uint64_t i, size_t *out_count);
 
@@ -681,7 +681,7 @@ RAMET_API const void *ramet_seq_run(const struct ramet_seq *seq, uint64_t i, siz
  * Lifetime: a piece until @seq is changed or ended.
  * Threads:  any number at once on @seq.
  * Blocks:   never.
- * Cost:     O(log elements + pieces), of about 2 KiB.
+ * Cost:     O(log elements + pieces), of about 4 KiB.
  */
 RAMET_API int ramet_seq_pieces(const struct ramet_seq *seq, uint64_t from, uint64_t count,
                                ramet_piece_fn fn, void *ctx);
@@ -748,7 +748,7 @@ RAMET_API int ramet_seq_push_slowly(struct ramet_seq *seq, const void *elem);
  * Lifetime: ends the addresses that were returned of @seq.
  * Threads:  @seq has one user.
  * Blocks:   never.
- * Cost:     O(1), and O(log elements) once in some 2 KiB.
+ * Cost:     O(1), and O(log elements) once in some 4 KiB.
  */
 RAMET_INLINE int ramet_seq_push(struct ramet_seq *seq, const void *elem)
 {

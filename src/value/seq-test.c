@@ -13,7 +13,7 @@
 #include "value/seq.h"
 
 #define SLOTS 5
-#define BYTES_MAX ((size_t)100000)
+#define BYTES_MAX ((size_t)300000)
 
 struct slot {
     struct ramet_seq seq;
@@ -222,27 +222,27 @@ static void run(size_t elem_size, uint64_t elems, bool fail, int steps)
 static void is_what_its_model_is(void **state)
 {
     (void)state;
-    run(8, 10000, false, 600);
+    run(8, 37000, false, 400);
     run(1, 100000, false, 200);
     run(3, 10000, false, 200);
 }
 
-/* Two or a few elements a leaf: high trees. */
+/* A few elements a leaf: high trees. */
 static void is_what_its_model_is_when_it_is_high(void **state)
 {
     (void)state;
-    run(1000, 100, false, 600);
-    run(90, 1100, false, 600);
-    run(40, 2500, false, 600);
-    /* One a leaf, and as many leaves as fit. */
-    run(1024, 97, false, 300);
+    run(1000, 300, false, 400);
+    run(90, 3300, false, 300);
+    run(40, 7500, false, 300);
+    /* The fewest that a leaf can have. */
+    run(1024, 292, false, 300);
 }
 
 static void is_whole_when_there_is_no_memory(void **state)
 {
     (void)state;
-    run(90, 600, true, 150);
-    run(8, 4000, true, 100);
+    run(90, 3000, true, 60);
+    run(8, 30000, true, 40);
 }
 
 static void counts_what_it_has_doubled(void **state)

@@ -2,7 +2,7 @@
 /*
  * seq.h - large arrays: a tree of chunks, and the last chunk beside it.
  *
- *   body: count, tree, tail          leaf: up to 2 KiB of elements; how many, its parent knows
+ *   body: count, tree, tail          leaf: up to 4 KiB of elements; how many, its parent knows
  *    tree             tail           node: up to FAN children, and where each ends
  *     node --- node     leaf
  *      leaf ... leaf
@@ -30,7 +30,7 @@
 
 #define RMT_SEQ_FAN 32u
 #define RMT_SEQ_FAN_SHIFT 5u
-#define RMT_SEQ_LEAF_BYTES 2048u
+#define RMT_SEQ_LEAF_BYTES 4096u
 #define RMT_SEQ_HEIGHT_MAX 12u
 /* More is refused: so high can no tree get, whatever of it is shared. */
 #define RMT_SEQ_COUNT_MAX ((uint64_t)1 << 40)
