@@ -1263,6 +1263,210 @@ RAMET_API int ramet_cursor_get(struct ramet_cursor *c, struct ramet_slice *key,
  */
 RAMET_API void ramet_cursor_close(struct ramet_cursor *c);
 
+/* ---- handles of maps: one call each ---------------------------------------------------------- */
+
+/*
+ * A map of a branch without a transaction to spell out: for programs that share a map among
+ * threads. Each thread that uses it has a handle of its own. A read sees the newest version, and
+ * what the last write of any thread that had returned before made of it; a write is one commit. A
+ * handle that is not in a call, and does not hold a version, keeps nothing from being reclaimed,
+ * whoever has it and however long.
+ *
+ * A version is held with ramet_handle_hold(): a snapshot of the whole map, to be looked at with
+ * ramet_get(), ramet_get_many() and cursors while others write. A handle holds one at a time; more
+ * are to be had with more handles, or read transactions. What a held version keeps of the store is
+ * what it consists of, and no more, however long it is held and whatever is written meanwhile.
+ *
+ * A thread may end without closing its handle, also one that is cancelled: any other may close it,
+ * and ramet_close() does.
+ */
+struct ramet_handle;
+
+/*
+ * ramet_handle_open() - a handle of a map, for one thread.
+ *
+ * @store  borrowed; must outlive the handle.
+ * @ref    a branch; NULL: `main`. Or a snapshot, which cannot be written.
+ * @map    its name.
+ * @flags  0, or RAMET_CREATE: the map is made if it is not there, now and by later writes.
+ * @out    the handle, owned: ramet_handle_close(), or ramet_close() of the store.
+ *
+ * Returns 0, or
+ *   RAMET_ENOTFOUND  no such branch or snapshot; or no such map, and no RAMET_CREATE
+ *   RAMET_EPOISONED, -EROFS, -EDEADLK, -ENOSPC
+ *                    the map is to be made: as ramet_begin() and ramet_commit()
+ *   RAMET_ECORRUPT   a page of the catalog, or of the list of maps, is damaged
+ *   -EINVAL          @ref or @map is malformed; or the map is to be made in a snapshot
+ *   -EBUSY           all reader slots (4096) are taken: a handle has one
+ *   -ENOMEM, -EIO and kin
+ * Lifetime: @out until it is closed. @ref and @map are copied.
+ * Threads:  any number at once. A handle is used by one thread at a time.
+ * Blocks:   on device reads; if the map is to be made as ramet_handle_put().
+ * Cost:     O(log branches + log maps); if the map is to be made, a commit.
+ */
+RAMET_API int ramet_handle_open(struct ramet_store *store, const char *ref, const char *map,
+                                unsigned flags, struct ramet_handle **out);
+
+/*
+ * ramet_handle_close() - end a handle, and the version it may hold.
+ *
+ * @handle  taken; NULL is allowed.
+ *
+ * Returns nothing: it cannot fail. In a forked child it does nothing.
+ * Lifetime: @handle ends, with its map, cursors and slices.
+ * Threads:  one, and no other may use @handle.
+ * Blocks:   never on the device.
+ * Cost:     O(open cursors).
+ */
+RAMET_API void ramet_handle_close(struct ramet_handle *handle);
+
+/*
+ * ramet_handle_get() - copy the newest value of a key; with a held version, its value there.
+ *
+ * ramet_handle_get_u64() takes a number, which stands for eight bytes, big-endian: so the map's
+ * order is that of the numbers, and leaves of values of one size find a number by computing.
+ *
+ * @handle  borrowed.
+ * @key     1 to RAMET_KEY_MAX bytes; borrowed.
+ * @buf     caller's memory, at least @size bytes; contents undefined on failure.
+ * @size    bytes wanted; 0 to learn the value's size alone.
+ *
+ * Returns the whole value's size, of which up to @size bytes were copied; else
+ *   RAMET_ENOTFOUND  no such key (ramet_errmsg() is not set); or the branch, or the map, is gone
+ *                    (it is)
+ *   RAMET_ECORRUPT   a page on the way, or of the value, fails its checks
+ *   -EINVAL          @key has 0 bytes, or too many
+ *   -ENOMEM, -EIO and kin
+ * Lifetime: copies.
+ * Threads:  one at a time for a handle; any number at once for a map.
+ * Blocks:   on device reads; takes no lock, never waits for a writer, and writes to memory of this
+ *           handle alone.
+ * Cost:     O(log entries); if something was committed in the store since the last call, O(log
+ *           branches + log maps) more. Allocates nothing.
+ */
+RAMET_API int64_t ramet_handle_get(struct ramet_handle *handle, struct ramet_slice key, void *buf,
+                                   size_t size);
+RAMET_API int64_t ramet_handle_get_u64(struct ramet_handle *handle, uint64_t key, void *buf,
+                                       size_t size);
+
+/*
+ * ramet_handle_put() - set a key's value, in a commit of its own.
+ *
+ * When it returns, every read of any handle that begins then sees it. ramet_handle_put_u64(): as
+ * ramet_handle_get_u64().
+ *
+ * @handle  borrowed; it may hold a version, which stays as it is.
+ * @key     1 to RAMET_KEY_MAX bytes; copied.
+ * @value   0 to RAMET_VALUE_MAX bytes; copied.
+ * @flags   0, RAMET_NOOVERWRITE, RAMET_APPEND, or both: as ramet_put().
+ *
+ * Returns 0, or, with nothing committed (but see ramet_commit() of a flush that failed),
+ *   -EEXIST          RAMET_NOOVERWRITE, and the key is there
+ *   RAMET_ENOTFOUND  the branch is gone; or the map is, and it was opened without RAMET_CREATE
+ *   RAMET_ETXN, RAMET_EPOISONED, RAMET_ECORRUPT, -EDEADLK, -EROFS, -EFBIG, -EOVERFLOW, -ENOMEM,
+ *   -ENOSPC, -EIO and kin
+ *                    as ramet_begin(), ramet_put() and ramet_commit()
+ *   -EINVAL          the key, the flags, or RAMET_APPEND and it is not above all others; or the
+ *                    handle is of a snapshot
+ * Lifetime: nothing is kept.
+ * Threads:  one at a time for a handle. It cannot be cancelled.
+ * Blocks:   for the branch's writer, then as ramet_commit().
+ * Cost:     as a transaction of one ramet_put(): many at once are cheaper in ramet_handle_batch().
+ */
+RAMET_API int ramet_handle_put(struct ramet_handle *handle, struct ramet_slice key,
+                               struct ramet_slice value, unsigned flags);
+RAMET_API int ramet_handle_put_u64(struct ramet_handle *handle, uint64_t key,
+                                   struct ramet_slice value, unsigned flags);
+
+/*
+ * ramet_handle_del() - delete a key, in a commit of its own.
+ *
+ * @handle  borrowed.
+ * @key     1 to RAMET_KEY_MAX bytes; borrowed. ramet_handle_del_u64(): as ramet_handle_get_u64().
+ *
+ * Returns 0, or, with nothing committed,
+ *   RAMET_ENOTFOUND  no such key (ramet_errmsg() is not set); or the branch, or the map, is gone
+ *                    (it is)
+ *   RAMET_ETXN, RAMET_EPOISONED, RAMET_ECORRUPT, -EINVAL, -EDEADLK, -EROFS, -EOVERFLOW, -ENOMEM,
+ *   -ENOSPC, -EIO and kin
+ *                    as ramet_handle_put()
+ * Lifetime: nothing is kept.
+ * Threads:  as ramet_handle_put().
+ * Blocks:   as ramet_handle_put().
+ * Cost:     as ramet_handle_put().
+ */
+RAMET_API int ramet_handle_del(struct ramet_handle *handle, struct ramet_slice key);
+RAMET_API int ramet_handle_del_u64(struct ramet_handle *handle, uint64_t key);
+
+/*
+ * ramet_handle_batch() - set and delete several keys in one commit: all of them, or none.
+ *
+ * @handle  borrowed.
+ * @count   of keys; 0 is allowed, and commits nothing.
+ * @keys    each 1 to RAMET_KEY_MAX bytes, in any order; of one that is there twice the last counts.
+ *          Numbers: ramet_u64_key().
+ * @values  @count of them. Where data is NULL the key is deleted, if it is there; an empty value
+ *          has some pointer, and size 0.
+ *
+ * Returns 0, or, with nothing committed,
+ *   RAMET_ENOTFOUND  the branch is gone; or the map is, and it was opened without RAMET_CREATE
+ *   RAMET_ETXN, RAMET_EPOISONED, RAMET_ECORRUPT, -EINVAL, -EDEADLK, -EROFS, -EFBIG, -EOVERFLOW,
+ *   -ENOMEM, -ENOSPC, -EIO and kin
+ *                    as ramet_handle_put()
+ * Lifetime: nothing is kept.
+ * Threads:  as ramet_handle_put().
+ * Blocks:   as ramet_handle_put().
+ * Cost:     O(count * log entries) and one commit: pages that several keys are in are written once.
+ */
+RAMET_API int ramet_handle_batch(struct ramet_handle *handle, size_t count,
+                                 const struct ramet_slice *keys, const struct ramet_slice *values);
+
+/*
+ * ramet_handle_hold() - hold the newest version of the map: a snapshot, in constant time.
+ *
+ * Until ramet_handle_release() the handle's reads are of this version. Its writes go to the branch
+ * as ever, and are not seen by it.
+ *
+ * @handle  borrowed. One that holds a version already goes on holding that.
+ * @out     the map as it is in that version, for what is done with maps of a read transaction.
+ *          There is nothing to close.
+ *
+ * Returns 0, or
+ *   RAMET_ENOTFOUND  the branch, or the snapshot, is gone. (Of a map that is gone, @out answers
+ * so.) RAMET_ECORRUPT, -EIO and kin a page of the catalog, or of the list of maps Lifetime: @out as
+ * long as @handle; its slices and cursor positions until the version is released. Its cursors may
+ * stay open, and have no position in the next version that is held. Threads:  one at a time for a
+ * handle. Until it is released, any number may read @out. Blocks:   on device reads; takes no lock,
+ * never waits for a writer. Cost:     as of a ramet_handle_get() that finds nothing. Allocates
+ * nothing.
+ */
+RAMET_API int ramet_handle_hold(struct ramet_handle *handle, struct ramet_map **out);
+
+/*
+ * ramet_handle_release() - give a held version back.
+ *
+ * @handle  borrowed; NULL, or one that holds nothing, is allowed.
+ *
+ * Returns nothing: it cannot fail.
+ * Lifetime: slices and cursor positions of the version end.
+ * Threads:  one, and no other may use @handle or its map meanwhile.
+ * Blocks:   never.
+ * Cost:     O(1), and what ramet_get() put together is freed.
+ */
+RAMET_API void ramet_handle_release(struct ramet_handle *handle);
+
+/* The key that stands for a number in ramet_handle_get_u64() and kin, put into buf. */
+static inline struct ramet_slice ramet_u64_key(uint64_t number, unsigned char buf[8])
+{
+    struct ramet_slice key;
+    int i;
+    for (i = 0; i < 8; i++)
+        buf[i] = (unsigned char)(number >> (56 - 8 * i));
+    key.data = buf;
+    key.size = 8;
+    return key;
+}
+
 /* ---- blobs ----------------------------------------------------------------------------------- */
 
 /*

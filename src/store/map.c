@@ -397,15 +397,20 @@ static inline int value_slice(struct ramet_map *map, struct ramet_slice key,
     return 0;
 }
 
-int ramet_get(struct ramet_map *map, struct ramet_slice key, struct ramet_slice *out)
+int rmt_map_find(struct ramet_map *map, struct ramet_slice key, struct rmt_value *out)
 {
     int rc = usable(map, "ramet_get");
     if (rmt_unlikely(rc < 0))
         return rc;
     if (rmt_unlikely(!key_fits(key)))
         return bad_key(key);
+    return rmt_tree_get(&map->txn->store->pages, &map->tree, key, out);
+}
+
+int ramet_get(struct ramet_map *map, struct ramet_slice key, struct ramet_slice *out)
+{
     struct rmt_value value;
-    rc = rmt_tree_get(&map->txn->store->pages, &map->tree, key, &value);
+    int rc = rmt_map_find(map, key, &value);
     return rc < 0 ? rc : value_slice(map, key, &value, out);
 }
 

@@ -249,6 +249,7 @@ void ramet_close(struct ramet_store *store)
         return;
     if (store->watches_end)
         store->watches_end(store);
+    rmt_handle_close_all(store);
     rmt_txn_abort_all(store);
     if (!store->readonly)
         (void)rmt_store_sync(store); /* ramet_sync() first tells whether it works */

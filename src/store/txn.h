@@ -115,6 +115,9 @@ int rmt_txn_replace(struct ramet_txn *draft, struct ramet_txn *txn);
 /* Aborts all open transactions: the store is being closed. */
 void rmt_txn_abort_all(struct ramet_store *store);
 
+/* Ends all handles of maps: handle.c. */
+void rmt_handle_close_all(struct ramet_store *store);
+
 /* Maps: map.c. */
 
 /* Names of maps that users do not open as such begin with one of these bytes, and go on with a
@@ -144,6 +147,8 @@ int rmt_map_tree(struct ramet_txn *txn, const char *name, const struct rmt_value
  * until the transaction has ended; what it is when the commit writes it is what is written. */
 int rmt_map_put(struct ramet_map *map, struct ramet_slice key, struct ramet_slice value,
                 unsigned flags, bool lend);
+/* A value as it lies in its leaf. RAMET_ENOTFOUND without a message, if it is of the key. */
+int rmt_map_find(struct ramet_map *map, struct ramet_slice key, struct rmt_value *out);
 int rmt_map_name_check(const char *name);
 /* What a sentence says of it: "map" or "blob", and its name without the mark. */
 static inline const char *rmt_map_kind(const char *name)

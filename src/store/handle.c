@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * handle.c - a map of a branch in one call each: the newest value, one commit, a snapshot.
+ *
+ * A handle has a reader slot and a read transaction for good. Between calls the slot says 0, so
+ * that an idle handle holds nothing back. To read is to say in the slot which version the
+ * transaction shows, and then to see whether that is still the newest publication: if so, the
+ * version is whole, and the next commit, which looks at the slots after it was published, sees that
+ * it is needed.
+ *
+ *            enter(), fresh                      leave()
+ *   (idle) -----------------> reading ---------------------> (idle)
+ *      |                       ^   |  ramet_handle_hold()       ^
+ *      +--- renew(): moved ----+   +-----------------> held ----+ ramet_handle_release()
+ */
+#include <pthread.h>
+
+#include "format/disk.h"
+#include "store/txn.h"
+
+struct ramet_handle {
+    struct ramet_handle *prev, *next; /* of store->handles; guarded by txns_lock */
+    struct ramet_txn *txn;            /* that reads; its slot is the handle's */
+    struct ramet_map *map;            /* of txn */
+    uint64_t publication;             /* that txn shows; 0: none */
+    bool held;                        /* the slot stays as it is until it is released */
+    bool creates;                     /* a map that is not there is made by a write */
+};
+
+/* ---- reading --------------------------------------------------------------------------------- */
+
+static int renew(struct ramet_handle *h)
+{
+    struct ramet_txn *txn = h->txn;
+    struct rmt_found found;
+    int cancel;
+    /* A thread that is cancelled here would leave the slot "entering". */
+    (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
+    h->publication = 0;
+    uint64_t publication;
+    int rc = rmt_txn_find(txn->store, txn->slot, txn->ref, &found, &publication);
+    if (rc == 0 &&
+        (found.version.number != txn->version.number || found.version.id != txn->version.id)) {
+        rmt_txn_show(txn, &found.version);
+        rc = rmt_maps_reload(txn, NULL);
+    }
+    if (rc == 0)
+        h->publication = publication;
+    else
+        rmt_reader_settle(txn->slot, 0);
+    (void)pthread_setcancelstate(cancel, NULL);
+    return rc;
+}
+
+/* What the transaction shows is the newest version, and is not used again before leave(). */
+static inline int enter(struct ramet_handle *h)
+{
+    if (h->held)
+        return 0;
+    struct ramet_txn *txn = h->txn;
+    int rc = rmt_store_usable(txn->store);
+    if (rmt_unlikely(rc < 0))
+        return rc;
+    /* atomic: seq_cst, as rmt_reader_enter() */
+    atomic_store(&txn->slot->v, txn->version.id);
+    if (rmt_likely(rmt_shared_published(&txn->store->shared) == h->publication))
+        return 0;
+    return renew(h);
+}
+
+static inline void leave(struct ramet_handle *h)
+{
+    if (!h->held)
+        rmt_reader_settle(h->txn->slot, 0);
+}
+
+int64_t ramet_handle_get(struct ramet_handle *h, struct ramet_slice key, void *buf, size_t size)
+{
+    if (rmt_unlikely(!h || (!buf && size)))
+        return rmt_fail(-EINVAL, "ramet_handle_get: handle or buf");
+    int64_t rc = enter(h);
+    if (rmt_unlikely(rc < 0))
+        return rc;
+    struct rmt_value value;
+    rc = rmt_map_find(h->map, key, &value);
+    if (rmt_likely(rc == 0)) {
+        if (rmt_likely(!value.extents)) {
+            memcpy(buf, value.data, rmt_min(value.size, size));
+            rc = value.size;
+        } else {
+            uint64_t whole;
+            rc = ramet_read(h->map, key, 0, buf, size, &whole);
+            if (rc >= 0)
+                rc = (int64_t)whole;
+        }
+    }
+    leave(h);
+    return rc;
+}
+
+int ramet_handle_hold(struct ramet_handle *h, struct ramet_map **out)
+{
+    if (!h || !out)
+        return rmt_fail(-EINVAL, "ramet_handle_hold: handle or out");
+    int rc = enter(h);
+    if (rc < 0)
+        return rc;
+    h->held = true;
+    *out = h->map;
+    return 0;
+}
+
+void ramet_handle_release(struct ramet_handle *h)
+{
+    if (!h || !h->held)
+        return;
+    h->held = false;
+    rmt_arena_fini(&h->txn->arena);
+    leave(h);
+}
+
+/* ---- writing --------------------------------------------------------------------------------- */
+
+static int apply(struct ramet_map *map, size_t count, const struct ramet_slice *keys,
+                 const struct ramet_slice *values, unsigned flags)
+{
+    int rc = 0;
+    for (size_t i = 0; i < count && rc == 0; i++) {
+        if (values[i].data) {
+            rc = ramet_put(map, keys[i], values[i], flags);
+            continue;
+        }
+        rc = ramet_del(map, keys[i]);
+        if (rc == RAMET_ENOTFOUND && map->exists && count > 1)
+            rc = 0;
+    }
+    return rc;
+}
+
+static int write_all(struct ramet_handle *h, size_t count, const struct ramet_slice *keys,
+                     const struct ramet_slice *values, unsigned flags)
+{
+    struct ramet_txn *txn;
+    struct ramet_map *map;
+    int rc = ramet_begin(h->txn->store, h->txn->ref, RAMET_WRITE, &txn);
+    if (rc < 0)
+        return rc;
+    rc = rmt_map_open(txn, 0, h->map->name, h->creates ? RAMET_CREATE : 0, &map);
+    if (rc == 0)
+        rc = apply(map, count, keys, values, flags);
+    if (rc == 0)
+        return ramet_commit(txn, NULL, NULL);
+    ramet_abort(txn);
+    return rc;
+}
+
+/* One commit. Of a value data is NULL: the key is deleted. */
+static int commit(struct ramet_handle *h, size_t count, const struct ramet_slice *keys,
+                  const struct ramet_slice *values, unsigned flags)
+{
+    int cancel;
+    /* A thread that is cancelled with locks would take the store with it. */
+    (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
+    int rc = write_all(h, count, keys, values, flags);
+    (void)pthread_setcancelstate(cancel, NULL);
+    return rc;
+}
+
+int ramet_handle_put(struct ramet_handle *h, struct ramet_slice key, struct ramet_slice value,
+                     unsigned flags)
+{
+    if (!h || (!value.data && value.size))
+        return rmt_fail(-EINVAL, "ramet_handle_put: handle or value");
+    if (!value.data)
+        value.data = "";
+    return commit(h, 1, &key, &value, flags);
+}
+
+int ramet_handle_del(struct ramet_handle *h, struct ramet_slice key)
+{
+    const struct ramet_slice none = {NULL, 0};
+    if (!h)
+        return rmt_fail(-EINVAL, "ramet_handle_del: no handle");
+    return commit(h, 1, &key, &none, 0);
+}
+
+int ramet_handle_batch(struct ramet_handle *h, size_t count, const struct ramet_slice *keys,
+                       const struct ramet_slice *values)
+{
+    if (!h || (count && (!keys || !values)))
+        return rmt_fail(-EINVAL, "ramet_handle_batch: handle, keys or values");
+    for (size_t i = 0; i < count; i++) {
+        if (!values[i].data && values[i].size)
+            return rmt_fail(-EINVAL, "ramet_handle_batch: value %zu has a size and no bytes", i);
+    }
+    if (count == 1 && !values[0].data) { /* that it is not there is no failure here */
+        int rc = commit(h, 1, keys, values, 0);
+        return rc == RAMET_ENOTFOUND && h->map->exists ? 0 : rc;
+    }
+    return count ? commit(h, count, keys, values, 0) : 0;
+}
+
+/* ---- numbers as keys ------------------------------------------------------------------------- */
+
+int64_t ramet_handle_get_u64(struct ramet_handle *h, uint64_t key, void *buf, size_t size)
+{
+    uint8_t bytes[8];
+    rmt_put_be64(bytes, key);
+    return ramet_handle_get(h, rmt_slice(bytes, sizeof(bytes)), buf, size);
+}
+
+int ramet_handle_put_u64(struct ramet_handle *h, uint64_t key, struct ramet_slice value,
+                         unsigned flags)
+{
+    uint8_t bytes[8];
+    rmt_put_be64(bytes, key);
+    return ramet_handle_put(h, rmt_slice(bytes, sizeof(bytes)), value, flags);
+}
+
+int ramet_handle_del_u64(struct ramet_handle *h, uint64_t key)
+{
+    uint8_t bytes[8];
+    rmt_put_be64(bytes, key);
+    return ramet_handle_del(h, rmt_slice(bytes, sizeof(bytes)));
+}
+
+/* ---- opening and closing --------------------------------------------------------------------- */
+
+static void list_handle(struct ramet_handle *h)
+{
+    struct ramet_store *store = h->txn->store;
+    rmt_lock_scope(&store->txns_lock);
+    h->next = store->handles;
+    if (h->next)
+        h->next->prev = h;
+    store->handles = h;
+}
+
+static void unlist_handle(struct ramet_handle *h)
+{
+    struct ramet_store *store = h->txn->store;
+    rmt_lock_scope(&store->txns_lock);
+    if (h->prev)
+        h->prev->next = h->next;
+    else
+        store->handles = h->next;
+    if (h->next)
+        h->next->prev = h->prev;
+}
+
+static int create_map(struct ramet_store *store, const char *ref, const char *name)
+{
+    struct ramet_txn *txn;
+    struct ramet_map *map;
+    int rc = ramet_begin(store, ref, RAMET_WRITE, &txn);
+    if (rc < 0)
+        return rc;
+    rc = ramet_map_open(txn, name, RAMET_CREATE, &map);
+    if (rc == 0)
+        return ramet_commit(txn, NULL, NULL);
+    ramet_abort(txn);
+    return rc;
+}
+
+static int open_map(struct ramet_store *store, const char *ref, const char *name, bool creates,
+                    struct ramet_txn **out_txn, struct ramet_map **out_map)
+{
+    int rc = ramet_begin(store, ref, RAMET_READ, out_txn);
+    if (rc < 0)
+        return rc;
+    rc = ramet_map_open(*out_txn, name, 0, out_map);
+    if (rc == RAMET_ENOTFOUND && creates) {
+        rc = create_map(store, ref, name);
+        if (rc == 0)
+            rc = ramet_refresh(*out_txn);
+        if (rc == 0)
+            rc = ramet_map_open(*out_txn, name, 0, out_map);
+    }
+    if (rc < 0)
+        ramet_abort(*out_txn);
+    return rc;
+}
+
+int ramet_handle_open(struct ramet_store *store, const char *ref, const char *map, unsigned flags,
+                      struct ramet_handle **out)
+{
+    if (!store || !map || !out || flags & ~(unsigned)RAMET_CREATE)
+        return rmt_fail(-EINVAL, "ramet_handle_open: store, map, out or flags");
+    struct ramet_handle *h = calloc(1, sizeof(*h));
+    if (!h)
+        return rmt_fail(-ENOMEM, "a handle");
+    h->creates = flags & RAMET_CREATE;
+    int rc = open_map(store, ref, map, h->creates, &h->txn, &h->map);
+    if (rc < 0) {
+        free(h);
+        return rc;
+    }
+    leave(h);
+    list_handle(h);
+    *out = h;
+    return 0;
+}
+
+void ramet_handle_close(struct ramet_handle *h)
+{
+    if (!h || rmt_store_usable(h->txn->store) < 0)
+        return;
+    unlist_handle(h);
+    ramet_abort(h->txn);
+    free(h);
+}
+
+void rmt_handle_close_all(struct ramet_store *store)
+{
+    while (store->handles)
+        ramet_handle_close(store->handles);
+}
