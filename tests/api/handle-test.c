@@ -1,0 +1,628 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * handle-test.c - maps in one call each, by many threads: every get sees what it must, versions
+ * that are held stay as they are, and threads that end in the middle leave nothing behind.
+ *
+ *   --seed=N --seconds=N (of the histories, and of the sleeper with --long) --only=NAME --long
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <ramet.h>
+
+#include "api/args.h"
+#include "api/linear.h"
+#include "base/base.h"
+
+static struct args args = {.seconds = 3};
+
+#define want(condition)                                 \
+    do {                                                \
+        if (!(condition))                               \
+            fatal("line %d: %s", __LINE__, #condition); \
+    } while (0)
+
+static struct ramet_store *new_store(void)
+{
+    struct ramet_store *store;
+    must(ramet_open(NULL, NULL, &store));
+    return store;
+}
+
+static struct ramet_handle *new_handle(struct ramet_store *store)
+{
+    struct ramet_handle *h;
+    must(ramet_handle_open(store, NULL, "map", RAMET_CREATE, &h));
+    return h;
+}
+
+static void put(struct ramet_handle *h, uint64_t key, uint64_t number)
+{
+    must(ramet_handle_put_u64(h, key, (struct ramet_slice){&number, sizeof(number)}, 0));
+}
+
+/* UINT64_MAX: it is not there. */
+static uint64_t get(struct ramet_handle *h, uint64_t key)
+{
+    uint64_t number = 0;
+    int64_t n = ramet_handle_get_u64(h, key, &number, sizeof(number));
+    if (n == RAMET_ENOTFOUND)
+        return UINT64_MAX;
+    if (n < 0)
+        must((int)n);
+    want(n == sizeof(number));
+    return number;
+}
+
+static struct ramet_stat stat_of(struct ramet_store *store)
+{
+    struct ramet_stat stat = {.size = sizeof(stat)};
+    must(ramet_stat(store, &stat));
+    return stat;
+}
+
+static struct ramet_slice text(const char *s)
+{
+    return (struct ramet_slice){s, strlen(s)};
+}
+
+static void start(pthread_t *thread, void *(*fn)(void *), void *arg)
+{
+    if (pthread_create(thread, NULL, fn, arg) != 0)
+        fatal("no thread");
+}
+
+static double now_s(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+/* ---- one thread ------------------------------------------------------------------------------ */
+
+static void does_what_it_says(void)
+{
+    struct ramet_store *store = new_store();
+    struct ramet_handle *a, *b;
+    char buf[8];
+    want(ramet_handle_open(store, NULL, "map", 0, &a) == RAMET_ENOTFOUND);
+    want(ramet_handle_open(store, "nowhere", "map", RAMET_CREATE, &a) == RAMET_ENOTFOUND);
+    want(ramet_handle_open(store, NULL, "", RAMET_CREATE, &a) == -EINVAL);
+    want(ramet_handle_open(store, NULL, "map", RAMET_WRITE | RAMET_NOWAIT, &a) == -EINVAL);
+    a = new_handle(store);
+    must(ramet_handle_open(store, "main", "map", 0, &b));
+    want(ramet_handle_get(a, text("k"), buf, sizeof(buf)) == RAMET_ENOTFOUND);
+    must(ramet_handle_put(a, text("k"), text("value"), 0));
+    want(ramet_handle_get(b, text("k"), buf, sizeof(buf)) == 5 && memcmp(buf, "value", 5) == 0);
+    want(ramet_handle_get(b, text("k"), buf, 2) == 5 &&
+         ramet_handle_get(b, text("k"), NULL, 0) == 5);
+    want(ramet_handle_put(b, text("k"), text("x"), RAMET_NOOVERWRITE) == -EEXIST);
+    must(ramet_handle_put(b, text("empty"), (struct ramet_slice){NULL, 0}, 0));
+    want(ramet_handle_get(a, text("empty"), buf, sizeof(buf)) == 0);
+    want(ramet_handle_put(b, text(""), text("x"), 0) == -EINVAL);
+    want(ramet_handle_get(b, text(""), buf, sizeof(buf)) == -EINVAL);
+    want(ramet_handle_put(b, text("k"), (struct ramet_slice){NULL, 3}, 0) == -EINVAL);
+    must(ramet_handle_del(a, text("k")));
+    want(ramet_handle_del(b, text("k")) == RAMET_ENOTFOUND);
+    want(ramet_handle_get(b, text("k"), buf, sizeof(buf)) == RAMET_ENOTFOUND);
+    want(ramet_handle_get(b, text("empty"), NULL, 0) == 0);
+    ramet_handle_close(a);
+    ramet_close(store); /* and with it b */
+}
+
+static void large_values_are_copied_in_part(void)
+{
+    enum { SIZE = 300000 };
+    struct ramet_store *store = new_store();
+    struct ramet_handle *h = new_handle(store);
+    char *value = malloc(SIZE), *buf = malloc(SIZE);
+    want(value && buf);
+    for (size_t i = 0; i < SIZE; i++)
+        value[i] = (char)(i * 7 + i / 4096);
+    must(ramet_handle_put(h, text("large"), (struct ramet_slice){value, SIZE}, 0));
+    want(ramet_handle_get(h, text("large"), buf, 5000) == SIZE && memcmp(buf, value, 5000) == 0);
+    want(ramet_handle_get(h, text("large"), buf, SIZE) == SIZE && memcmp(buf, value, SIZE) == 0);
+    free(value);
+    free(buf);
+    ramet_close(store);
+}
+
+static void numbers_are_in_order(void)
+{
+    static const uint64_t numbers[] = {0, 1, 255, 256, 65536, (uint64_t)1 << 40, UINT64_MAX};
+    struct ramet_store *store = new_store();
+    struct ramet_handle *h = new_handle(store);
+    struct ramet_map *map;
+    struct ramet_cursor *c;
+    struct ramet_slice key;
+    unsigned char bytes[8];
+    for (size_t i = sizeof(numbers) / sizeof(numbers[0]); i-- > 0;)
+        put(h, numbers[i], i);
+    must(ramet_handle_hold(h, &map));
+    must(ramet_cursor_open(map, &c));
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        must(ramet_cursor_next(c));
+        must(ramet_cursor_get(c, &key, NULL));
+        want(key.size == 8 && memcmp(key.data, ramet_u64_key(numbers[i], bytes).data, 8) == 0);
+    }
+    want(ramet_cursor_next(c) == RAMET_ENOTFOUND);
+    ramet_handle_release(h);
+    must(ramet_handle_del_u64(h, 255));
+    want(get(h, 255) == UINT64_MAX && get(h, 256) == 3);
+    ramet_close(store);
+}
+
+static void a_batch_is_one_commit(void)
+{
+    struct ramet_store *store = new_store();
+    struct ramet_handle *h = new_handle(store);
+    struct ramet_slice keys[] = {text("a"), text("b"), text("c"), text("a")};
+    struct ramet_slice values[] = {text("1"), text("2"), {NULL, 0}, {NULL, 0}};
+    uint64_t before = stat_of(store).last_id;
+    must(ramet_handle_batch(h, 0, NULL, NULL));
+    want(stat_of(store).last_id == before);
+    must(ramet_handle_batch(h, 3, keys, values)); /* c is not there, and that is no failure */
+    want(stat_of(store).last_id == before + 1);
+    want(ramet_handle_get(h, keys[1], NULL, 0) == 1);
+    values[1] = text("22");
+    must(ramet_handle_batch(h, 4, keys, values)); /* the last one of a key counts */
+    want(ramet_handle_get(h, keys[0], NULL, 0) == RAMET_ENOTFOUND);
+    want(ramet_handle_get(h, keys[1], NULL, 0) == 2);
+    must(ramet_handle_batch(h, 1, &keys[2], &values[2])); /* nor is it alone */
+    keys[2] = text("");
+    values[1] = text("333");
+    want(ramet_handle_batch(h, 3, keys, values) == -EINVAL); /* none of it */
+    want(ramet_handle_get(h, keys[1], NULL, 0) == 2);
+    ramet_close(store);
+}
+
+static void a_held_version_stays(void)
+{
+    struct ramet_store *store = new_store();
+    struct ramet_handle *h = new_handle(store), *other = new_handle(store);
+    struct ramet_map *map, *again;
+    struct ramet_cursor *c;
+    uint64_t count;
+    for (uint64_t i = 0; i < 2000; i++)
+        put(h, i, i);
+    must(ramet_handle_hold(h, &map));
+    must(ramet_cursor_open(map, &c));
+    for (uint64_t i = 0; i < 2000; i++) { /* each sees the first version, and changes the newest */
+        struct ramet_slice value;
+        must(ramet_cursor_next(c));
+        must(ramet_cursor_get(c, NULL, &value));
+        want(memcmp(value.data, &i, sizeof(i)) == 0 && get(h, i) == i);
+        put(i % 2 ? h : other, i, i + 1);
+        if (i % 3 == 0)
+            must(ramet_handle_del_u64(other, i));
+    }
+    must(ramet_handle_hold(h, &again));
+    want(again == map && get(h, 0) == 0);
+    must(ramet_map_count(map, &count));
+    want(count == 2000);
+    ramet_handle_release(h);
+    ramet_handle_release(h);
+    want(get(h, 0) == UINT64_MAX && get(h, 1) == 2);
+    must(ramet_handle_hold(h, &map));
+    must(ramet_map_count(map, &count));
+    want(count == 2000 - 667);
+    must(ramet_cursor_next(c)); /* which is the first one again */
+    ramet_handle_release(h);
+    must(ramet_check(store, 0, NULL, NULL, NULL));
+    ramet_close(store);
+}
+
+static void drop_map(struct ramet_store *store)
+{
+    struct ramet_txn *txn;
+    must(ramet_begin(store, NULL, RAMET_WRITE, &txn));
+    must(ramet_map_drop(txn, "map"));
+    must(ramet_commit(txn, NULL, NULL));
+}
+
+static void maps_and_branches_come_and_go(void)
+{
+    struct ramet_store *store = new_store();
+    struct ramet_handle *creates = new_handle(store), *h, *side, *kept;
+    must(ramet_handle_open(store, NULL, "map", 0, &h));
+    put(creates, 1, 1);
+    struct ramet_keep keep = {.size = sizeof(keep), .name = "kept"};
+    must(ramet_snapshot_create(store, "main", &keep, NULL));
+    must(ramet_branch_create(store, "side", "main"));
+    must(ramet_handle_open(store, "side", "map", 0, &side));
+    must(ramet_handle_open(store, "main@kept", "map", 0, &kept));
+    put(side, 1, 2);
+    want(get(h, 1) == 1 && get(side, 1) == 2 && get(kept, 1) == 1);
+    want(ramet_handle_del_u64(kept, 1) == -EINVAL); /* a snapshot */
+    drop_map(store);
+    want(get(h, 1) == UINT64_MAX && get(side, 1) == 2);
+    want(ramet_handle_put_u64(h, 1, text("x"), 0) == RAMET_ENOTFOUND);
+    put(creates, 1, 3);
+    want(get(h, 1) == 3);
+    must(ramet_branch_delete(store, "side"));
+    want(get(side, 1) == UINT64_MAX && ramet_handle_del_u64(side, 1) == RAMET_ENOTFOUND);
+    must(ramet_branch_create(store, "side", "main"));
+    want(get(side, 1) == 3); /* by its name */
+    must(ramet_check(store, 0, NULL, NULL, NULL));
+    ramet_close(store);
+}
+
+/* ---- histories ------------------------------------------------------------------------------- */
+
+#define THREADS 4
+#define KEYS 2
+#define OPS 10 /* of a thread in a round */
+
+struct round {
+    struct ramet_store *store;
+    pthread_barrier_t barrier;
+    _Atomic uint64_t clock;
+    _Atomic bool stop;
+    uint64_t rounds;
+};
+
+struct player {
+    struct round *round;
+    struct ramet_handle *handle;
+    uint64_t random;
+    uint32_t number; /* of the thread, and of what it sets */
+    struct linear_op ops[OPS];
+    unsigned keys[OPS];
+    pthread_t thread;
+};
+
+static void play(struct player *p, struct linear_op *op, unsigned key)
+{
+    uint32_t value = 0;
+    struct ramet_slice slice = {&value, sizeof(value)};
+    int64_t rc;
+    op->kind = (enum linear_kind)random_below(&p->random, 4);
+    op->failed = false;
+    p->number += THREADS;
+    value = p->number;
+    op->called = atomic_fetch_add(&p->round->clock, 1);
+    switch (op->kind) {
+    case LINEAR_GET:
+        rc = ramet_handle_get_u64(p->handle, key, &value, sizeof(value));
+        op->value = rc == RAMET_ENOTFOUND ? 0 : value;
+        break;
+    case LINEAR_DEL:
+        rc = ramet_handle_del_u64(p->handle, key);
+        op->value = 0;
+        break;
+    default:
+        op->value = value;
+        rc = ramet_handle_put_u64(p->handle, key, slice,
+                                  op->kind == LINEAR_MAKE ? RAMET_NOOVERWRITE : 0);
+    }
+    op->returned = atomic_fetch_add(&p->round->clock, 1);
+    if (rc < 0) {
+        must_or((int)rc, -EEXIST, RAMET_ENOTFOUND);
+        op->failed = true;
+    }
+}
+
+static void *play_rounds(void *arg)
+{
+    struct player *p = arg;
+    for (;;) {
+        (void)pthread_barrier_wait(&p->round->barrier);
+        if (atomic_load(&p->round->stop))
+            return NULL;
+        for (int i = 0; i < OPS; i++) {
+            p->keys[i] = (unsigned)random_below(&p->random, KEYS);
+            play(p, &p->ops[i], p->keys[i]);
+        }
+        (void)pthread_barrier_wait(&p->round->barrier);
+    }
+}
+
+static void judge(struct player *players, struct ramet_handle *h, uint32_t initial[KEYS])
+{
+    for (unsigned key = 0; key < KEYS; key++) {
+        struct linear_op ops[THREADS * OPS + 1];
+        size_t count = 0;
+        for (int t = 0; t < THREADS; t++) {
+            for (int i = 0; i < OPS; i++) {
+                if (players[t].keys[i] == key)
+                    ops[count++] = players[t].ops[i];
+            }
+        }
+        uint32_t last = 0;
+        (void)ramet_handle_get_u64(h, key, &last, sizeof(last));
+        ops[count++] = (struct linear_op){LINEAR_GET, last, false, UINT64_MAX - 2, UINT64_MAX - 1};
+        if (linear_check(ops, count, initial[key])) {
+            initial[key] = last;
+            continue;
+        }
+        for (size_t i = 0; i < count; i++)
+            (void)fprintf(stderr, "%" PRIu64 "-%" PRIu64 " %s %" PRIu32 "%s\n", ops[i].called,
+                          ops[i].returned,
+                          (const char *[]){"get", "put", "make", "del"}[ops[i].kind], ops[i].value,
+                          ops[i].failed ? " failed" : "");
+        fatal("key %u, which was %" PRIu32 ": no order of these is right", key, initial[key]);
+    }
+}
+
+static void gets_puts_and_dels_are_linearizable(void)
+{
+    struct round round = {.store = new_store()};
+    struct player players[THREADS] = {{.round = &round}};
+    struct ramet_handle *h = new_handle(round.store);
+    uint32_t initial[KEYS] = {0};
+    want(pthread_barrier_init(&round.barrier, NULL, THREADS + 1) == 0);
+    for (uint32_t t = 0; t < THREADS; t++) {
+        players[t] = (struct player){.round = &round, .random = args.seed + t, .number = t + 1};
+        players[t].handle = new_handle(round.store);
+        start(&players[t].thread, play_rounds, &players[t]);
+    }
+    for (double end = now_s() + (double)args.seconds; now_s() < end; round.rounds++) {
+        (void)pthread_barrier_wait(&round.barrier);
+        (void)pthread_barrier_wait(&round.barrier);
+        judge(players, h, initial);
+    }
+    atomic_store(&round.stop, true);
+    (void)pthread_barrier_wait(&round.barrier);
+    for (int t = 0; t < THREADS; t++)
+        (void)pthread_join(players[t].thread, NULL);
+    (void)pthread_barrier_destroy(&round.barrier);
+    want(round.rounds > 0);
+    printf("%" PRIu64 " histories of %d operations\n", round.rounds, THREADS * OPS);
+    must(ramet_check(round.store, 0, NULL, NULL, NULL));
+    ramet_close(round.store);
+}
+
+/* What the judge is worth. */
+static void the_judge_refuses_what_is_wrong(void)
+{
+    struct linear_op stale[] = {{LINEAR_PUT, 1, false, 0, 1}, {LINEAR_GET, 0, false, 2, 3}};
+    struct linear_op back[] = {
+        {LINEAR_PUT, 1, false, 0, 9}, {LINEAR_GET, 1, false, 1, 2}, {LINEAR_GET, 0, false, 3, 4}};
+    struct linear_op twice[] = {{LINEAR_MAKE, 1, false, 0, 3}, {LINEAR_MAKE, 2, false, 1, 2}};
+    struct linear_op lost[] = {{LINEAR_DEL, 0, false, 0, 3}, {LINEAR_DEL, 0, false, 1, 2}};
+    want(!linear_check(stale, 2, 0) && !linear_check(back, 3, 0));
+    want(!linear_check(twice, 2, 0) && !linear_check(lost, 2, 7));
+    stale[1].called = 0; /* at once with the put: either will do */
+    want(linear_check(stale, 2, 0));
+    back[2].value = 1;
+    want(linear_check(back, 3, 0));
+    twice[1].failed = true;
+    want(linear_check(twice, 2, 0));
+}
+
+/* ---- versions of a whole map under writers --------------------------------------------------- */
+
+#define CELLS 64 /* whose sum is always the same */
+
+struct crowd {
+    struct ramet_store *store;
+    _Atomic bool stop;
+    _Atomic uint64_t looked;
+};
+
+static void *move_about(void *arg)
+{
+    struct crowd *crowd = arg;
+    struct ramet_handle *h = new_handle(crowd->store);
+    uint64_t random = args.seed + 77, cells[CELLS] = {[0] = 1000};
+    while (!atomic_load(&crowd->stop)) {
+        unsigned char bytes[2][8];
+        uint64_t from = random_below(&random, CELLS), to = random_below(&random, CELLS);
+        uint64_t some = cells[from] ? random_below(&random, cells[from] + 1) : 0;
+        cells[from] -= some;
+        cells[to] += some;
+        struct ramet_slice keys[2] = {ramet_u64_key(from, bytes[0]), ramet_u64_key(to, bytes[1])};
+        struct ramet_slice values[2] = {{&cells[from], 8}, {&cells[to], 8}};
+        must(ramet_handle_batch(h, 2, keys, values));
+    }
+    ramet_handle_close(h);
+    return NULL;
+}
+
+static void *add_up(void *arg)
+{
+    struct crowd *crowd = arg;
+    struct ramet_handle *h = new_handle(crowd->store);
+    while (!atomic_load(&crowd->stop)) {
+        struct ramet_map *map;
+        struct ramet_cursor *c;
+        struct ramet_slice value;
+        uint64_t sum = 0, number;
+        must(ramet_handle_hold(h, &map));
+        must(ramet_cursor_open(map, &c));
+        while (must_or(ramet_cursor_next(c), RAMET_ENOTFOUND) == 0) {
+            must(ramet_cursor_get(c, NULL, &value));
+            memcpy(&number, value.data, sizeof(number));
+            sum += number;
+        }
+        ramet_cursor_close(c);
+        ramet_handle_release(h);
+        if (sum != 1000)
+            fatal("a version adds up to %" PRIu64, sum);
+        atomic_fetch_add(&crowd->looked, 1);
+    }
+    ramet_handle_close(h);
+    return NULL;
+}
+
+/* Is cancelled while it holds a version. */
+static void *end_in_the_middle(void *arg)
+{
+    struct ramet_map *map;
+    must(ramet_handle_hold(arg, &map));
+    while (get(arg, 0) != UINT64_MAX) /* which is there */
+        pthread_testcancel();
+    return NULL;
+}
+
+static void *end_with_a_handle(void *arg)
+{
+    struct ramet_map *map;
+    must(ramet_handle_hold(arg, &map));
+    pthread_exit(NULL);
+}
+
+static void fork_in_the_middle(struct ramet_handle *h)
+{
+    pid_t child = fork();
+    want(child >= 0);
+    if (child == 0) {
+        char buf[8];
+        struct ramet_map *map;
+        bool ok = ramet_handle_get_u64(h, 0, buf, 8) == RAMET_EFORKED &&
+                  ramet_handle_hold(h, &map) == RAMET_EFORKED &&
+                  ramet_handle_put_u64(h, 0, text("x"), 0) == RAMET_EFORKED;
+        ramet_handle_close(h);
+        _exit(ok ? 0 : 1);
+    }
+    int status;
+    want(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+static void threads_come_go_and_die(void)
+{
+    enum { ADDERS = 3, DYING = 4, TIMES = 6 };
+    struct crowd crowd = {.store = new_store()};
+    struct ramet_handle *h = new_handle(crowd.store), *left[DYING];
+    pthread_t mover, adders[ADDERS], dying[DYING];
+    put(h, 0, 1000);
+    start(&mover, move_about, &crowd);
+    for (int i = 0; i < ADDERS; i++)
+        start(&adders[i], add_up, &crowd);
+    for (int time = 0; time < TIMES; time++) {
+        for (int i = 0; i < DYING; i++) {
+            left[i] = new_handle(crowd.store);
+            start(&dying[i], i % 2 ? end_in_the_middle : end_with_a_handle, left[i]);
+        }
+        for (int i = 0; i < DYING; i++) {
+            if (i % 2)
+                want(pthread_cancel(dying[i]) == 0);
+            (void)pthread_join(dying[i], NULL);
+            (void)get(h, 1);
+        }
+        fork_in_the_middle(h);
+        for (int i = 0; i < DYING; i++) /* by another thread */
+            ramet_handle_close(left[i]);
+    }
+    while (atomic_load(&crowd.looked) < 100)
+        (void)get(h, 0);
+    atomic_store(&crowd.stop, true);
+    (void)pthread_join(mover, NULL);
+    for (int i = 0; i < ADDERS; i++)
+        (void)pthread_join(adders[i], NULL);
+    for (uint64_t i = 0; i < 64; i++) /* what all of them held is free again */
+        put(h, 0, i);
+    want(stat_of(crowd.store).limbo_bytes <= (uint64_t)256 << 10);
+    want(stat_of(crowd.store).readers == 0);
+    must(ramet_check(crowd.store, 0, NULL, NULL, NULL));
+    ramet_close(crowd.store);
+}
+
+/* ---- room ------------------------------------------------------------------------------------ */
+
+static void fill(struct ramet_handle *h, uint64_t count)
+{
+    for (uint64_t i = 0; i < count; i++)
+        put(h, i, i);
+}
+
+static void what_nobody_sees_is_used_again(void)
+{
+    struct ramet_store *store = new_store();
+    struct ramet_handle *h = new_handle(store), *idle[16];
+    fill(h, 1000);
+    for (int i = 0; i < 16; i++) {
+        idle[i] = new_handle(store);
+        want(get(idle[i], 3) == 3);
+    }
+    for (uint64_t i = 0; i < 64; i++)
+        put(h, 3, i);
+    uint64_t file = stat_of(store).file_bytes, limbo = stat_of(store).limbo_bytes;
+    for (uint64_t i = 0; i < 5000; i++) {
+        put(h, 3, i);
+        want(stat_of(store).limbo_bytes <= 2 * limbo);
+    }
+    want(stat_of(store).file_bytes == file);
+    want(get(idle[0], 3) == 4999);
+    ramet_close(store);
+}
+
+/* One that holds a version, and sleeps: the store keeps that, and no more. */
+static void a_sleeper_costs_what_it_holds(void)
+{
+    enum { ENTRIES = 10000 };
+    struct ramet_store *store = new_store();
+    struct ramet_handle *h = new_handle(store), *sleeper = new_handle(store);
+    struct ramet_map *map;
+    uint64_t random = args.seed, sets = 0, most = 0;
+    fill(h, ENTRIES);
+    must(ramet_handle_hold(sleeper, &map));
+    uint64_t held = stat_of(store).data_bytes;
+    uint64_t limit = 2 * stat_of(store).file_bytes + held;
+    double end = now_s() + (args.endless ? (double)args.seconds : 0);
+    while (sets < 40000 || now_s() < end) {
+        for (int i = 0; i < 1000; i++, sets++)
+            put(h, random_below(&random, ENTRIES), sets);
+        struct ramet_stat stat = stat_of(store);
+        most = stat.file_bytes > most ? stat.file_bytes : most;
+        if (stat.file_bytes > limit || stat.limbo_bytes > held + ((uint64_t)1 << 20))
+            fatal("after %" PRIu64 " sets the store has %" PRIu64 " KiB, and %" PRIu64
+                  " in limbo; the sleeper holds %" PRIu64,
+                  sets, stat.file_bytes >> 10, stat.limbo_bytes >> 10, held >> 10);
+    }
+    for (uint64_t i = 0; i < ENTRIES; i++)
+        want(get(sleeper, i) == i);
+    ramet_handle_release(sleeper);
+    for (uint64_t i = 0; i < 64; i++)
+        put(h, i, i);
+    printf("%" PRIu64 " sets, at most %" PRIu64 " KiB\n", sets, most >> 10);
+    want(stat_of(store).limbo_bytes <= (uint64_t)256 << 10);
+    must(ramet_check(store, 0, NULL, NULL, NULL));
+    ramet_close(store);
+}
+
+static const struct {
+    const char *name;
+    void (*fn)(void);
+} tests[] = {
+#define T(name)     \
+    {               \
+#name, name \
+    }
+    T(does_what_it_says),
+    T(large_values_are_copied_in_part),
+    T(numbers_are_in_order),
+    T(a_batch_is_one_commit),
+    T(a_held_version_stays),
+    T(maps_and_branches_come_and_go),
+    T(the_judge_refuses_what_is_wrong),
+    T(gets_puts_and_dels_are_linearizable),
+    T(threads_come_go_and_die),
+    T(what_nobody_sees_is_used_again),
+    T(a_sleeper_costs_what_it_holds),
+#undef T
+};
+
+int main(int argc, char **argv)
+{
+    if (!args_parse(argc, argv, &args))
+        return 2;
+    for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {
+        if (args.only && !strstr(tests[i].name, args.only))
+            continue;
+        fatal_prefix("%s (seed %" PRIu64 ")", tests[i].name, args.seed);
+        tests[i].fn();
+        printf("ok %s\n", tests[i].name);
+        (void)fflush(stdout);
+    }
+    return 0;
+}
