@@ -17,7 +17,11 @@ struct memory {
     struct rmt_lock grow_lock;
     const uint8_t *view; /* set once in map() */
     uint64_t view_size;
-    void *shared; /* set once in shared() */
+    /* The same once more, for write(); guarded by grow_lock. */
+    uint8_t *writable; /* NULL: not yet mapped, or there is no room for it */
+    bool tried;
+    uint64_t size; /* bytes that have their memory, from the first on */
+    void *shared;  /* set once in shared() */
     size_t shared_size;
     uint8_t boot_id[16]; /* set once in open */
 };
@@ -32,6 +36,8 @@ static void memory_close(struct rmt_io *io)
     struct memory *m = memory_of(io);
     if (m->view)
         (void)munmap((void *)(uintptr_t)m->view, m->view_size);
+    if (m->writable)
+        (void)munmap(m->writable, m->view_size);
     if (m->shared)
         (void)munmap(m->shared, m->shared_size);
     (void)close(m->fd);
@@ -44,9 +50,34 @@ static int memory_read(struct rmt_io *io, void *buf, size_t len, uint64_t off)
     return rmt_system_read(memory_of(io)->fd, io->path, buf, len, off);
 }
 
+/* Where bytes can be written without the kernel; NULL: they cannot. */
+static uint8_t *writable_at(struct memory *m, uint64_t off, uint64_t len)
+{
+    rmt_lock_scope(&m->grow_lock);
+    if (!m->tried && m->view) { /* not before the store has what address space it needs */
+        m->tried = true;
+        m->writable = rmt_system_map_writable(m->fd, m->view_size);
+    }
+    uint64_t size = rmt_min(m->size, m->view_size);
+    return m->writable && len <= size && off <= size - len ? m->writable + off : NULL;
+}
+
+/* A call of the kernel costs more than to copy the pages of a small commit. What is written has its
+ * memory already, from grow() or fill(). */
 static int memory_write(struct rmt_io *io, struct iovec *iov, int count, uint64_t off)
 {
-    return rmt_system_write(memory_of(io)->fd, io->path, iov, count, off);
+    struct memory *m = memory_of(io);
+    uint64_t len = 0;
+    for (int i = 0; i < count; i++)
+        len += iov[i].iov_len;
+    uint8_t *to = writable_at(m, off, len);
+    if (!to)
+        return rmt_system_write(m->fd, io->path, iov, count, off);
+    for (int i = 0; i < count; i++) {
+        memcpy(to, iov[i].iov_base, iov[i].iov_len);
+        to += iov[i].iov_len;
+    }
+    return 0;
 }
 
 static int memory_sync(struct rmt_io *io)
@@ -70,7 +101,10 @@ static int memory_grow(struct rmt_io *io, uint64_t size)
 {
     struct memory *m = memory_of(io);
     rmt_lock_scope(&m->grow_lock);
-    return rmt_system_grow(m->fd, io->path, size);
+    int rc = rmt_system_grow(m->fd, io->path, size);
+    if (rc == 0)
+        m->size = rmt_max(m->size, size);
+    return rc;
 }
 
 static int memory_punch(struct rmt_io *io, uint64_t off, uint64_t len)

@@ -180,6 +180,12 @@ int rmt_system_map(int fd, const char *name, uint64_t reserve, const uint8_t **o
     return 0;
 }
 
+void *rmt_system_map_writable(int fd, uint64_t reserve)
+{
+    void *view = mmap(NULL, reserve, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+    return view == MAP_FAILED ? NULL : view;
+}
+
 int rmt_system_view(int fd, const char *name, void *at, size_t len, uint64_t off)
 {
     if (off % (uint64_t)sysconf(_SC_PAGESIZE))

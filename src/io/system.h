@@ -17,6 +17,8 @@ int rmt_system_grow(int fd, const char *name, uint64_t size);
 int rmt_system_punch(int fd, const char *name, uint64_t off, uint64_t len);
 int rmt_system_fill(int fd, const char *name, uint64_t off, uint64_t len);
 int rmt_system_map(int fd, const char *name, uint64_t reserve, const uint8_t **out);
+/* To be written to, shared; NULL: there is no room for it. */
+void *rmt_system_map_writable(int fd, uint64_t reserve);
 int rmt_system_view(int fd, const char *name, void *at, size_t len, uint64_t off);
 int rmt_system_anonymous(size_t size, void **out);
 /* name: of the store beside which the file is to lie. Where none can be made: plain memory. */
