@@ -181,6 +181,27 @@ uint64_t rmt_shared_newest(struct rmt_shared *shared, struct rmt_disk_slot *out)
     }
 }
 
+static_assert(offsetof(struct rmt_disk_slot, id) % 8 == 0, "a word of its own");
+uint64_t rmt_shared_newest_id(struct rmt_shared *shared, uint64_t *out_id)
+{
+    struct rmt_shared_bytes *bytes = shared->bytes;
+    uint64_t number = atomic_load(&bytes->published);
+    struct rmt_published *entry = &bytes->ring[number % RMT_PUBLISHED];
+    const _Atomic uint64_t *from =
+        (const void *)((const uint8_t *)&entry->slot + offsetof(struct rmt_disk_slot, id));
+    if (atomic_load(&entry->seq) != number)
+        return 0;
+    uint64_t word = atomic_load_explicit(from, memory_order_acquire);
+    if (atomic_load(&entry->seq) != number)
+        return 0;
+    struct {
+        rmt_le64 id;
+    } raw;
+    memcpy(&raw, &word, sizeof(raw));
+    *out_id = rmt_get64(raw.id);
+    return number;
+}
+
 /* ---- space ------------------------------------------------------------------------------------
  */
 

@@ -121,6 +121,8 @@ static inline uint64_t rmt_shared_durable_id(const struct rmt_shared_bytes *byte
 void rmt_shared_publish(struct rmt_shared *shared, const struct rmt_disk_slot *slot);
 /* The newest version. Returns its publication number. Never waits: tries again only if lapped. */
 uint64_t rmt_shared_newest(struct rmt_shared *shared, struct rmt_disk_slot *out);
+/* The same, of its id alone. 0: it was lapped; ask again, or rmt_shared_newest(). */
+uint64_t rmt_shared_newest_id(struct rmt_shared *shared, uint64_t *out_id);
 
 /*
  * Sleeping until something is published. `wake` is odd while somebody may be asleep on it: then

@@ -18,16 +18,164 @@
 #include "format/disk.h"
 #include "store/txn.h"
 
+/*
+ * Where a map is in the newest version, for handles of this process: what a commit says of the maps
+ * that it changed, before it is published. A reader that finds the id of the newest publication in
+ * it need not go through the catalog. Ids are given out once, so what a commit said that then
+ * failed is never found. One for each ref and map that handles are open on.
+ */
+#define NOTES 4 /* a power of two */
+#define NOTE_WORDS (sizeof(struct note) / sizeof(uint64_t))
+
+struct note {
+    uint64_t id;      /* of the commit */
+    uint64_t version; /* id and number */
+    uint64_t number;
+    uint64_t maps_addr, maps_birth, addr, birth; /* roots */
+    uint64_t sums;                               /* of both */
+    uint64_t count;
+};
+
+struct rmt_map_head {
+    struct rmt_map_head *next; /* of store->heads; guarded by txns_lock */
+    size_t users;              /* guarded by txns_lock */
+    /* Ring, by id. atomic: the first word is 0 while the others are written, and is looked at
+     * before and after them. Written with the commit lock. */
+    _Atomic uint64_t notes[NOTES][NOTE_WORDS];
+    const char *map; /* in ref, behind it */
+    char ref[];
+};
+
 struct ramet_handle {
     struct ramet_handle *prev, *next; /* of store->handles; guarded by txns_lock */
     struct ramet_txn *txn;            /* that reads; its slot is the handle's */
     struct ramet_map *map;            /* of txn */
-    uint64_t publication;             /* that txn shows; 0: none */
-    bool held;                        /* the slot stays as it is until it is released */
-    bool creates;                     /* a map that is not there is made by a write */
+    struct rmt_map_head *head;
+    uint64_t publication; /* that txn shows; 0: none */
+    bool held;            /* the slot stays as it is until it is released */
+    bool creates;         /* a map that is not there is made by a write */
 };
 
+/* ---- what commits say ------------------------------------------------------------------------ */
+
+static void write_note(_Atomic uint64_t *words, const struct note *note)
+{
+    uint64_t from[NOTE_WORDS];
+    memcpy(from, note, sizeof(*note));
+    atomic_store_explicit(&words[0], 0, memory_order_relaxed);
+    for (size_t i = 1; i < NOTE_WORDS; i++) /* release: after the 0 */
+        atomic_store_explicit(&words[i], from[i], memory_order_release);
+    atomic_store_explicit(&words[0], from[0], memory_order_release);
+}
+
+/* False: it is not there, or not any more. */
+static bool read_note(struct rmt_map_head *head, uint64_t id, struct note *out)
+{
+    _Atomic uint64_t *words = head->notes[id % NOTES];
+    uint64_t to[NOTE_WORDS] = {id};
+    if (atomic_load_explicit(&words[0], memory_order_acquire) != id)
+        return false;
+    for (size_t i = 1; i < NOTE_WORDS; i++) /* acquire: before the id is looked at again */
+        to[i] = atomic_load_explicit(&words[i], memory_order_acquire);
+    memcpy(out, to, sizeof(*out));
+    return atomic_load_explicit(&words[0], memory_order_relaxed) == id;
+}
+
+void rmt_handle_note(struct ramet_txn *txn, uint64_t id, const struct rmt_version *version)
+{
+    struct ramet_store *store = txn->store;
+    rmt_lock_scope(&store->txns_lock);
+    for (struct rmt_map_head *head = store->heads; head; head = head->next) {
+        if (strcmp(head->ref, txn->ref) != 0)
+            continue;
+        for (struct ramet_map *map = txn->maps; map; map = map->next) {
+            if (!map->exists || !map->changed || strcmp(map->name, head->map) != 0)
+                continue;
+            struct note note = {
+                .id = id,
+                .version = version->id,
+                .number = version->number,
+                .maps_addr = version->root.addr,
+                .maps_birth = version->root.birth,
+                .addr = map->tree.root.addr,
+                .birth = map->tree.root.birth,
+                .sums = version->root.sum | (uint64_t)map->tree.root.sum << 32,
+                .count = map->tree.count,
+            };
+            write_note(head->notes[id % NOTES], &note);
+        }
+    }
+}
+
+static int join_head(struct ramet_handle *h)
+{
+    struct ramet_store *store = h->txn->store;
+    size_t ref = strlen(h->txn->ref) + 1, map = strlen(h->map->name) + 1;
+    rmt_lock_scope(&store->txns_lock);
+    for (struct rmt_map_head *head = store->heads; head; head = head->next) {
+        if (strcmp(head->ref, h->txn->ref) == 0 && strcmp(head->map, h->map->name) == 0) {
+            head->users++;
+            h->head = head;
+            return 0;
+        }
+    }
+    struct rmt_map_head *head = calloc(1, sizeof(*head) + ref + map);
+    if (!head)
+        return rmt_fail(-ENOMEM, "a handle");
+    memcpy(head->ref, h->txn->ref, ref);
+    memcpy(head->ref + ref, h->map->name, map);
+    head->map = head->ref + ref;
+    head->users = 1;
+    head->next = store->heads;
+    store->heads = head;
+    h->head = head;
+    return 0;
+}
+
+/* Called with txns_lock. */
+static void leave_head(struct ramet_handle *h)
+{
+    struct rmt_map_head **at = &h->txn->store->heads;
+    if (--h->head->users)
+        return;
+    while (*at != h->head)
+        at = &(*at)->next;
+    *at = h->head->next;
+    free(h->head);
+}
+
 /* ---- reading --------------------------------------------------------------------------------- */
+
+static void show_map(struct ramet_map *map, struct rmt_ref root, uint64_t count)
+{
+    rmt_tree_set(&map->tree, root, count);
+    map->exists = true;
+    for (struct ramet_cursor *c = map->cursors; c; c = c->next)
+        rmt_cursor_reset(&c->cursor);
+}
+
+/* True: the transaction shows what the newest commit said of the map. */
+static bool renew_by_note(struct ramet_handle *h)
+{
+    struct ramet_txn *txn = h->txn;
+    struct note note;
+    uint64_t id;
+    rmt_reader_enter(txn->slot, txn->version.id);
+    uint64_t publication = rmt_shared_newest_id(&txn->store->shared, &id);
+    if (!publication || !read_note(h->head, id, &note))
+        return false;
+    rmt_reader_settle(txn->slot, note.version);
+    struct rmt_version version = {
+        .id = note.version,
+        .number = note.number,
+        .root = {note.maps_addr, note.maps_birth, (uint32_t)note.sums},
+    };
+    rmt_txn_show(txn, &version);
+    show_map(h->map, (struct rmt_ref){note.addr, note.birth, (uint32_t)(note.sums >> 32)},
+             note.count);
+    h->publication = publication;
+    return true;
+}
 
 static int renew(struct ramet_handle *h)
 {
@@ -44,10 +192,12 @@ static int renew(struct ramet_handle *h)
         rmt_txn_show(txn, &found.version);
         rc = rmt_maps_reload(txn, NULL);
     }
-    if (rc == 0)
+    if (rc == 0) {
         h->publication = publication;
-    else
+    } else {
+        txn->version.number = 0; /* of no version: what it shows is to be looked up again */
         rmt_reader_settle(txn->slot, 0);
+    }
     (void)pthread_setcancelstate(cancel, NULL);
     return rc;
 }
@@ -65,7 +215,7 @@ static inline int enter(struct ramet_handle *h)
     atomic_store(&txn->slot->v, txn->version.id);
     if (rmt_likely(rmt_shared_published(&txn->store->shared) == h->publication))
         return 0;
-    return renew(h);
+    return renew_by_note(h) ? 0 : renew(h);
 }
 
 static inline void leave(struct ramet_handle *h)
@@ -246,6 +396,7 @@ static void unlist_handle(struct ramet_handle *h)
         store->handles = h->next;
     if (h->next)
         h->next->prev = h->prev;
+    leave_head(h);
 }
 
 static int create_map(struct ramet_store *store, const char *ref, const char *name)
@@ -291,6 +442,11 @@ int ramet_handle_open(struct ramet_store *store, const char *ref, const char *ma
         return rmt_fail(-ENOMEM, "a handle");
     h->creates = flags & RAMET_CREATE;
     int rc = open_map(store, ref, map, h->creates, &h->txn, &h->map);
+    if (rc == 0) {
+        rc = join_head(h);
+        if (rc < 0)
+            ramet_abort(h->txn);
+    }
     if (rc < 0) {
         free(h);
         return rc;

@@ -61,6 +61,7 @@ struct ramet_store {
     struct rmt_lock txns_lock;    /* guards the rest of this paragraph */
     struct ramet_txn *txns;       /* all that are open */
     struct ramet_handle *handles; /* likewise */
+    struct rmt_map_head *heads;   /* handle.c: of what maps commits are to say where they are */
     struct rmt_page_pool spare;   /* of the last write transaction, for the next */
 
     struct rmt_flusher *flusher; /* set once: of RAMET_LAZY in open, of RAMET_NONE by a commit */

@@ -480,7 +480,11 @@ static int publish(struct rmt_commit *c, void *ctx)
         rc = rmt_version_settle(c);
     if (rc == 0)
         rc = rmt_catalog_branch(&c->store->pages, &c->catalog, txn->ref, &branch);
-    return rc < 0 ? rc : rmt_catalog_version(&c->store->pages, &c->catalog, branch.head, &p->head);
+    if (rc == 0)
+        rc = rmt_catalog_version(&c->store->pages, &c->catalog, branch.head, &p->head);
+    if (rc == 0)
+        rmt_handle_note(txn, c->id, &p->head);
+    return rc;
 }
 
 /* The commit waits for its flush: the next writer of the branch need not. */

@@ -117,6 +117,9 @@ void rmt_txn_abort_all(struct ramet_store *store);
 
 /* Ends all handles of maps: handle.c. */
 void rmt_handle_close_all(struct ramet_store *store);
+/* Within a commit, its changes made: says where the maps that it changed are, for those who have
+ * handles of them. id: of the commit. */
+void rmt_handle_note(struct ramet_txn *txn, uint64_t id, const struct rmt_version *version);
 
 /* Maps: map.c. */
 
