@@ -54,6 +54,7 @@ struct ramet_handle {
     uint64_t publication; /* that txn shows; 0: none */
     bool held;            /* the slot stays as it is until it is released */
     bool creates;         /* a map that is not there is made by a write */
+    uint64_t branch;                  /* number of what was last written to; 0: not known */
 };
 
 /* ---- what commits say ------------------------------------------------------------------------ */
@@ -292,9 +293,10 @@ static int write_all(struct ramet_handle *h, size_t count, const struct ramet_sl
 {
     struct ramet_txn *txn;
     struct ramet_map *map;
-    int rc = ramet_begin(h->txn->store, h->txn->ref, RAMET_WRITE, &txn);
+    int rc = rmt_txn_write(h->txn->store, h->txn->ref, h->branch, &txn);
     if (rc < 0)
         return rc;
+    h->branch = strcmp(txn->ref, h->txn->ref) == 0 ? txn->branch : 0;
     rc = rmt_map_open(txn, 0, h->map->name, h->creates ? RAMET_CREATE : 0, &map);
     if (rc == 0)
         rc = apply(map, count, keys, values, flags);

@@ -57,6 +57,7 @@ static void unlist_txn(struct ramet_txn *txn)
     if (txn->next)
         txn->next->prev = txn->prev;
     if (txn->writing && !store->spare.chunks) {
+        rmt_page_pool_fini(&store->spare);
         store->spare = txn->pool;
         memset(&txn->pool, 0, sizeof(txn->pool));
     }
@@ -179,12 +180,13 @@ static int find_head(struct ramet_store *store, const char *ref, struct rmt_foun
     return rc < 0 ? rc : must_be_branch(ref, out);
 }
 
-static int begin_write(struct ramet_txn *txn, bool nowait)
+/* branch: the number that the branch called txn->ref is likely to have; 0: not known. */
+static int begin_write(struct ramet_txn *txn, bool nowait, uint64_t branch)
 {
     struct ramet_store *store = txn->store;
-    struct rmt_found found;
+    struct rmt_found found = {.branch = branch, .name_size = strlen(txn->ref)};
     int rc = rmt_store_writable(store);
-    if (rc == 0)
+    if (rc == 0 && !branch)
         rc = find_head(store, txn->ref, &found);
     for (; rc == 0;) {
         rc = rmt_branch_lock(store, found.branch, nowait, &found.version);
@@ -211,7 +213,8 @@ static int begin_write(struct ramet_txn *txn, bool nowait)
     return 0;
 }
 
-int ramet_begin(struct ramet_store *store, const char *ref, unsigned flags, struct ramet_txn **out)
+static int begin(struct ramet_store *store, const char *ref, unsigned flags, uint64_t branch,
+                 struct ramet_txn **out)
 {
     const unsigned known = RAMET_WRITE | RAMET_NOWAIT | RAMET_OPTIMISTIC;
     if (!store || !out || flags & ~known)
@@ -236,7 +239,7 @@ int ramet_begin(struct ramet_store *store, const char *ref, unsigned flags, stru
     if (flags & RAMET_OPTIMISTIC)
         rc = begin_optimistic(txn, flags & RAMET_NOWAIT);
     else
-        rc = flags & RAMET_WRITE ? begin_write(txn, flags & RAMET_NOWAIT) : begin_read(txn);
+        rc = flags & RAMET_WRITE ? begin_write(txn, flags & RAMET_NOWAIT, branch) : begin_read(txn);
     if (rc < 0) {
         if (txn->slot)
             rmt_reader_release(txn->slot);
@@ -246,6 +249,17 @@ int ramet_begin(struct ramet_store *store, const char *ref, unsigned flags, stru
     list_txn(txn);
     *out = txn;
     return 0;
+}
+
+int ramet_begin(struct ramet_store *store, const char *ref, unsigned flags, struct ramet_txn **out)
+{
+    return begin(store, ref, flags, 0, out);
+}
+
+int rmt_txn_write(struct ramet_store *store, const char *name, uint64_t branch,
+                  struct ramet_txn **out)
+{
+    return begin(store, name, RAMET_WRITE, branch, out);
 }
 
 /* A transaction on a version that is found by its number, in a catalog that the caller holds. */

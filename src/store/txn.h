@@ -81,6 +81,10 @@ struct ramet_txn {
 /* Finds ref in the newest version, protected by the slot, which then says what is read. */
 int rmt_txn_find(struct ramet_store *store, struct rmt_reader_slot *slot, const char *ref,
                  struct rmt_found *out, uint64_t *out_publication);
+/* Begins to write to a branch by its name. branch: the number that it is likely to have, which is
+ * then not looked up before the lock is taken; 0: not known. */
+int rmt_txn_write(struct ramet_store *store, const char *name, uint64_t branch,
+                  struct ramet_txn **out);
 /* Begins to read a version by its number, whether somebody keeps it or not. The catalog is that of
  * a moment which the caller holds (rmt_state_hold()) until the transaction has ended: it has no
  * reader slot of its own. */

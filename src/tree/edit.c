@@ -131,6 +131,8 @@ void rmt_page_pool_fini(struct rmt_page_pool *pool)
     pool->spare = NULL;
     pool->nr_spare = 0;
     pool->page_size = 0;
+    free(pool->scratch);
+    pool->scratch = NULL;
 }
 
 /* ---- the edit -------------------------------------------------------------------------------- */
@@ -246,7 +248,6 @@ void rmt_edit_fini(struct rmt_edit *edit)
     if (edit->pool)
         pool_trim(edit->pool);
     rmt_page_pool_fini(&edit->own);
-    free(edit->scratch);
     edit->scratch = NULL;
     rmt_vec_fini(&edit->gone);
     rmt_vec_fini(&edit->refs);
@@ -258,9 +259,11 @@ int rmt_edit_ensure(struct rmt_edit *edit, uint32_t pages, uint64_t values, uint
     struct rmt_page_pool *pool = pool_of(edit);
     if (rmt_unlikely(!edit->scratch)) {
         pool->page_size = edit->pages->page_size;
-        edit->scratch = aligned_alloc(64, edit->pages->page_size);
-        if (!edit->scratch)
+        if (!pool->scratch)
+            pool->scratch = aligned_alloc(64, edit->pages->page_size);
+        if (!pool->scratch)
             return rmt_fail(-ENOMEM, "no memory for private pages");
+        edit->scratch = pool->scratch;
     }
     if (rmt_unlikely(pool->nr_spare < pages)) {
         int rc = pool_fill(pool, edit->pages, pages);

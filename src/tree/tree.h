@@ -26,6 +26,7 @@ struct rmt_page_pool {
     struct rmt_pool_chunk *chunks; /* newest first */
     size_t nr_spare, nr_used;      /* pages */
     size_t bytes;                  /* of the chunks that are in memory alone */
+    uint8_t *scratch;              /* one page, of the edit that uses the pool; NULL: not yet */
 };
 
 /* No page of it is in use any more. Leaves it empty. */
@@ -54,7 +55,7 @@ struct rmt_edit {
     struct rmt_page_pool own;
     size_t value_bytes;      /* of values in memory alone */
     struct rmt_spill *spill; /* newest first */
-    uint8_t *scratch;        /* one page; a node that is written anew is read from here */
+    uint8_t *scratch; /* one page, of the pool; a node that is written anew is read from here */
 };
 
 /* What became of references to shared pages. Who commits the edit counts them (store/shares.h). */
