@@ -76,6 +76,32 @@ static void gives_memory_back_and_takes_it_again(void **state)
     assert_int_equal(size, 65536);
 }
 
+static void writes_with_and_without_the_kernel(void **state)
+{
+    (void)state;
+    enum { SIZE = 65536 };
+    const uint8_t *view;
+    char first[] = "abcd", second[] = "efgh", buf[8] = {0};
+    struct iovec iov[2] = {{first, 4}, {second, 4}};
+    uint64_t size = 0;
+    assert_int_equal(io->ops->grow(io, SIZE), 0);
+    assert_int_equal(io->ops->write(io, iov, 2, 100), 0); /* there is no mapping yet */
+    assert_int_equal(io->ops->map(io, 1 << 20, &view), 0);
+    assert_memory_equal(view + 100, "abcdefgh", 8);
+    iov[0] = (struct iovec){second, 4};
+    iov[1] = (struct iovec){first, 4};
+    assert_int_equal(io->ops->write(io, iov, 2, SIZE - 8), 0); /* up to the end */
+    assert_memory_equal(view + SIZE - 8, "efghabcd", 8);
+    assert_int_equal(io->ops->read(io, buf, 8, SIZE - 8), 0);
+    assert_memory_equal(buf, "efghabcd", 8);
+    iov[0] = (struct iovec){first, 4};
+    assert_int_equal(io->ops->write(io, iov, 1, SIZE - 2), 0); /* beyond what has its memory */
+    assert_int_equal(io->ops->read(io, buf, 4, SIZE - 2), 0);
+    assert_memory_equal(buf, "abcd", 4);
+    assert_int_equal(io->ops->size(io, &size), 0);
+    assert_int_equal(size, SIZE + 2);
+}
+
 static void shares_with_nobody(void **state)
 {
     (void)state;
@@ -111,6 +137,7 @@ int main(void)
         TEST(is_new_and_forgets),
         TEST(reads_what_was_written),
         TEST(gives_memory_back_and_takes_it_again),
+        TEST(writes_with_and_without_the_kernel),
         TEST(shares_with_nobody),
         TEST(two_are_strangers),
     };

@@ -291,9 +291,9 @@ static void run_missed(struct rmt_space *space, uint64_t least)
     space->freed_pages = 0;
 }
 
-int rmt_space_take(struct rmt_space *space, uint64_t want, struct rmt_span *out)
+int rmt_space_take(struct rmt_space *space, uint64_t want, uint64_t together, struct rmt_span *out)
 {
-    rmt_assert(space->loaded && want > 0);
+    rmt_assert(space->loaded && together > 0 && together <= want);
     rmt_lock_scope(&space->lock);
     struct rmt_span span;
     if (space->least < RUN_MIN && space->freed_pages > space->nr_pages / 16) {
@@ -304,7 +304,7 @@ int rmt_space_take(struct rmt_space *space, uint64_t want, struct rmt_span *out)
         int covered = cover(space, 0);
         if (covered < 0)
             return covered;
-        uint64_t least = rmt_min(want, space->least);
+        uint64_t least = rmt_min(together, space->least);
         if (look(space, want, least, &span))
             break;
         /* Holes are filled before the file grows, unless they are few. */
@@ -837,7 +837,7 @@ static int take_log_pages(struct rmt_space *space, size_t nr_regions, struct rmt
         if (!grown)
             return rmt_fail(-ENOMEM, "the space log");
         pages = grown;
-        int rc = rmt_space_take(space, 1, &pages[n]);
+        int rc = rmt_space_take(space, 1, 1, &pages[n]);
         if (rc < 0)
             return rc;
         /* Of each page the chunk's header and less than one item go to waste. */
@@ -977,7 +977,7 @@ int rmt_space_write(struct rmt_space *space, uint64_t id, struct rmt_writer *w, 
         return rmt_fail(-ENOMEM, "the space map");
     int rc = 0;
     for (size_t i = 0; i < nr_regions && rc == 0; i++)
-        rc = rmt_space_take(space, 1, &region_at[i]);
+        rc = rmt_space_take(space, 1, 1, &region_at[i]);
     size_t nr_log = 0;
     if (rc == 0)
         rc = take_log_pages(space, nr_regions, &log_at, &nr_log);

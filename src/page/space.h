@@ -86,8 +86,9 @@ void rmt_space_release(struct rmt_space *space, uint64_t pages);
 /* True if so many can be promised as it is. */
 bool rmt_space_has(struct rmt_space *space, uint64_t pages, bool urgent);
 
-/* A run of free pages, want at most, one at least. -ENOSPC */
-int rmt_space_take(struct rmt_space *space, uint64_t want, struct rmt_span *out);
+/* A run of free pages, want at most, one at least. Shorter ones than together, of want, are passed
+ * over while there is room. -ENOSPC */
+int rmt_space_take(struct rmt_space *space, uint64_t want, uint64_t together, struct rmt_span *out);
 /* What was taken and freed so far by the commit under way, to undo what comes after it. */
 struct rmt_space_mark {
     size_t taken, freed;             /* spans */

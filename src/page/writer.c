@@ -35,12 +35,15 @@ void *rmt_writer_page(struct rmt_writer *w)
     return own(w, page) < 0 ? NULL : page;
 }
 
-/* Makes w->run hold a page at least; want at most are asked for. */
+/* Makes w->run hold a page at least; want, and what is expected, at most are asked for. In memory
+ * nothing is gained where pages of several nodes lie side by side, and looking for that costs more
+ * than all else where free pages are scattered. */
 static int have_run(struct rmt_writer *w, uint64_t want)
 {
     if (w->run.len)
         return 0;
-    return rmt_space_take(w->space, rmt_max(want, w->expected), &w->run);
+    uint64_t all = rmt_max(want, w->expected);
+    return rmt_space_take(w->space, all, w->pages->io->durable ? all : want, &w->run);
 }
 
 /* True if the last piece goes on with this one, in memory and in the file. */

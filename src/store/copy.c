@@ -252,7 +252,7 @@ static int copy_data_pages(struct copy *k)
 {
     struct rmt_space *space = &k->to->space;
     uint64_t want = k->state.data_pages;
-    int rc = want ? rmt_space_take(space, want, &k->room) : 0;
+    int rc = want ? rmt_space_take(space, want, want, &k->room) : 0;
     if (rc < 0)
         return rc;
     rmt_assert(k->room.len == want); /* of a new store all the rest is free */
