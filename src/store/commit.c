@@ -78,7 +78,8 @@ void rmt_state_save(const struct ramet_store *store, const struct rmt_state *sta
     memcpy(out->store_id, store->store_id, sizeof(out->store_id));
     rmt_ref_store(&out->catalog, state->catalog);
     rmt_ref_store(&out->log, state->log);
-    rmt_sector_seal(out);
+    if (store->io->durable) /* else it is never looked at by those who doubt */
+        rmt_sector_seal(out);
 }
 
 void rmt_state_published(struct ramet_store *store, struct rmt_state *out)
