@@ -17,6 +17,7 @@
 
 #include "format/disk.h"
 #include "store/txn.h"
+#include "store/writers.h"
 
 /*
  * Where a map is in the newest version, for handles of this process: what a commit says of the maps
@@ -47,9 +48,11 @@ struct rmt_map_head {
 };
 
 struct ramet_handle {
-    struct ramet_handle *prev, *next; /* of store->handles; guarded by txns_lock */
-    struct ramet_txn *txn;            /* that reads; its slot is the handle's */
-    struct ramet_map *map;            /* of txn */
+    /* Cache lines of its own: what a reader writes, no other thread has to fetch again. */
+    _Alignas(64) struct ramet_handle *prev;
+    struct ramet_handle *next; /* of store->handles, as prev; guarded by txns_lock */
+    struct ramet_txn *txn;     /* that reads; its slot is the handle's */
+    struct ramet_map *map;     /* of txn */
     struct rmt_map_head *head;
     uint64_t publication; /* that txn shows; 0: none */
     bool held;            /* the slot stays as it is until it is released */
@@ -236,7 +239,8 @@ int64_t ramet_handle_get(struct ramet_handle *h, struct ramet_slice key, void *b
     rc = rmt_map_find(h->map, key, &value);
     if (rmt_likely(rc == 0)) {
         if (rmt_likely(!value.extents)) {
-            memcpy(buf, value.data, rmt_min(value.size, size));
+            if (size)
+                memcpy(buf, value.data, rmt_min(value.size, size));
             rc = value.size;
         } else {
             uint64_t whole;
@@ -302,8 +306,15 @@ static int write_all(struct ramet_handle *h, size_t count, const struct ramet_sl
         rc = apply(map, count, keys, values, flags);
     if (rc == 0)
         return ramet_commit(txn, NULL, NULL);
+    struct ramet_store *store = txn->store;
+    uint64_t group = txn->queued ? rmt_branch_group(store, txn->branch) : 0;
     ramet_abort(txn);
-    return rc;
+    if (!group)
+        return rc;
+    /* It tells of a head that is not yet published: a get after it is to see the same. */
+    rmt_commit_wait(store, group);
+    int lost = rmt_store_writable(store);
+    return lost < 0 ? lost : rc;
 }
 
 /* One commit. Of a value data is NULL: the key is deleted. */
@@ -439,9 +450,10 @@ int ramet_handle_open(struct ramet_store *store, const char *ref, const char *ma
 {
     if (!store || !map || !out || flags & ~(unsigned)RAMET_CREATE)
         return rmt_fail(-EINVAL, "ramet_handle_open: store, map, out or flags");
-    struct ramet_handle *h = calloc(1, sizeof(*h));
+    struct ramet_handle *h = aligned_alloc(_Alignof(struct ramet_handle), sizeof(*h));
     if (!h)
         return rmt_fail(-ENOMEM, "a handle");
+    memset(h, 0, sizeof(*h));
     h->creates = flags & RAMET_CREATE;
     int rc = open_map(store, ref, map, h->creates, &h->txn, &h->map);
     if (rc == 0) {

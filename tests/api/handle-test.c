@@ -3,7 +3,8 @@
  * handle-test.c - maps in one call each, by many threads: every get sees what it must, versions
  * that are held stay as they are, and threads that end in the middle leave nothing behind.
  *
- *   --seed=N --seconds=N (of the histories, and of the sleeper with --long) --only=NAME --long
+ *   --seed=N --seconds=N (of the histories, and of the sleeper with --long) --only=NAME
+ *   --count=N (threads that add up versions) --dir=FOLDER --long
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -22,7 +23,8 @@
 #include "api/linear.h"
 #include "base/base.h"
 
-static struct args args = {.seconds = 3};
+static struct args args = {.seconds = 3, .count = 3};
+static char path[256]; /* for stores in a file */
 
 #define want(condition)                                 \
     do {                                                \
@@ -256,6 +258,72 @@ static void maps_and_branches_come_and_go(void)
     ramet_close(store);
 }
 
+static void remove_file(void)
+{
+    char lock_file[sizeof(path) + 8];
+    (void)snprintf(lock_file, sizeof(lock_file), "%s-lock", path);
+    (void)unlink(path);
+    (void)unlink(lock_file);
+}
+
+/* What others commit is not in what this process notes of its own commits. */
+static void sees_what_others_commit(void)
+{
+    struct ramet_options none = {.size = sizeof(none), .durability = RAMET_NONE};
+    struct ramet_store *stores[2];
+    struct ramet_handle *handles[2], *side;
+    remove_file();
+    for (int i = 0; i < 2; i++) {
+        must(ramet_open(path, &none, &stores[i]));
+        handles[i] = new_handle(stores[i]);
+    }
+    for (uint64_t i = 0; i < 200; i++) {
+        int writer = i % 3 == 0;
+        put(handles[writer], i % 7, i);
+        want(get(handles[!writer], i % 7) == i && get(handles[writer], i % 7) == i);
+    }
+    must(ramet_branch_create(stores[0], "side", "main"));
+    must(ramet_handle_open(stores[1], "side", "map", 0, &side));
+    put(side, 1, 1000);
+    want(get(handles[0], 1) != 1000 && get(handles[1], 1) != 1000 && get(side, 1) == 1000);
+    drop_map(stores[0]);
+    want(get(handles[1], 1) == UINT64_MAX && get(side, 1) == 1000);
+    ramet_close(stores[0]);
+    put(handles[1], 1, 1);
+    want(get(handles[1], 1) == 1);
+    ramet_close(stores[1]);
+    must(ramet_open(path, NULL, &stores[0]));
+    must(ramet_handle_open(stores[0], "side", "map", 0, &side));
+    want(get(side, 1) == 1000);
+    must(ramet_check(stores[0], 0, NULL, NULL, NULL));
+    ramet_close(stores[0]);
+    remove_file();
+}
+
+/* A failed write changes nothing of what is read. */
+static void a_write_that_fails_is_not_seen(void)
+{
+    struct ramet_store *store = new_store();
+    struct ramet_handle *h = new_handle(store);
+    struct ramet_slice keys[] = {text("a"), text("a")}, values[] = {text("1"), text("2")};
+    struct ramet_txn *txn;
+    char buf[4];
+    must(ramet_handle_put(h, keys[0], values[0], 0));
+    uint64_t before = stat_of(store).last_id;
+    want(ramet_handle_put(h, keys[0], values[1], RAMET_NOOVERWRITE) == -EEXIST);
+    want(ramet_handle_put(h, keys[0], values[1], RAMET_APPEND) == -EINVAL);
+    want(ramet_handle_put(h, keys[0], values[1], ~0u) == -EINVAL);
+    want(ramet_handle_del(h, text("b")) == RAMET_ENOTFOUND);
+    must(ramet_begin(store, NULL, RAMET_WRITE, &txn));
+    want(ramet_handle_put(h, keys[0], values[1], 0) == -EDEADLK);
+    ramet_abort(txn);
+    want(stat_of(store).last_id == before);
+    want(ramet_handle_get(h, keys[0], buf, sizeof(buf)) == 1 && buf[0] == '1');
+    must(ramet_handle_put(h, keys[0], values[1], 0));
+    want(ramet_handle_get(h, keys[0], buf, sizeof(buf)) == 1 && buf[0] == '2');
+    ramet_close(store);
+}
+
 /* ---- histories ------------------------------------------------------------------------------- */
 
 #define THREADS 4
@@ -353,9 +421,9 @@ static void judge(struct player *players, struct ramet_handle *h, uint32_t initi
     }
 }
 
-static void gets_puts_and_dels_are_linearizable(void)
+static void play_on(struct ramet_store *store)
 {
-    struct round round = {.store = new_store()};
+    struct round round = {.store = store};
     struct player players[THREADS] = {{.round = &round}};
     struct ramet_handle *h = new_handle(round.store);
     uint32_t initial[KEYS] = {0};
@@ -379,6 +447,21 @@ static void gets_puts_and_dels_are_linearizable(void)
     printf("%" PRIu64 " histories of %d operations\n", round.rounds, THREADS * OPS);
     must(ramet_check(round.store, 0, NULL, NULL, NULL));
     ramet_close(round.store);
+}
+
+static void gets_puts_and_dels_are_linearizable(void)
+{
+    play_on(new_store());
+}
+
+/* Where commits wait for a flush together, and begin at heads that are not yet to be seen. */
+static void so_they_are_in_a_file(void)
+{
+    struct ramet_store *store;
+    remove_file();
+    must(ramet_open(path, NULL, &store));
+    play_on(store);
+    remove_file();
 }
 
 /* What the judge is worth. */
@@ -490,13 +573,14 @@ static void fork_in_the_middle(struct ramet_handle *h)
 
 static void threads_come_go_and_die(void)
 {
-    enum { ADDERS = 3, DYING = 4, TIMES = 6 };
+    enum { ADDERS_MAX = 64, DYING = 4, TIMES = 6 };
     struct crowd crowd = {.store = new_store()};
     struct ramet_handle *h = new_handle(crowd.store), *left[DYING];
-    pthread_t mover, adders[ADDERS], dying[DYING];
+    pthread_t mover, adders[ADDERS_MAX], dying[DYING];
+    uint64_t nr_adders = args.count < ADDERS_MAX ? args.count : ADDERS_MAX;
     put(h, 0, 1000);
     start(&mover, move_about, &crowd);
-    for (int i = 0; i < ADDERS; i++)
+    for (uint64_t i = 0; i < nr_adders; i++)
         start(&adders[i], add_up, &crowd);
     for (int time = 0; time < TIMES; time++) {
         for (int i = 0; i < DYING; i++) {
@@ -517,7 +601,7 @@ static void threads_come_go_and_die(void)
         (void)get(h, 0);
     atomic_store(&crowd.stop, true);
     (void)pthread_join(mover, NULL);
-    for (int i = 0; i < ADDERS; i++)
+    for (uint64_t i = 0; i < nr_adders; i++)
         (void)pthread_join(adders[i], NULL);
     for (uint64_t i = 0; i < 64; i++) /* what all of them held is free again */
         put(h, 0, i);
@@ -604,8 +688,11 @@ static const struct {
     T(a_batch_is_one_commit),
     T(a_held_version_stays),
     T(maps_and_branches_come_and_go),
+    T(sees_what_others_commit),
+    T(a_write_that_fails_is_not_seen),
     T(the_judge_refuses_what_is_wrong),
     T(gets_puts_and_dels_are_linearizable),
+    T(so_they_are_in_a_file),
     T(threads_come_go_and_die),
     T(what_nobody_sees_is_used_again),
     T(a_sleeper_costs_what_it_holds),
@@ -614,8 +701,12 @@ static const struct {
 
 int main(int argc, char **argv)
 {
+    char folder[] = "/tmp/ramet-handle-XXXXXX";
     if (!args_parse(argc, argv, &args))
         return 2;
+    if (!args.dir && !mkdtemp(folder))
+        fatal("no folder for the test");
+    (void)snprintf(path, sizeof(path), "%s/store", args.dir ? args.dir : folder);
     for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {
         if (args.only && !strstr(tests[i].name, args.only))
             continue;
@@ -624,5 +715,6 @@ int main(int argc, char **argv)
         printf("ok %s\n", tests[i].name);
         (void)fflush(stdout);
     }
+    (void)rmdir(folder);
     return 0;
 }
