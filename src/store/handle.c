@@ -57,7 +57,7 @@ struct ramet_handle {
     uint64_t publication; /* that txn shows; 0: none */
     bool held;            /* the slot stays as it is until it is released */
     bool creates;         /* a map that is not there is made by a write */
-    uint64_t branch;                  /* number of what was last written to; 0: not known */
+    uint64_t branch;      /* number of what was last written to; 0: not known */
 };
 
 /* ---- what commits say ------------------------------------------------------------------------ */
