@@ -5,8 +5,6 @@
  */
 #include <errno.h>
 #include <inttypes.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -15,101 +13,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
-#include <ramet.h>
-
 #include "api/args.h"
-
-#define MUST(call)                                              \
-    do {                                                        \
-        int rc_ = (int)(call);                                  \
-        if (rc_ < 0)                                            \
-            fail_msg("%s: %d: %s", #call, rc_, ramet_errmsg()); \
-    } while (0)
+#include "api/blobs.h"
 
 #define KIB 1024u
 #define FULL (1536 * KIB) /* no blob of a program is larger */
-
-static struct ramet_store *store;
-static char path[64]; /* empty: in memory */
-static uint64_t chance_state;
-
-static uint64_t chance(uint64_t below)
-{
-    return random_below(&chance_state, below);
-}
-
-static void report(void *ctx, const char *problem)
-{
-    (void)ctx;
-    print_error("check: %s\n", problem);
-}
-
-static void check(void)
-{
-    assert_int_equal(ramet_check(store, 0, report, NULL, NULL), 0);
-}
-
-static void open_store(uint32_t page_size)
-{
-    struct ramet_options options = {
-        .size = sizeof(options), .durability = RAMET_NONE, .page_size = page_size};
-    MUST(ramet_open(path[0] ? path : NULL, &options, &store));
-}
-
-static void remove_store(void)
-{
-    char lock[80];
-    (void)snprintf(lock, sizeof(lock), "%s-lock", path);
-    if (path[0]) {
-        (void)unlink(path);
-        (void)unlink(lock);
-    }
-}
-
-static int setup(void **state)
-{
-    (void)state;
-    path[0] = 0;
-    open_store(0);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    check();
-    ramet_close(store);
-    return 0;
-}
-
-static struct ramet_txn *begin(const char *ref, unsigned flags)
-{
-    struct ramet_txn *txn;
-    MUST(ramet_begin(store, ref, flags, &txn));
-    return txn;
-}
-
-static struct ramet_blob *blob_of(struct ramet_txn *txn, const char *name)
-{
-    struct ramet_blob *blob;
-    MUST(ramet_blob_open(txn, name, 0, &blob));
-    return blob;
-}
-
-static struct ramet_blob *blob_new(struct ramet_txn *txn, const char *name)
-{
-    struct ramet_blob *blob;
-    MUST(ramet_blob_open(txn, name, RAMET_CREATE, &blob));
-    return blob;
-}
-
-static void fill(uint8_t *bytes, size_t len)
-{
-    for (size_t i = 0; i < len; i++)
-        bytes[i] = (uint8_t)(chance(256) | 1);
-}
 
 /* ---- extents as a string: h hole, o owned, s shared, each with its KiB -------------------------
  */
@@ -669,8 +577,6 @@ struct world {
     struct model models[BRANCHES][BLOBS];
     struct model saved[BLOBS]; /* at the savepoint, or when the transaction began */
     struct model begun[BLOBS];
-    uint8_t *lent[8]; /* to the transaction at hand */
-    size_t nr_lent;
 };
 
 static void same(struct ramet_txn *txn, const struct model *m, const char *name)
@@ -738,27 +644,6 @@ static uint64_t offset(const struct world *w)
     return chance(2) ? off : off / w->page_size * w->page_size;
 }
 
-/* Writes, or lends a copy that lives as long as the transaction. */
-static void write_or_lend(struct world *w, struct ramet_blob *blob, uint64_t off,
-                          const uint8_t *bytes, size_t len)
-{
-    if (chance(2)) {
-        MUST(ramet_blob_write(blob, off, bytes, len));
-        return;
-    }
-    uint8_t *copy = malloc(len + 1);
-    assert_non_null(copy);
-    memcpy(copy, bytes, len);
-    w->lent[w->nr_lent++] = copy;
-    MUST(ramet_blob_lend(blob, off, copy, len));
-}
-
-static void take_back(struct world *w)
-{
-    while (w->nr_lent)
-        free(w->lent[--w->nr_lent]);
-}
-
 static void step(struct world *w, struct ramet_txn *txn, struct model *m, const char *name)
 {
     static uint8_t bytes[300 * KIB];
@@ -797,7 +682,7 @@ static void step(struct world *w, struct ramet_txn *txn, struct model *m, const 
         for (size_t i = 9000; i < len; i++)
             bytes[i] = bytes[i - 9000];
 write:
-        write_or_lend(w, blob, off, bytes, len);
+        write_or_lend(blob, off, bytes, len);
         memcpy(m->bytes + off, bytes, len);
         if (len && off + len > m->size)
             m->size = off + len;
@@ -832,11 +717,11 @@ static void write_txn(struct world *w, uint32_t branch)
         same_extents(w, txn, &models[i], blob_names[i]);
     if (chance(5)) {
         MUST(ramet_commit(txn, NULL, NULL));
-        take_back(w);
+        take_back();
         return;
     }
     ramet_abort(txn);
-    take_back(w);
+    take_back();
     memcpy(models, w->begun, sizeof(w->begun));
 }
 

@@ -6,8 +6,6 @@
  */
 #include <errno.h>
 #include <inttypes.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -16,100 +14,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
-#include <ramet.h>
-
 #include "api/args.h"
-
-#define MUST(call)                                              \
-    do {                                                        \
-        int rc_ = (int)(call);                                  \
-        if (rc_ < 0)                                            \
-            fail_msg("%s: %d: %s", #call, rc_, ramet_errmsg()); \
-    } while (0)
+#include "api/blobs.h"
 
 #define KIB 1024u
 #define MIB (1024 * KIB)
 #define FULL (512 * KIB) /* no blob of a program is larger */
-
-static struct ramet_store *store;
-static char path[64]; /* empty: in memory */
-static uint64_t chance_state;
-
-static uint64_t chance(uint64_t below)
-{
-    return random_below(&chance_state, below);
-}
-
-static void report(void *ctx, const char *problem)
-{
-    (void)ctx;
-    print_error("check: %s\n", problem);
-}
-
-static void check(void)
-{
-    assert_int_equal(ramet_check(store, 0, report, NULL, NULL), 0);
-}
-
-static void open_store(uint32_t page_size)
-{
-    struct ramet_options options = {
-        .size = sizeof(options), .durability = RAMET_NONE, .page_size = page_size};
-    MUST(ramet_open(path[0] ? path : NULL, &options, &store));
-}
-
-static void remove_file(const char *name)
-{
-    char lock[96];
-    (void)snprintf(lock, sizeof(lock), "%s-lock", name);
-    (void)unlink(name);
-    (void)unlink(lock);
-}
-
-static int setup(void **state)
-{
-    (void)state;
-    path[0] = 0;
-    open_store(0);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    check();
-    ramet_close(store);
-    return 0;
-}
-
-static struct ramet_txn *begin(const char *ref, unsigned flags)
-{
-    struct ramet_txn *txn;
-    MUST(ramet_begin(store, ref, flags, &txn));
-    return txn;
-}
-
-static struct ramet_blob *blob_of(struct ramet_txn *txn, const char *name)
-{
-    struct ramet_blob *blob;
-    MUST(ramet_blob_open(txn, name, 0, &blob));
-    return blob;
-}
-
-static struct ramet_blob *blob_new(struct ramet_txn *txn, const char *name)
-{
-    struct ramet_blob *blob;
-    MUST(ramet_blob_open(txn, name, RAMET_CREATE, &blob));
-    return blob;
-}
-
-static void fill(uint8_t *bytes, size_t len)
-{
-    for (size_t i = 0; i < len; i++)
-        bytes[i] = (uint8_t)(chance(256) | 1);
-}
 
 static uint64_t data_bytes(void)
 {
@@ -616,25 +526,6 @@ static void copy_step(const struct world *w, struct ramet_txn *txn, struct model
     memmove(y->bytes + to, x->bytes + from, wanted);
 }
 
-/* What the transaction at hand has been lent. */
-static uint8_t *lent[8];
-static size_t nr_lent;
-
-static void take_back(void)
-{
-    while (nr_lent)
-        free(lent[--nr_lent]);
-}
-
-static void lend(struct ramet_blob *blob, uint64_t off, const uint8_t *bytes, size_t len)
-{
-    uint8_t *copy = malloc(len + 1);
-    assert_non_null(copy);
-    memcpy(copy, bytes, len);
-    lent[nr_lent++] = copy;
-    MUST(ramet_blob_lend(blob, off, copy, len));
-}
-
 static void other_step(const struct world *w, struct ramet_txn *txn, struct model *m,
                        const char *name)
 {
@@ -669,10 +560,7 @@ static void other_step(const struct world *w, struct ramet_txn *txn, struct mode
         break;
     default:
         fill(bytes, len);
-        if (chance(2))
-            lend(blob, off, bytes, len);
-        else
-            MUST(ramet_blob_write(blob, off, bytes, len));
+        write_or_lend(blob, off, bytes, len);
         if (len)
             grow(m, off + len);
         memcpy(m->bytes + off, bytes, len);
@@ -818,8 +706,7 @@ static void go_on_in_copy(struct world *w)
     MUST(ramet_copy(store, name, NULL, NULL));
     end_region(w);
     ramet_close(store);
-    if (path[0])
-        remove_file(path);
+    remove_store();
     memcpy(path, name, strlen(name) + 1);
     open_store(0);
     all_same(w);
@@ -837,7 +724,7 @@ static void run(uint32_t page_size, bool on_file, bool merges)
     path[0] = 0;
     if (on_file)
         (void)snprintf(path, sizeof(path), "copy-test-%d.ramet", (int)getpid());
-    remove_file(path);
+    remove_store();
     open_store(page_size);
     struct ramet_txn *txn = begin("main", RAMET_WRITE);
     for (uint32_t i = 0; i < BLOBS; i++) {
@@ -874,8 +761,7 @@ static void run(uint32_t page_size, bool on_file, bool merges)
         check();
     }
     ramet_close(store);
-    if (path[0])
-        remove_file(path);
+    remove_store();
 }
 
 static void agrees_in_memory(void **state)

@@ -7,8 +7,6 @@
  */
 #include <errno.h>
 #include <linux/userfaultfd.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -19,16 +17,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
-#include <ramet.h>
-
-#define MUST(call)                                              \
-    do {                                                        \
-        int rc_ = (int)(call);                                  \
-        if (rc_ < 0)                                            \
-            fail_msg("%s: %d: %s", #call, rc_, ramet_errmsg()); \
-    } while (0)
+#include "api/fixture.h"
 
 #define PAGE 4096u
 #define PAGES 64u
@@ -100,15 +89,7 @@ static bool fail_no_more(void)
 
 /* ---- a store --------------------------------------------------------------------------------- */
 
-static struct ramet_store *store;
 static struct ramet_region *region;
-static char path[64], lock_path[80];
-
-static void report(void *ctx, const char *problem)
-{
-    (void)ctx;
-    print_error("check: %s\n", problem);
-}
 
 static void store_pages(uint32_t first, uint32_t count, uint8_t byte)
 {
@@ -162,12 +143,9 @@ static int open_region(void)
 static int setup(void **state)
 {
     (void)state;
-    struct ramet_options options = {.size = sizeof(options), .durability = RAMET_NONE};
     (void)snprintf(path, sizeof(path), "region-faults-test-%d.ramet", (int)getpid());
-    (void)snprintf(lock_path, sizeof(lock_path), "%s-lock", path);
-    (void)unlink(path);
-    (void)unlink(lock_path);
-    MUST(ramet_open(path, &options, &store));
+    remove_store();
+    open_store(0);
     store_pages(0, PAGES, 1);
     MUST(open_region());
     return 0;
@@ -179,10 +157,9 @@ static int teardown(void **state)
     (void)fail_no_more();
     no_register = false;
     ramet_region_close(region);
-    assert_int_equal(ramet_check(store, 0, report, NULL, NULL), 0);
+    check();
     ramet_close(store);
-    (void)unlink(path);
-    (void)unlink(lock_path);
+    remove_store();
     return 0;
 }
 

@@ -7,8 +7,6 @@
 #include <inttypes.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -21,55 +19,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
-#include <ramet.h>
-
 #include "api/args.h"
-
-#define MUST(call)                                              \
-    do {                                                        \
-        int rc_ = (int)(call);                                  \
-        if (rc_ < 0)                                            \
-            fail_msg("%s: %d: %s", #call, rc_, ramet_errmsg()); \
-    } while (0)
+#include "api/fixture.h"
 
 #define PAGE 4096u
 #define PAGES 256u
 #define SIZE ((size_t)PAGES * PAGE)
 #define RESERVE ((size_t)400 * PAGE)
-
-static struct ramet_store *store;
-static char path[64]; /* empty: in memory */
-static uint64_t chance_state;
-
-static uint64_t chance(uint64_t below)
-{
-    return random_below(&chance_state, below);
-}
-
-static void report(void *ctx, const char *problem)
-{
-    (void)ctx;
-    print_error("check: %s\n", problem);
-}
-
-static void open_store(uint32_t page_size)
-{
-    struct ramet_options options = {
-        .size = sizeof(options), .durability = RAMET_NONE, .page_size = page_size};
-    MUST(ramet_open(path[0] ? path : NULL, &options, &store));
-}
-
-static void remove_store(void)
-{
-    char lock[80];
-    (void)snprintf(lock, sizeof(lock), "%s-lock", path);
-    if (path[0]) {
-        (void)unlink(path);
-        (void)unlink(lock);
-    }
-}
 
 static struct ramet_txn *begin(const char *ref, unsigned flags, struct ramet_blob **blob)
 {
@@ -116,7 +72,7 @@ static int setup_memory(void **state)
 static int teardown(void **state)
 {
     (void)state;
-    assert_int_equal(ramet_check(store, 0, report, NULL, NULL), 0);
+    check();
     ramet_close(store);
     remove_store();
     return 0;
@@ -982,7 +938,7 @@ static void run(uint32_t page_size, bool on_file, uint32_t mappings)
         if (n % 50 == 49) {
             for (uint32_t j = 0; j < REGIONS; j++)
                 same_memory(w, j);
-            assert_int_equal(ramet_check(store, 0, report, NULL, NULL), 0);
+            check();
         }
     }
     for (uint32_t i = 0; i < REGIONS; i++)

@@ -6,8 +6,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <malloc.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -17,60 +15,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
-#include <ramet.h>
-
 #include "api/args.h"
-
-#define MUST(call)                                              \
-    do {                                                        \
-        int rc_ = (int)(call);                                  \
-        if (rc_ < 0)                                            \
-            fail_msg("%s: %d: %s", #call, rc_, ramet_errmsg()); \
-    } while (0)
+#include "api/fixture.h"
 
 #define KIB 1024u
 #define MIB (1024u * KIB)
 #define RUN (256u * KIB) /* bytes of a run where pages have 4096 */
 
-static struct ramet_store *store;
-static char path[64]; /* empty: in memory */
-static uint64_t chance_state;
 static const struct ramet_slice k = {"k", 1};
-
-static uint64_t chance(uint64_t below)
-{
-    return random_below(&chance_state, below);
-}
-
-static void report(void *ctx, const char *problem)
-{
-    (void)ctx;
-    print_error("check: %s\n", problem);
-}
-
-static void check(void)
-{
-    assert_int_equal(ramet_check(store, 0, report, NULL, NULL), 0);
-}
-
-static void open_store(uint32_t page_size)
-{
-    struct ramet_options options = {
-        .size = sizeof(options), .durability = RAMET_NONE, .page_size = page_size};
-    MUST(ramet_open(path[0] ? path : NULL, &options, &store));
-}
-
-static void remove_store(void)
-{
-    char lock[80];
-    (void)snprintf(lock, sizeof(lock), "%s-lock", path);
-    if (path[0]) {
-        (void)unlink(path);
-        (void)unlink(lock);
-    }
-}
 
 static void choose_path(void)
 {
