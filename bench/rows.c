@@ -73,6 +73,24 @@ const char *const group_texts[GROUPS] = {
         }                                                                                     \
     }
 
+#define NBD_ROW(sample, text, base, aim)       \
+    {                                          \
+        GROUP_NBD, (sample), WALL, text, base, \
+        {                                      \
+            aim                                \
+        }                                      \
+    }
+/* Of all servers: bench.h has their order. */
+#define NBD_READ_ROWS(text, i)                                                         \
+    NBD_ROW((i), text ", file plugin", 0, NO_AIM),                                     \
+        NBD_ROW((i) + 1, text ", ramet", (i), AT_MOST(AGAINST_BASE, 1.2)),             \
+        NBD_ROW((i) + 2, text ", clone 10 deep", (i) + 1, AT_MOST(AGAINST_BASE, 1.1)), \
+        NBD_ROW((i) + 3, text ", 50 deep", (i) + 1, AT_MOST(AGAINST_BASE, 1.1)),       \
+        NBD_ROW((i) + 4, text ", 1,000 deep", (i) + 1, AT_MOST(AGAINST_BASE, 1.1)),    \
+        NBD_ROW((i) + 5, text ", qcow2", (i) + 1, AT_LEAST(AGAINST_BASE, 1)),          \
+        NBD_ROW((i) + 6, text ", qcow2 10 deep", (i) + 2, AT_LEAST(AGAINST_BASE, 1)),  \
+        NBD_ROW((i) + 7, text ", qcow2 50 deep", (i) + 3, AT_LEAST(AGAINST_BASE, 1))
+
 const struct row rows[] = {
     {GROUP_LOAD, SORTED_LOAD, CPU, "sorted load, 10,000 a commit", 0, {AT_MOST(LMDB, 0.9)}},
     {GROUP_LOAD, SORTED_SCAN, CPU, "scan after it", 0, {AT_MOST(LMDB, 1)}},
@@ -333,57 +351,8 @@ const struct row rows[] = {
      {AT_MOST(AGAINST_NOTHING, 3e6)}},
     {GROUP_BLOBS, REGION + 10, WALL, "fork and exit of as much", REGION + 9, {NO_AIM}},
 
-    {GROUP_NBD, NBD, WALL, "read 4 KiB, file plugin", 0, {NO_AIM}},
-    {GROUP_NBD, NBD + 1, WALL, "read 4 KiB, ramet", NBD, {AT_MOST(AGAINST_BASE, 1.2)}},
-    {GROUP_NBD, NBD + 2, WALL, "read 4 KiB, clone 10 deep", NBD + 1, {AT_MOST(AGAINST_BASE, 1.1)}},
-    {GROUP_NBD, NBD + 3, WALL, "read 4 KiB, 50 deep", NBD + 1, {AT_MOST(AGAINST_BASE, 1.1)}},
-    {GROUP_NBD, NBD + 4, WALL, "read 4 KiB, 1,000 deep", NBD + 1, {AT_MOST(AGAINST_BASE, 1.1)}},
-    {GROUP_NBD, NBD + 5, WALL, "read 4 KiB, qcow2", NBD + 1, {AT_LEAST(AGAINST_BASE, 1)}},
-    {GROUP_NBD, NBD + 6, WALL, "read 4 KiB, qcow2 10 deep", NBD + 2, {AT_LEAST(AGAINST_BASE, 1)}},
-    {GROUP_NBD, NBD + 7, WALL, "read 4 KiB, qcow2 50 deep", NBD + 3, {AT_LEAST(AGAINST_BASE, 1)}},
-    {GROUP_NBD, NBD + NBD_SERVERS, WALL, "16 at a time, file plugin", 0, {NO_AIM}},
-    {GROUP_NBD,
-     NBD + NBD_SERVERS + 1,
-     WALL,
-     "16 at a time, ramet",
-     NBD + NBD_SERVERS,
-     {AT_MOST(AGAINST_BASE, 1.2)}},
-    {GROUP_NBD,
-     NBD + NBD_SERVERS + 2,
-     WALL,
-     "16 at a time, clone 10 deep",
-     NBD + NBD_SERVERS + 1,
-     {AT_MOST(AGAINST_BASE, 1.1)}},
-    {GROUP_NBD,
-     NBD + NBD_SERVERS + 3,
-     WALL,
-     "16 at a time, 50 deep",
-     NBD + NBD_SERVERS + 1,
-     {AT_MOST(AGAINST_BASE, 1.1)}},
-    {GROUP_NBD,
-     NBD + NBD_SERVERS + 4,
-     WALL,
-     "16 at a time, 1,000 deep",
-     NBD + NBD_SERVERS + 1,
-     {AT_MOST(AGAINST_BASE, 1.1)}},
-    {GROUP_NBD,
-     NBD + NBD_SERVERS + 5,
-     WALL,
-     "16 at a time, qcow2",
-     NBD + NBD_SERVERS + 1,
-     {AT_LEAST(AGAINST_BASE, 1)}},
-    {GROUP_NBD,
-     NBD + NBD_SERVERS + 6,
-     WALL,
-     "16 at a time, qcow2 10 deep",
-     NBD + NBD_SERVERS + 2,
-     {AT_LEAST(AGAINST_BASE, 1)}},
-    {GROUP_NBD,
-     NBD + NBD_SERVERS + 7,
-     WALL,
-     "16 at a time, qcow2 50 deep",
-     NBD + NBD_SERVERS + 3,
-     {AT_LEAST(AGAINST_BASE, 1)}},
+    NBD_READ_ROWS("read 4 KiB", NBD),
+    NBD_READ_ROWS("16 at a time", NBD + NBD_SERVERS),
     {GROUP_NBD, NBD + 2 * NBD_SERVERS, WALL, "read 1 MiB in turn, file", 0, {NO_AIM}},
     {GROUP_NBD,
      NBD + 2 * NBD_SERVERS + 1,
