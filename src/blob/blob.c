@@ -21,16 +21,6 @@
 
 static const uint8_t size_key[1] = {0};
 
-struct number {
-    uint8_t bytes[8];
-};
-
-static struct ramet_slice key_of(uint64_t page, struct number *number)
-{
-    rmt_put_be64(number->bytes, page);
-    return rmt_slice(number->bytes, sizeof(number->bytes));
-}
-
 static struct ramet_map *map_of(struct ramet_blob *blob)
 {
     return (struct ramet_map *)blob;
@@ -159,11 +149,9 @@ int rmt_blob_page_check(const struct ramet_map *map, const struct rmt_value *val
                     pages_of(map)->io->path, map->name + 1, page << pages_of(map)->page_shift);
 }
 
-typedef int (*walk_fn)(void *ctx, uint64_t page, const struct rmt_value *value);
-
 /* The rest of a leaf, from an entry on, up to a page. *out_on: there may be more. */
 static int walk_leaf(const struct ramet_map *map, const struct rmt_disk_node *leaf, uint32_t index,
-                     uint64_t end, walk_fn fn, void *ctx, bool *out_on)
+                     uint64_t end, rmt_blob_walk_fn fn, void *ctx, bool *out_on)
 {
     struct rmt_pages *pages = pages_of(map);
     uint8_t key[RMT_NODE_KEY_BUF];
@@ -171,7 +159,7 @@ static int walk_leaf(const struct ramet_map *map, const struct rmt_disk_node *le
     for (uint32_t i = index; i < rmt_node_count(leaf); i++) {
         if (i > index && rmt_node_dense(leaf))
             page++;
-        else if (rmt_node_key_at(leaf, pages->page_size, i, key) != sizeof(struct number))
+        else if (rmt_node_key_at(leaf, pages->page_size, i, key) != RMT_BLOB_KEY_SIZE)
             continue;
         else
             page = rmt_get_be64(key);
@@ -190,12 +178,13 @@ static int walk_leaf(const struct ramet_map *map, const struct rmt_disk_node *le
     return 0;
 }
 
-int rmt_blob_walk(const struct ramet_map *map, uint64_t from, uint64_t end, walk_fn fn, void *ctx)
+int rmt_blob_walk(const struct ramet_map *map, uint64_t from, uint64_t end, rmt_blob_walk_fn fn,
+                  void *ctx)
 {
-    struct number number;
+    uint8_t number[RMT_BLOB_KEY_SIZE];
     struct rmt_cursor cursor;
     rmt_cursor_init(&cursor, pages_of(map), (struct rmt_tree *)(uintptr_t)&map->tree);
-    int moved = rmt_cursor_seek(&cursor, key_of(from, &number)), rc = 0;
+    int moved = rmt_cursor_seek(&cursor, rmt_blob_key(from, number)), rc = 0;
     while (moved == 0 && rc == 0) {
         const struct rmt_disk_node *leaf;
         uint32_t index;
@@ -251,8 +240,8 @@ static int note_page(void *ctx, uint64_t page, const struct rmt_value *value)
 
 static int find_one(const struct ramet_map *map, uint64_t page, struct rmt_value *out)
 {
-    struct number number;
-    int rc = rmt_tree_get(pages_of(map), &map->tree, key_of(page, &number), out);
+    uint8_t number[RMT_BLOB_KEY_SIZE];
+    int rc = rmt_tree_get(pages_of(map), &map->tree, rmt_blob_key(page, number), out);
     if (rc == RAMET_ENOTFOUND)
         return 0;
     return rc < 0 ? rc : rmt_blob_page_check(map, out, page);
@@ -351,18 +340,18 @@ int64_t ramet_blob_read(struct ramet_blob *blob, uint64_t off, void *buf, size_t
 
 static int drop_page(struct ramet_map *map, uint64_t page)
 {
-    struct number number;
-    int rc = ramet_del(map, key_of(page, &number));
+    uint8_t number[RMT_BLOB_KEY_SIZE];
+    int rc = ramet_del(map, rmt_blob_key(page, number));
     return rc == RAMET_ENOTFOUND ? 0 : rc;
 }
 
 static int put_page(struct ramet_map *map, uint64_t page, const uint8_t *bytes, bool lend)
 {
-    struct number number;
+    uint8_t number[RMT_BLOB_KEY_SIZE];
     size_t size = pages_of(map)->page_size;
     if (rmt_all_zero(bytes, size))
         return drop_page(map, page);
-    return rmt_map_put(map, key_of(page, &number), rmt_slice(bytes, size), 0, lend);
+    return rmt_map_put(map, rmt_blob_key(page, number), rmt_slice(bytes, size), 0, lend);
 }
 
 /* Changes a part of a page; bytes NULL: to zeros. */
@@ -382,8 +371,9 @@ static int put_part(struct ramet_map *map, const struct part *part, const uint8_
 /* Pages [from, to) become holes. */
 static int drop_pages(struct ramet_map *map, uint64_t from, uint64_t to)
 {
-    struct number first, last;
-    return from < to ? ramet_del_range(map, key_of(from, &first), key_of(to, &last), NULL) : 0;
+    uint8_t first[RMT_BLOB_KEY_SIZE], last[RMT_BLOB_KEY_SIZE];
+    return from < to ? ramet_del_range(map, rmt_blob_key(from, first), rmt_blob_key(to, last), NULL)
+                     : 0;
 }
 
 /* Makes [off, off + len) zeros, wherever the blob ends. */
@@ -396,9 +386,9 @@ static int zero(struct ramet_map *map, uint64_t off, uint64_t len)
         if (part.count) {
             rc = drop_pages(map, part.page, part.page + part.count);
         } else {
-            struct number number;
+            uint8_t number[RMT_BLOB_KEY_SIZE];
             struct rmt_value value;
-            rc = rmt_tree_get(pages_of(map), &map->tree, key_of(part.page, &number), &value);
+            rc = rmt_tree_get(pages_of(map), &map->tree, rmt_blob_key(part.page, number), &value);
             rc = rc == RAMET_ENOTFOUND ? 0 : rc < 0 ? rc : put_part(map, &part, NULL);
         }
         at += part_bytes(pages, &part);
@@ -598,7 +588,7 @@ int ramet_blob_diff(struct ramet_blob *from, struct ramet_blob *to, ramet_extent
     struct rmt_diff diff;
     rmt_diff_init(&diff, pages, old ? &old->tree : &empty, &new->tree, none, none);
     while ((rc = rmt_diff_next(&diff, &key, &before, &after)) > 0) {
-        if (key.size != sizeof(struct number))
+        if (key.size != RMT_BLOB_KEY_SIZE)
             continue;
         uint64_t at = rmt_get_be64(key.data) << pages->page_shift;
         rc =

@@ -34,18 +34,13 @@ struct found {
     struct rmt_ref ref;
 };
 
-static struct ramet_slice key_of(uint64_t page, uint8_t buf[8])
-{
-    rmt_put_be64(buf, page);
-    return rmt_slice(buf, 8);
-}
-
 /* A page of a blob, as its leaf has it. RAMET_ENOTFOUND without a message: a hole. */
 static int find_page(const struct ramet_map *blob, uint64_t page, struct rmt_ref *out)
 {
-    uint8_t key[8];
+    uint8_t key[RMT_BLOB_KEY_SIZE];
     struct rmt_value value;
-    int rc = rmt_tree_get_as_is(&blob->txn->store->pages, &blob->tree, key_of(page, key), &value);
+    int rc =
+        rmt_tree_get_as_is(&blob->txn->store->pages, &blob->tree, rmt_blob_key(page, key), &value);
     if (rc == 0)
         rc = rmt_blob_page_check(blob, &value, page);
     if (rc == 0)
@@ -79,9 +74,9 @@ static int copy_bytes(struct copying *c, uint64_t from, uint64_t to, uint64_t le
 static int share(struct copying *c, struct found *found)
 {
     struct rmt_edit *edit = &c->from->txn->edit;
-    uint8_t key[8], name[RMT_SHARE_KEY_SIZE];
+    uint8_t key[RMT_BLOB_KEY_SIZE], name[RMT_SHARE_KEY_SIZE];
     uint64_t number = c->next;
-    int rc = rmt_tree_put_page(edit, &c->from->tree, key_of(found->page, key),
+    int rc = rmt_tree_put_page(edit, &c->from->tree, rmt_blob_key(found->page, key),
                                rmt_shared_ref(number), RMT_PUT_MOVE);
     if (rc < 0)
         return rc;
@@ -124,18 +119,19 @@ static int share_all(struct copying *c, struct found *found, size_t nr)
 static int copy_page(struct copying *c, const struct found *found, uint64_t page)
 {
     struct ramet_txn *txn = c->from->txn;
-    uint8_t key[8];
+    uint8_t key[RMT_BLOB_KEY_SIZE];
     struct rmt_ref there;
     if (!rmt_ref_shared(found->ref))
         return copy_bytes(c, found->page << c->pages->page_shift, page << c->pages->page_shift,
                           c->pages->page_size);
-    int rc = txn->optimistic ? rmt_optimistic_note(c->to, key_of(page, key), RMT_NOTE_WRITTEN) : 0;
+    int rc =
+        txn->optimistic ? rmt_optimistic_note(c->to, rmt_blob_key(page, key), RMT_NOTE_WRITTEN) : 0;
     if (rc == 0)
         rc = find_page(c->to, page, &there);
     if (rc == 0 && rmt_ref_equal(there, found->ref)) /* it was copied before */
         return 0;
     if (rc == 0 || rc == RAMET_ENOTFOUND)
-        rc = rmt_tree_put_page(&txn->edit, &c->to->tree, key_of(page, key), found->ref, 0);
+        rc = rmt_tree_put_page(&txn->edit, &c->to->tree, rmt_blob_key(page, key), found->ref, 0);
     c->to->changed |= rc == 0;
     return rc;
 }
@@ -143,18 +139,20 @@ static int copy_page(struct copying *c, const struct found *found, uint64_t page
 /* Pages [from, to) of the target are holes. */
 static int copy_hole(struct copying *c, uint64_t from, uint64_t to)
 {
-    uint8_t first[8], last[8];
-    return from < to ? ramet_del_range(c->to, key_of(from, first), key_of(to, last), NULL) : 0;
+    uint8_t first[RMT_BLOB_KEY_SIZE], last[RMT_BLOB_KEY_SIZE];
+    return from < to
+               ? ramet_del_range(c->to, rmt_blob_key(from, first), rmt_blob_key(to, last), NULL)
+               : 0;
 }
 
 /* The next pages of the source in [first, end), in the order of copying. Returns how many. */
 static int64_t find_pages(struct copying *c, uint64_t first, uint64_t end, struct found *out)
 {
-    uint8_t key[8];
+    uint8_t key[RMT_BLOB_KEY_SIZE];
     struct rmt_cursor cursor;
     int64_t n = 0;
     rmt_cursor_init(&cursor, c->pages, &c->from->tree);
-    int rc = rmt_cursor_seek(&cursor, key_of(c->down ? end : first, key));
+    int rc = rmt_cursor_seek(&cursor, rmt_blob_key(c->down ? end : first, key));
     if (c->down && rc == RAMET_ENOTFOUND)
         rc = rmt_cursor_last(&cursor);
     else if (c->down && rc == 0)

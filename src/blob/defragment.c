@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* defragment.c - pages of a blob are written anew, side by side, where it lies in many pieces. */
 #include "blob/blob.h"
-#include "blob/layout.h"
+#include "blob/pieces.h"
 
 #define STEP_PAGES 64u /* read and written at once */
 #define PART_BYTES_MIN (UINT64_C(1) << 20)
@@ -38,18 +38,19 @@ static uint32_t shift_of(const struct work *work)
     return work->blob->txn->store->pages.page_shift;
 }
 
-/* The runs of the file. What this transaction has written will lie side by side as it is. */
+/* What this transaction has written will lie side by side as it is. */
+static int note_page(void *ctx, uint64_t page, const struct rmt_value *value)
+{
+    struct work *work = ctx;
+    struct rmt_ref ref = rmt_ref_load(value->data);
+    struct rmt_piece piece = {page, 1, ref.addr};
+    return !ref.birth || rmt_pieces_push(&work->runs, piece) ? 0 : no_memory(work);
+}
+
+/* The runs of the file. */
 static int find_runs(struct work *work)
 {
-    const struct rmt_pages *pages = &work->blob->txn->store->pages;
-    size_t kept = 0;
-    int rc = rmt_layout_read(work->blob, 0, RAMET_BLOB_MAX >> pages->page_shift, &work->runs);
-    for (size_t i = 0; i < work->runs.count; i++) {
-        work->runs.items[kept] = work->runs.items[i];
-        kept += work->runs.items[i].addr < pages->reserved;
-    }
-    work->runs.count = kept;
-    return rc;
+    return rmt_blob_walk(work->blob, 0, RAMET_BLOB_MAX >> shift_of(work), note_page, work);
 }
 
 static struct part *part_at(struct work *work, uint64_t number)
