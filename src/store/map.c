@@ -537,18 +537,22 @@ int rmt_map_put(struct ramet_map *map, struct ramet_slice key, struct ramet_slic
     return rc;
 }
 
+/* Whatever is there is going to be written. */
+static int note_write(struct ramet_map *map, struct ramet_slice key)
+{
+    if (!key_fits(key))
+        return bad_key(key);
+    return rmt_unlikely(map->txn->optimistic) ? rmt_optimistic_note(map, key, RMT_NOTE_WRITTEN) : 0;
+}
+
 int ramet_write(struct ramet_map *map, struct ramet_slice key, uint64_t off, const void *buf,
                 size_t len)
 {
     int rc = writable(map, "ramet_write");
     if (rc == 0 && !buf && len)
         return rmt_fail(-EINVAL, "ramet_write: buf");
-    if (rc < 0)
-        return rc;
-    if (!key_fits(key))
-        return bad_key(key);
-    if (rmt_unlikely(map->txn->optimistic))
-        rc = rmt_optimistic_note(map, key, RMT_NOTE_WRITTEN);
+    if (rc == 0)
+        rc = note_write(map, key);
     if (rc < 0)
         return rc;
     rc = rmt_tree_write(&map->txn->edit, &map->tree, key, off, rmt_slice(buf, len));
@@ -561,12 +565,8 @@ int ramet_write(struct ramet_map *map, struct ramet_slice key, uint64_t off, con
 int ramet_del(struct ramet_map *map, struct ramet_slice key)
 {
     int rc = writable(map, "ramet_del");
-    if (rc < 0)
-        return rc;
-    if (!key_fits(key))
-        return bad_key(key);
-    if (rmt_unlikely(map->txn->optimistic))
-        rc = rmt_optimistic_note(map, key, RMT_NOTE_WRITTEN);
+    if (rc == 0)
+        rc = note_write(map, key);
     if (rc < 0)
         return rc;
     map->txn->urgent = true;

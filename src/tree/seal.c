@@ -35,9 +35,8 @@ static void pack(struct rmt_edit *edit, struct rmt_disk_node *node)
     memset((uint8_t *)node + front, 0, page_size - rmt_node_back(node) - front);
 }
 
-#define AHEAD                                                                          \
-    8 /* values whose memory is asked for before it is their turn: it may be scattered \
-       */
+/* Values whose memory is asked for before it is their turn: it may be scattered. */
+#define AHEAD 8
 #define RECORDS_MAX (RMT_PAGE_SIZE_MAX / RMT_PAGE_RECORD_SIZE + 1)
 
 static uint32_t find_records(const struct rmt_disk_node *leaf, uint32_t page_size, uint16_t *out)
