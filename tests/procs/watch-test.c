@@ -104,9 +104,8 @@ static void see(struct ramet_watch *watch, uint64_t number)
 
 enum { ROUNDS = 30 };
 
-static void write_in_turn(void *ctx)
+static void write_in_turn(void)
 {
-    (void)ctx;
     struct ramet_store *store = open_store(0);
     for (unsigned i = 1; i <= ROUNDS; i++) {
         turn_wait(turn, i);
@@ -115,17 +114,25 @@ static void write_in_turn(void *ctx)
     ramet_close(store);
 }
 
+/* Forked before there is a watch: a thread that just begins may hold locks of the allocator, and the
+ * child would wait for them for good. */
+static pid_t start_writer(void (*fn)(void))
+{
+    pid_t pid = proc_fork();
+    if (pid == 0) {
+        fn();
+        exit(0);
+    }
+    return pid;
+}
+
 /* Far sooner than a watcher that looked for itself now and then would. */
 static void is_woken(unsigned flags)
 {
     struct ramet_watch *watch;
+    pid_t pid = start_writer(write_in_turn);
     struct ramet_store *store = open_store(flags);
     must(ramet_watch_open(store, NULL, NULL, all, NULL, NULL, &watch));
-    pid_t pid = proc_fork();
-    if (pid == 0) {
-        write_in_turn(NULL);
-        exit(0);
-    }
     uint64_t began = now_ms();
     for (unsigned i = 1; i <= ROUNDS; i++) {
         turn_next(turn);
@@ -149,9 +156,9 @@ static void one_that_may_only_read_is_woken_too(void **state)
 }
 
 /* What is left if a writer is killed when it has said that it woke the sleepers, and has not. */
-static void write_without_waking(void *ctx)
+static void write_without_waking(void)
 {
-    (void)ctx;
+    turn_wait(turn, 1);
     struct ramet_store *store = open_store(0);
     _Atomic uint32_t *wake = &store->shared.bytes->wake;
     while (!(atomic_load(wake) & 1)) /* until the watcher's thread sleeps */
@@ -165,9 +172,11 @@ static void a_wake_that_got_lost_is_made_up_for(void **state)
 {
     (void)state;
     struct ramet_watch *watch;
+    pid_t pid = start_writer(write_without_waking);
     struct ramet_store *store = open_store(0);
     must(ramet_watch_open(store, NULL, NULL, all, NULL, NULL, &watch));
-    assert_true(proc_do(write_without_waking, NULL));
+    turn_next(turn);
+    assert_true(proc_wait(pid));
     see(watch, 5);
     ramet_close(store);
 }
