@@ -114,8 +114,8 @@ static void write_in_turn(void)
     ramet_close(store);
 }
 
-/* Forked before there is a watch: a thread that just begins may hold locks of the allocator, and the
- * child would wait for them for good. */
+/* Forked before there is a watch: a thread that just begins may hold locks of the allocator, and
+ * the child would wait for them for good. */
 static pid_t start_writer(void (*fn)(void))
 {
     pid_t pid = proc_fork();
