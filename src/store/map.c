@@ -407,6 +407,14 @@ int rmt_map_find(struct ramet_map *map, struct ramet_slice key, struct rmt_value
     return rmt_tree_get(&map->txn->store->pages, &map->tree, key, out);
 }
 
+int rmt_map_find_number(struct ramet_map *map, uint64_t number, struct rmt_value *out)
+{
+    int rc = usable(map, "ramet_get");
+    if (rmt_unlikely(rc < 0))
+        return rc;
+    return rmt_tree_get_number(&map->txn->store->pages, &map->tree, number, out);
+}
+
 int ramet_get(struct ramet_map *map, struct ramet_slice key, struct ramet_slice *out)
 {
     struct rmt_value value;

@@ -156,6 +156,8 @@ int rmt_map_put(struct ramet_map *map, struct ramet_slice key, struct ramet_slic
                 unsigned flags, bool lend);
 /* A value as it lies in its leaf. RAMET_ENOTFOUND without a message, if it is of the key. */
 int rmt_map_find(struct ramet_map *map, struct ramet_slice key, struct rmt_value *out);
+/* The same of a key that is a number: ramet_key_u64(). */
+int rmt_map_find_number(struct ramet_map *map, uint64_t number, struct rmt_value *out);
 int rmt_map_name_check(const char *name);
 /* What a sentence says of it: "map" or "blob", and its name without the mark. */
 static inline const char *rmt_map_kind(const char *name)

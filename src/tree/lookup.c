@@ -12,6 +12,114 @@
 
 #define MANY 16u /* lookups that are under way at once */
 
+/* ---- keys of eight bytes, as numbers: most are ---------------------------------------------- */
+
+/* What such a key has behind a node's prefix, with its first byte as the highest. False: it does not
+ * begin with it; then the key as a number, and the prefix with zeros behind it, differ as the keys
+ * do. n: bytes of the prefix, fewer than 8. */
+static inline bool number_suffix(const struct rmt_disk_node *node, uint32_t page_size, uint32_t n,
+                                 uint64_t key, uint64_t *out)
+{
+    uint64_t last, unused = 64 - 8 * (uint64_t)n;
+    if (n == 0) {
+        *out = key;
+        return true;
+    }
+    memcpy(&last, rmt_node_bytes(node) + page_size - 8, 8);
+    uint64_t prefix = __builtin_bswap64(last >> unused);
+    if (rmt_likely((key ^ prefix) >> unused == 0)) {
+        *out = key << (8 * n);
+        return true;
+    }
+    *out = prefix;
+    return false;
+}
+
+/* As rmt_node_find_child(), and as rmt_node_find() of a leaf: where a number alone does not do. */
+static __attribute__((cold)) uint32_t child_of_key(const struct rmt_disk_node *node, uint32_t page_size,
+                                      uint64_t number)
+{
+    uint8_t key[8];
+    rmt_put_be64(key, number);
+    return rmt_node_find_child(node, page_size, rmt_slice(key, sizeof(key)));
+}
+
+static __attribute__((noinline)) int value_of_key(const struct rmt_disk_node *leaf,
+                                                  uint32_t page_size, uint64_t number,
+                                                  struct rmt_value *out)
+{
+    uint8_t key[8];
+    rmt_put_be64(key, number);
+    struct rmt_node_pos pos = rmt_node_find(leaf, page_size, rmt_slice(key, sizeof(key)));
+    if (!pos.equal)
+        return RAMET_ENOTFOUND;
+    *out = rmt_node_value_at(leaf, page_size, pos.index);
+    return 0;
+}
+
+static inline uint32_t number_child(const struct rmt_disk_node *node, uint32_t page_size,
+                                    uint64_t number)
+{
+    uint32_t count = rmt_node_count(node), n = rmt_node_prefix_size(node);
+    const uint8_t *heads = rmt_node_bytes(node) + RMT_NODE_HEADER;
+    uint64_t suffix;
+    if (rmt_unlikely(n >= 8))
+        return child_of_key(node, page_size, number);
+    if (rmt_unlikely(!number_suffix(node, page_size, n, number, &suffix)))
+        return number > suffix ? count : 0;
+    uint32_t head = (uint32_t)(suffix >> 32);
+    uint32_t index = rmt_node_heads_guess(heads, count, head, false);
+    /* One branch, as a rule not taken, and not a second one that is as chance has it: behind the
+     * last head slots or references follow. */
+    bool equal = rmt_load32(heads + (size_t)4 * index) == head;
+    if (rmt_unlikely(equal & (index < count)))
+        return child_of_key(node, page_size, number); /* what is behind the heads decides */
+    return index;
+}
+
+static inline int number_value(const struct rmt_disk_node *leaf, uint32_t page_size,
+                               uint64_t number, struct rmt_value *out)
+{
+    uint32_t n = rmt_node_prefix_size(leaf);
+    uint64_t suffix;
+    if (!rmt_node_dense(leaf) || rmt_node_width(leaf) + n != 8)
+        return value_of_key(leaf, page_size, number, out);
+    if (rmt_unlikely(!number_suffix(leaf, page_size, n, number, &suffix)))
+        return RAMET_ENOTFOUND;
+    /* Below the first it is more than any index: the numbers end before they would wrap (N3). */
+    uint32_t first = rmt_load32(rmt_node_bytes(leaf) + RMT_NODE_HEADER);
+    uint32_t index = ((uint32_t)(suffix >> 32) - first) >> rmt_node_shift(leaf);
+    if (rmt_unlikely(index >= rmt_node_count(leaf)))
+        return RAMET_ENOTFOUND;
+    uint32_t size = rmt_node_value_size(leaf);
+    out->data = rmt_node_bytes(leaf) + page_size - n - (index + 1) * size;
+    out->size = size;
+    out->extents = rmt_node_pages(leaf);
+    return 0;
+}
+
+int LOOKUP(number)(struct rmt_pages *pages, const struct rmt_tree *tree, uint64_t number,
+                   struct rmt_value *out)
+{
+    const struct rmt_disk_node *node;
+    uint32_t page_size = pages->page_size;
+    if (rmt_unlikely(rmt_ref_none(tree->root)))
+        return RAMET_ENOTFOUND;
+    int rc = rmt_root_open(pages, tree->root, &node);
+    if (rmt_unlikely(rc < 0))
+        return rc;
+    for (uint32_t level = node->level; level > 0; level--) {
+        struct rmt_ref ref = rmt_node_ref_at(node, number_child(node, page_size, number));
+        rmt_ref_prefetch(pages, ref);
+        rc = rmt_child_open(pages, ref, level - 1, &node);
+        if (rmt_unlikely(rc < 0))
+            return rc;
+    }
+    return number_value(node, page_size, number, out);
+}
+
+/* ---- any keys -------------------------------------------------------------------------------- */
+
 int LOOKUP(get)(struct rmt_pages *pages, const struct rmt_tree *tree, struct ramet_slice key,
                 struct rmt_value *out)
 {
@@ -20,6 +128,8 @@ int LOOKUP(get)(struct rmt_pages *pages, const struct rmt_tree *tree, struct ram
     uint32_t page_size = pages->page_size;
     if (rmt_unlikely(rmt_ref_none(ref) || key.size == 0))
         return RAMET_ENOTFOUND;
+    if (key.size == 8)
+        return LOOKUP(number)(pages, tree, rmt_get_be64(key.data), out);
     int rc = rmt_root_open(pages, ref, &node);
     if (rmt_unlikely(rc < 0))
         return rc;

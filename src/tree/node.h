@@ -311,7 +311,7 @@ static inline uint32_t rmt_heads_below_avx2(const uint8_t *heads, uint32_t count
     const __m256i lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
     const __m256i sought = _mm256_xor_si256(_mm256_set1_epi32((int)head), sign);
     uint32_t below = 0;
-    for (int i = 0; i < 32; i += 8) {
+    for (int i = 0; i < (int)count; i += 8) {
         __m256i there = _mm256_cmpgt_epi32(_mm256_set1_epi32((int)count - i), lanes);
         __m256i some = _mm256_maskload_epi32((const int *)(const void *)heads + i, there);
         __m256i less = _mm256_cmpgt_epi32(sought, _mm256_xor_si256(some, sign));

@@ -24,6 +24,19 @@ int rmt_tree_get(struct rmt_pages *pages, const struct rmt_tree *tree, struct ra
     return rc == 0 ? rmt_value_find(pages, tree->shares, out) : rc;
 }
 
+int rmt_tree_get_number(struct rmt_pages *pages, const struct rmt_tree *tree, uint64_t number,
+                        struct rmt_value *out)
+{
+    int rc;
+#if defined(__x86_64__)
+    if (rmt_likely(__builtin_cpu_supports("avx2")))
+        rc = rmt_lookup_number_avx2(pages, tree, number, out);
+    else
+#endif
+        rc = rmt_lookup_number_portable(pages, tree, number, out);
+    return rc == 0 ? rmt_value_find(pages, tree->shares, out) : rc;
+}
+
 int rmt_tree_get_as_is(struct rmt_pages *pages, const struct rmt_tree *tree, struct ramet_slice key,
                        struct rmt_value *out)
 {

@@ -117,6 +117,9 @@ enum rmt_put_flags {
 /* RAMET_ENOTFOUND without a message (it is no failure here); RAMET_ECORRUPT and kin with one. */
 int rmt_tree_get(struct rmt_pages *pages, const struct rmt_tree *tree, struct ramet_slice key,
                  struct rmt_value *out);
+/* The same of a key of eight bytes, as a big-endian number. */
+int rmt_tree_get_number(struct rmt_pages *pages, const struct rmt_tree *tree, uint64_t number,
+                        struct rmt_value *out);
 /* Looks up count keys at once, overlapping their cache misses. Absent: data NULL. */
 int rmt_tree_get_many(struct rmt_pages *pages, const struct rmt_tree *tree, size_t count,
                       const struct ramet_slice *keys, struct rmt_value *outs);
