@@ -165,7 +165,7 @@ static void count_wait(struct rmt_io *io, _Atomic uint32_t *word, uint32_t expec
     (void)io, (void)ms;
     waits++;
     if (writer)
-        rmt_shared_publish(writer, &slot);
+        rmt_shared_publish(writer, &slot, NULL);
     assert_int_equal(atomic_load(word) == expected, writer == NULL);
 }
 
@@ -196,13 +196,13 @@ static void publishing_costs_a_call_only_if_somebody_sleeps(void **state)
     hook(&a);
     open_ok(*state, &b);
     b.io->ops = &hooked_ops;
-    rmt_shared_publish(&a, &slot);
-    rmt_shared_publish(&a, &slot);
+    rmt_shared_publish(&a, &slot, NULL);
+    rmt_shared_publish(&a, &slot, NULL);
     assert_int_equal(wakes, 0);
     rmt_shared_sleep(&b, rmt_shared_published(&b), &stop);
     assert_int_equal(waits, 1);
-    rmt_shared_publish(&a, &slot);
-    rmt_shared_publish(&a, &slot);
+    rmt_shared_publish(&a, &slot, NULL);
+    rmt_shared_publish(&a, &slot, NULL);
     assert_int_equal(wakes, 1); /* of the two that it slept through, one */
     a.io->ops = b.io->ops = sim_ops;
     close_ok(&a);
@@ -219,7 +219,7 @@ static void nobody_sleeps_through_a_publication(void **state)
     open_ok(*state, &b);
     b.io->ops = &hooked_ops;
     uint64_t seen = rmt_shared_published(&b);
-    rmt_shared_publish(&a, &slot); /* before it says that it will sleep */
+    rmt_shared_publish(&a, &slot, NULL); /* before it says that it will sleep */
     rmt_shared_sleep(&b, seen, &stop);
     assert_int_equal(waits, 0);
     atomic_store(&stop, 1);

@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #define MAGIC 0x6b636f6c2d746d72ull /* "rmt-lock" */
-#define LAYOUT 3u
+#define LAYOUT 4u
 
 static bool is_known(const struct rmt_shared_bytes *bytes, const uint8_t boot_id[16],
                      const uint8_t store_id[16])
@@ -125,19 +125,44 @@ void rmt_shared_close(struct rmt_shared *shared)
     atomic_store(&rmt_shared_own(shared)->id, 0);
 }
 
-void rmt_shared_publish(struct rmt_shared *shared, const struct rmt_disk_slot *slot)
+/* What is published is copied word by word: a reader may be lapped while it reads, and then throws
+ * away what it read. */
+static void words_store(void *to, const void *from, size_t size)
 {
+    _Atomic uint64_t *words = to;
+    for (size_t i = 0; i < size / 8; i++) {
+        uint64_t word;
+        memcpy(&word, (const uint8_t *)from + i * 8, 8);
+        atomic_store_explicit(&words[i], word, memory_order_release);
+    }
+}
+
+static void words_load(void *to, const void *from, size_t size)
+{
+    const _Atomic uint64_t *words = from;
+    for (size_t i = 0; i < size / 8; i++) {
+        uint64_t word = atomic_load_explicit(&words[i], memory_order_acquire);
+        memcpy((uint8_t *)to + i * 8, &word, 8);
+    }
+}
+
+/* The rest of a slot is zero, and a checksum that only the file needs. */
+#define SLOT_USED offsetof(struct rmt_disk_slot, zero)
+static_assert(SLOT_USED % 8 == 0, "is copied by words");
+
+void rmt_shared_publish(struct rmt_shared *shared, const struct rmt_disk_slot *slot,
+                        const struct rmt_overlay *overlay)
+{
+    static const uint64_t none = 0;
     struct rmt_shared_bytes *bytes = shared->bytes;
     uint64_t number = atomic_load(&bytes->published) + 1;
     struct rmt_published *entry = &bytes->ring[number % RMT_PUBLISHED];
     atomic_store(&entry->seq, 0);
-    /* Word by word: a reader may be lapped while it reads, and then throws away what it read. */
-    _Atomic uint64_t *to = (void *)&entry->slot;
-    for (size_t i = 0; i < sizeof(*slot) / 8; i++) {
-        uint64_t word;
-        memcpy(&word, (const uint8_t *)slot + i * 8, 8);
-        atomic_store_explicit(&to[i], word, memory_order_release);
-    }
+    words_store(&entry->slot, slot, SLOT_USED);
+    if (overlay)
+        words_store(&entry->overlay, overlay, sizeof(*overlay));
+    else
+        words_store(&entry->overlay.key_size, &none, sizeof(none));
     atomic_store(&entry->seq, number);
     atomic_store(&bytes->published, number);
     if (rmt_unlikely(atomic_load(&bytes->wake) & 1))
@@ -163,18 +188,21 @@ void rmt_shared_rouse(struct rmt_shared *shared)
     shared->io->ops->wake(shared->io, wake);
 }
 
-uint64_t rmt_shared_newest(struct rmt_shared *shared, struct rmt_disk_slot *out)
+uint64_t rmt_shared_newest(struct rmt_shared *shared, struct rmt_disk_slot *out,
+                           struct rmt_overlay *out_overlay)
 {
     struct rmt_shared_bytes *bytes = shared->bytes;
+    memset((uint8_t *)out + SLOT_USED, 0, sizeof(*out) - SLOT_USED);
     for (;;) {
         uint64_t number = atomic_load(&bytes->published);
         struct rmt_published *entry = &bytes->ring[number % RMT_PUBLISHED];
         if (atomic_load(&entry->seq) != number)
             continue;
-        const _Atomic uint64_t *from = (const void *)&entry->slot;
-        for (size_t i = 0; i < sizeof(*out) / 8; i++) {
-            uint64_t word = atomic_load_explicit(&from[i], memory_order_acquire);
-            memcpy((uint8_t *)out + i * 8, &word, 8);
+        words_load(out, &entry->slot, SLOT_USED);
+        if (out_overlay) {
+            words_load(out_overlay, &entry->overlay, sizeof(out_overlay->key_size));
+            if (out_overlay->key_size)
+                words_load(out_overlay, &entry->overlay, sizeof(*out_overlay));
         }
         if (atomic_load(&entry->seq) == number)
             return number;
@@ -243,7 +271,7 @@ uint64_t rmt_shared_lacking(struct rmt_shared *shared, uint64_t spare)
     for (int ask = 0;; ask++) {
         struct rmt_disk_slot newest;
         uint64_t want = promised(shared, ask) + spare;
-        (void)rmt_shared_newest(shared, &newest);
+        (void)rmt_shared_newest(shared, &newest, NULL);
         uint64_t grown = atomic_load(&shared->bytes->file_pages) - rmt_get64(newest.pages);
         uint64_t nr_free = rmt_get64(newest.free_pages) + grown;
         if (want <= nr_free)

@@ -24,6 +24,7 @@
 
 #include "format/disk.h"
 #include "io/io.h"
+#include "page/overlay.h"
 
 /* Byte locks of the lock file. */
 enum {
@@ -61,6 +62,7 @@ struct rmt_process_slot {
 struct rmt_published {
     _Atomic uint64_t seq; /* which publication this is; 0 while it is being written */
     struct rmt_disk_slot slot;
+    struct rmt_overlay overlay; /* of the catalog; of a store in memory alone */
 };
 
 struct rmt_shared_bytes {
@@ -117,10 +119,14 @@ static inline uint64_t rmt_shared_durable_id(const struct rmt_shared_bytes *byte
     return atomic_load(&bytes->slot_ids[atomic_load(&bytes->durable_index)]);
 }
 
-/* Makes slot the newest version for all. Commit lock held. */
-void rmt_shared_publish(struct rmt_shared *shared, const struct rmt_disk_slot *slot);
-/* The newest version. Returns its publication number. Never waits: tries again only if lapped. */
-uint64_t rmt_shared_newest(struct rmt_shared *shared, struct rmt_disk_slot *out);
+/* Makes slot the newest version for all, with a overlay of its catalog (NULL: none). Commit lock held.
+ */
+void rmt_shared_publish(struct rmt_shared *shared, const struct rmt_disk_slot *slot,
+                        const struct rmt_overlay *overlay);
+/* The newest version, but for the slot's checksum. Returns its publication number. Never waits:
+ * tries again only if lapped. */
+uint64_t rmt_shared_newest(struct rmt_shared *shared, struct rmt_disk_slot *out,
+                           struct rmt_overlay *out_overlay);
 /* The same, of its id alone. 0: it was lapped; ask again, or rmt_shared_newest(). */
 uint64_t rmt_shared_newest_id(struct rmt_shared *shared, uint64_t *out_id);
 

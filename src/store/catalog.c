@@ -308,10 +308,9 @@ int rmt_catalog_put_branch(struct rmt_commit *c, const char *name, const struct 
     return rmt_catalog_put(c, &key, &disk, sizeof(disk));
 }
 
-int rmt_catalog_put_version(struct rmt_commit *c, const struct rmt_version *v)
+void rmt_version_save(const struct rmt_version *v, struct rmt_disk_version *out)
 {
-    struct rmt_key key = rmt_key1('v', v->number);
-    struct rmt_disk_version disk = {
+    *out = (struct rmt_disk_version){
         .id = rmt_put64(v->id),
         .prev = rmt_put64(v->prev),
         .generation = rmt_put64(v->generation),
@@ -329,7 +328,14 @@ int rmt_catalog_put_version(struct rmt_commit *c, const struct rmt_version *v)
         .merges = rmt_put32(v->merges),
         .line = rmt_put64(v->line),
     };
-    rmt_ref_store(&disk.root, v->root);
+    rmt_ref_store(&out->root, v->root);
+}
+
+int rmt_catalog_put_version(struct rmt_commit *c, const struct rmt_version *v)
+{
+    struct rmt_key key = rmt_key1('v', v->number);
+    struct rmt_disk_version disk;
+    rmt_version_save(v, &disk);
     return rmt_catalog_put(c, &key, &disk, sizeof(disk));
 }
 

@@ -90,6 +90,9 @@ RMT_AUTO_VALUE(rmt_kept_fini, struct rmt_kept)
 int rmt_version_load(const struct rmt_pages *pages, uint64_t number, struct ramet_slice record,
                      struct rmt_version *out);
 
+/* Its record. */
+void rmt_version_save(const struct rmt_version *v, struct rmt_disk_version *out);
+
 int rmt_catalog_put(struct rmt_commit *c, const struct rmt_key *key, const void *data, size_t size);
 int rmt_catalog_put_branch(struct rmt_commit *c, const char *name, const struct rmt_branch *branch);
 int rmt_catalog_put_version(struct rmt_commit *c, const struct rmt_version *version);

@@ -16,6 +16,7 @@
 #include "store/list.h"
 #include "store/merged.h"
 #include "store/shares.h"
+#include "store/single.h"
 #include "store/versions.h"
 #include "store/walk.h"
 
@@ -863,7 +864,7 @@ static int check_limbo(struct check *k)
         if (rc < 0)
             return rc;
     }
-    return rc;
+    return rc < 0 ? rc : rmt_single_gone(k->store, mark_listed, &d);
 }
 
 static int check_holes(struct check *k)
@@ -1028,7 +1029,7 @@ int ramet_check(struct ramet_store *store, unsigned flags, ramet_report_fn repor
     if (!store->io->durable)
         rmt_lock_take(&store->commit_lock);
     rmt_state_hold(store, slot, &k.state);
-    k.catalog = (struct rmt_tree){.root = k.state.catalog, .fixed = true};
+    k.catalog = rmt_state_catalog(&k.state);
     rc = check(&k);
     if (!store->io->durable)
         rmt_lock_give(&store->commit_lock);

@@ -2,6 +2,7 @@
 #include <inttypes.h>
 
 #include "store/list.h"
+#include "store/single.h"
 #include "store/versions.h"
 #include "store/writers.h"
 
@@ -85,8 +86,11 @@ void rmt_state_save(const struct ramet_store *store, const struct rmt_state *sta
 void rmt_state_published(struct ramet_store *store, struct rmt_state *out)
 {
     struct rmt_disk_slot slot;
-    (void)rmt_shared_newest(&store->shared, &slot);
+    struct rmt_overlay overlay;
+    (void)rmt_shared_newest(&store->shared, &slot, &overlay);
     rmt_state_load(out, &slot);
+    if (overlay.key_size)
+        out->overlay = overlay;
 }
 
 void rmt_state_hold(struct ramet_store *store, struct rmt_reader_slot *slot, struct rmt_state *out)
@@ -100,12 +104,11 @@ void rmt_state_hold(struct ramet_store *store, struct rmt_reader_slot *slot, str
 
 int rmt_moment_open(struct ramet_store *store, struct rmt_moment *moment)
 {
-    struct rmt_state state;
     int rc = rmt_reader_claim(&store->shared, &moment->slot);
     if (rc < 0)
         return rc;
-    rmt_state_hold(store, moment->slot, &state);
-    moment->catalog = (struct rmt_tree){.root = state.catalog, .fixed = true};
+    rmt_state_hold(store, moment->slot, &moment->state);
+    moment->catalog = rmt_state_catalog(&moment->state);
     return 0;
 }
 
@@ -168,8 +171,9 @@ static void now_durable(struct ramet_store *store)
 /* The slots on disk lead to nothing that is newer. */
 static void publish(struct ramet_store *store, const struct rmt_disk_slot *slot)
 {
-    rmt_shared_publish(&store->shared, slot);
+    rmt_shared_publish(&store->shared, slot, NULL);
     store->shared.bytes->new_epoch = 0;
+    rmt_single_settled(store);
 }
 
 /* A flush that failed poisons writing everywhere, and reading goes on from the last durable commit.
@@ -182,7 +186,7 @@ static void poison(struct ramet_store *store, const char *what, int rc)
                  "store '%s': %s failed (%s): writing is refused until it is opened anew",
                  store->io->path, what, ramet_strerror(rc));
     rmt_pages_forget(&store->pages);
-    rmt_shared_publish(&store->shared, &bytes->slots[bytes->durable_index]);
+    rmt_shared_publish(&store->shared, &bytes->slots[bytes->durable_index], NULL);
 }
 
 static int flush(struct ramet_store *store)
@@ -231,7 +235,7 @@ int rmt_store_lock(struct ramet_store *store)
 
 /* ---- ids ------------------------------------------------------------------------------------- */
 
-static int next_id(struct ramet_store *store, uint64_t *out)
+int rmt_store_next_id(struct ramet_store *store, uint64_t *out)
 {
     uint64_t id = atomic_load(&store->shared.bytes->last_id) + 1;
     id += (uint32_t)id == 0; /* its low half means "none" where pages are remembered */
@@ -249,7 +253,7 @@ static int next_id(struct ramet_store *store, uint64_t *out)
 static int renew(struct ramet_store *store, struct rmt_state *state)
 {
     struct rmt_disk_slot slot;
-    int rc = next_id(store, &state->id);
+    int rc = rmt_store_next_id(store, &state->id);
     if (rc < 0)
         return rc;
     state->durable = rmt_shared_durable_id(store->shared.bytes);
@@ -300,7 +304,7 @@ static int take_id(struct ramet_store *store, struct rmt_state *state, uint64_t 
         if (rc < 0)
             return rc;
     }
-    return next_id(store, out);
+    return rmt_store_next_id(store, out);
 }
 
 /* ---- beginning --------------------------------------------------------------------------------
@@ -326,7 +330,8 @@ static int begin(struct ramet_store *store, struct rmt_commit *c)
     rmt_writer_init(&c->writer, &store->pages, &store->space, c->id);
     rmt_readers_look(&store->shared, store->readers);
     rmt_store_note_dead(store, store->readers->dead);
-    return rmt_limbo_release(c);
+    rc = rmt_single_settle(c);
+    return rc < 0 ? rc : rmt_limbo_release(c);
 }
 
 static void fini(struct rmt_commit *c)
@@ -401,11 +406,8 @@ static int seal(struct rmt_commit *c)
     return rc;
 }
 
-/* All accounts add up to the file: a page that was lost or counted twice is seen here. */
-static int balance(struct rmt_commit *c)
+int rmt_state_balance(struct ramet_store *store, struct rmt_state *s)
 {
-    struct ramet_store *store = c->store;
-    struct rmt_state *s = &c->state;
     rmt_space_count(&store->space, &s->pages, &s->free_pages);
     uint64_t sum = store->pages.first + s->data_pages + s->unswept_pages + s->book_pages +
                    s->limbo_pages + s->free_pages + s->hole_pages;
@@ -515,7 +517,7 @@ static int mark_return(struct rmt_commit *c, const struct mark *mark)
     c->writer.expected = 0;
     c->writer.nr_written = mark->nr_written;
     /* Its id may be on pages that were written: nobody uses it again. */
-    int rc = next_id(c->store, &c->id);
+    int rc = rmt_store_next_id(c->store, &c->id);
     c->writer.birth = c->id;
     return rc;
 }
@@ -598,7 +600,7 @@ static int apply_in(struct rmt_group *g, rmt_apply_fn apply, void *ctx)
     int rc = 0;
     if (g->members) {
         mark_set(c, &mark);
-        rc = next_id(store, &c->id);
+        rc = rmt_store_next_id(store, &c->id);
         c->writer.birth = c->id;
     }
     if (rc == 0)
@@ -630,7 +632,7 @@ static int write_group(struct rmt_group *g)
     if (rc == 0)
         rc = seal(c);
     if (rc == 0)
-        rc = balance(c);
+        rc = rmt_state_balance(c->store, &c->state);
     if (rc == 0)
         rc = write_out(c, &g->flushing, &g->slot);
     if (rc < 0) {

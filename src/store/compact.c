@@ -94,7 +94,7 @@ static int punch_locked(struct punching *p)
     struct rmt_pages *pages = &p->store->pages;
     struct rmt_state state;
     rmt_state_published(p->store, &state);
-    struct rmt_tree catalog = {.root = state.catalog, .fixed = true};
+    struct rmt_tree catalog = rmt_state_catalog(&state);
     struct rmt_key prefix = {.bytes = {'H'}, .size = 1};
     rmt_auto(rmt_scan_fini) struct rmt_scan scan;
     rmt_scan_init(&scan, pages, &catalog, &prefix);

@@ -416,7 +416,7 @@ int rmt_store_copy(struct ramet_store *from, struct rmt_io *io, ramet_progress_f
     rc = rmt_reader_claim(&from->shared, &slot);
     if (rc == 0) {
         rmt_state_hold(from, slot, &k.state);
-        k.catalog = (struct rmt_tree){.root = k.state.catalog, .fixed = true};
+        k.catalog = rmt_state_catalog(&k.state);
         rc = copy(&k);
         rmt_reader_release(slot);
     }

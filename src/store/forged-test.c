@@ -184,7 +184,7 @@ static void *find_record(struct ramet_store *store, uint8_t kind, size_t size)
     struct rmt_key prefix = {.bytes = {kind}, .size = 1};
     const void *found = NULL;
     rmt_auto(rmt_scan_fini) struct rmt_scan scan;
-    (void)rmt_shared_newest(&store->shared, &slot);
+    (void)rmt_shared_newest(&store->shared, &slot, NULL);
     struct rmt_tree catalog = {.root = rmt_ref_load(&slot.catalog)};
     rmt_scan_init(&scan, &store->pages, &catalog, &prefix);
     while (rmt_scan_next(&scan) == 1)
@@ -373,7 +373,7 @@ static size_t find_records(struct ramet_store *store, char kind, size_t size, vo
     struct rmt_key prefix = {.bytes = {(uint8_t)kind}, .size = 1};
     size_t n = 0;
     rmt_auto(rmt_scan_fini) struct rmt_scan scan;
-    (void)rmt_shared_newest(&store->shared, &slot);
+    (void)rmt_shared_newest(&store->shared, &slot, NULL);
     struct rmt_tree catalog = {.root = rmt_ref_load(&slot.catalog)};
     rmt_scan_init(&scan, &store->pages, &catalog, &prefix);
     for (; n < most && rmt_scan_next(&scan) == 1; n++) {

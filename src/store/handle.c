@@ -16,6 +16,7 @@
 #include <pthread.h>
 
 #include "format/disk.h"
+#include "store/single.h"
 #include "store/txn.h"
 #include "store/writers.h"
 
@@ -85,29 +86,25 @@ static bool read_note(struct rmt_map_head *head, uint64_t id, struct note *out)
     return atomic_load_explicit(&words[0], memory_order_relaxed) == id;
 }
 
-void rmt_handle_note(struct ramet_txn *txn, uint64_t id, const struct rmt_version *version)
+void rmt_handle_note(struct ramet_store *store, const char *ref, const char *map, uint64_t id,
+                     const struct rmt_version *version, const struct rmt_tree *tree)
 {
-    struct ramet_store *store = txn->store;
     rmt_lock_scope(&store->txns_lock);
     for (struct rmt_map_head *head = store->heads; head; head = head->next) {
-        if (strcmp(head->ref, txn->ref) != 0)
+        if (strcmp(head->ref, ref) != 0 || strcmp(head->map, map) != 0)
             continue;
-        for (struct ramet_map *map = txn->maps; map; map = map->next) {
-            if (!map->exists || !map->changed || strcmp(map->name, head->map) != 0)
-                continue;
-            struct note note = {
-                .id = id,
-                .version = version->id,
-                .number = version->number,
-                .maps_addr = version->root.addr,
-                .maps_birth = version->root.birth,
-                .addr = map->tree.root.addr,
-                .birth = map->tree.root.birth,
-                .sums = version->root.sum | (uint64_t)map->tree.root.sum << 32,
-                .count = map->tree.count,
-            };
-            write_note(head->notes[id % NOTES], &note);
-        }
+        struct note note = {
+            .id = id,
+            .version = version->id,
+            .number = version->number,
+            .maps_addr = version->root.addr,
+            .maps_birth = version->root.birth,
+            .addr = tree->root.addr,
+            .birth = tree->root.birth,
+            .sums = version->root.sum | (uint64_t)tree->root.sum << 32,
+            .count = tree->count,
+        };
+        write_note(head->notes[id % NOTES], &note);
     }
 }
 
@@ -307,6 +304,9 @@ static int write_all(struct ramet_handle *h, size_t count, const struct ramet_sl
 {
     struct ramet_txn *txn;
     struct ramet_map *map;
+    if (count == 1 &&
+        rmt_single_write(h->txn->store, h->txn->ref, h->map->name, keys[0], values[0], flags) == 0)
+        return 0;
     int rc = rmt_txn_write(h->txn->store, h->txn->ref, h->branch, &txn);
     if (rc < 0)
         return rc;

@@ -16,12 +16,18 @@ static int find(struct ramet_txn *txn, const char *name, struct rmt_tree *out)
     return rc < 0 ? rc : rmt_map_load(&txn->store->pages, &value, RMT_ID_MAX, out);
 }
 
-static int put_record(struct ramet_txn *txn, const char *name, const struct rmt_tree *tree)
+int rmt_map_put_record(struct rmt_edit *edit, struct rmt_tree *maps, const char *name,
+                       const struct rmt_tree *tree)
 {
     struct rmt_disk_map disk = {.count = rmt_put64(tree->count), .kind = rmt_put32(RMT_MAP_KIND)};
     rmt_ref_store(&disk.root, tree->root);
-    return rmt_tree_put(&txn->edit, &txn->maps_tree, rmt_slice(name, strlen(name)),
-                        rmt_slice(&disk, sizeof(disk)), 0);
+    return rmt_tree_put(edit, maps, rmt_slice(name, strlen(name)), rmt_slice(&disk, sizeof(disk)),
+                        0);
+}
+
+static int put_record(struct ramet_txn *txn, const char *name, const struct rmt_tree *tree)
+{
+    return rmt_map_put_record(&txn->edit, &txn->maps_tree, name, tree);
 }
 
 static int reload(struct ramet_map *map)
@@ -53,6 +59,14 @@ bool rmt_maps_changed(const struct ramet_txn *txn)
             return true;
     }
     return !rmt_ref_equal(txn->maps_tree.root, txn->version.root);
+}
+
+void rmt_maps_tell(struct ramet_txn *txn, uint64_t id, const struct rmt_version *version)
+{
+    for (struct ramet_map *map = txn->maps; map; map = map->next) {
+        if (map->exists && map->changed)
+            rmt_handle_note(txn->store, txn->ref, map->name, id, version, &map->tree);
+    }
 }
 
 int rmt_maps_note(struct ramet_txn *txn)

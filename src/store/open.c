@@ -4,6 +4,7 @@
 #include <pthread.h>
 
 #include "store/cursors.h"
+#include "store/single.h"
 #include "store/txn.h"
 #include "store/versions.h"
 
@@ -159,6 +160,7 @@ static void free_store(struct ramet_store *store)
         return;
     rmt_flusher_free(store->flusher);
     rmt_page_pool_fini(&store->pool);
+    rmt_single_free(store->single);
     rmt_page_pool_fini(&store->spare);
     rmt_space_fini(&store->space);
     if (store->pages.verified)

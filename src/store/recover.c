@@ -226,7 +226,7 @@ static void adopt(struct ramet_store *store, const struct meta *meta, uint32_t i
     bytes->slots[!index] = meta->slots[!index];
     bytes->slot_ids[!index] = other ? rmt_get64(meta->slots[!index].id) : 0;
     bytes->lost_id = lost;
-    rmt_shared_publish(&store->shared, slot);
+    rmt_shared_publish(&store->shared, slot, NULL);
 }
 
 /* Slots whose commits may be there, newest first. */

@@ -24,9 +24,11 @@ struct rmt_state {
     uint64_t branches, snapshots, cursors;
     int64_t time_us;
     uint32_t flags;
+    struct rmt_overlay overlay; /* of the catalog: not part of the slot */
 };
 
 struct rmt_branch_writer;
+struct rmt_single;
 struct rmt_watches;
 struct rmt_flusher;
 
@@ -53,6 +55,7 @@ struct ramet_store {
     uint64_t behind_pages;       /* written since they were last sent to the disk */
     struct rmt_readers *readers; /* scratch of a commit */
     struct rmt_page_pool pool;   /* of commits */
+    struct rmt_single *single;   /* single.c; NULL: of a file, or nothing was written that way */
     struct rmt_log log;
 
     struct rmt_lock writers_lock; /* guards writers */
@@ -91,6 +94,15 @@ void rmt_store_note_dead(struct ramet_store *store, uint32_t readers);
 #define rmt_known_size(p, type) ((p)->size >= offsetof(type, size) + sizeof((p)->size))
 
 void rmt_state_load(struct rmt_state *state, const struct rmt_disk_slot *slot);
+/* The catalog of a published state, which must outlive it. */
+static inline struct rmt_tree rmt_state_catalog(const struct rmt_state *state)
+{
+    return (struct rmt_tree){
+        .root = state->catalog,
+        .fixed = true,
+        .overlay = state->overlay.key_size ? &state->overlay : NULL,
+    };
+}
 /* The newest published one. */
 void rmt_state_published(struct ramet_store *store, struct rmt_state *out);
 /* The same, and what it refers to is held, catalog and all, by a slot that was just claimed. */
@@ -99,9 +111,10 @@ void rmt_state_hold(struct ramet_store *store, struct rmt_reader_slot *slot, str
  * found in it at one moment does not fail to be there at the next. */
 struct rmt_moment {
     struct rmt_reader_slot *slot; /* NULL: it is not open */
-    struct rmt_tree catalog;
+    struct rmt_state state;
+    struct rmt_tree catalog; /* of state */
 };
-/* 0, or -EBUSY: all reader slots are taken. */
+/* 0, or -EBUSY: all reader slots are taken. The moment stays where it is until it is closed. */
 int rmt_moment_open(struct ramet_store *store, struct rmt_moment *moment);
 void rmt_moment_close(struct rmt_moment *moment);
 void rmt_state_save(const struct ramet_store *store, const struct rmt_state *state,
@@ -153,6 +166,11 @@ typedef void (*rmt_joined_fn)(void *ctx, uint64_t group);
  */
 int rmt_commit(struct ramet_store *store, rmt_apply_fn apply, rmt_joined_fn joined, void *ctx,
                bool flush);
+/* An id that was never given out. Commit lock held. */
+int rmt_store_next_id(struct ramet_store *store, uint64_t *out);
+/* RAMET_ECORRUPT if the accounts of a state do not add up to the file, free pages and those of the
+ * file counted anew: a page was lost or counted twice. Commit lock held. */
+int rmt_state_balance(struct ramet_store *store, struct rmt_state *state);
 /* Flushes what was written so far, within a commit. */
 int rmt_commit_flush(struct rmt_commit *c);
 /* Until a group, and those before it, are published, or have failed. */

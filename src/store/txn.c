@@ -21,10 +21,14 @@ int rmt_txn_find(struct ramet_store *store, struct rmt_reader_slot *slot, const 
                  struct rmt_found *out, uint64_t *out_publication)
 {
     struct rmt_disk_slot disk;
-    (void)rmt_shared_newest(&store->shared, &disk);
+    struct rmt_overlay overlay;
+    (void)rmt_shared_newest(&store->shared, &disk, NULL);
     rmt_reader_enter(slot, rmt_get64(disk.id));
-    *out_publication = rmt_shared_newest(&store->shared, &disk);
-    struct rmt_tree catalog = {.root = rmt_ref_load(&disk.catalog)};
+    *out_publication = rmt_shared_newest(&store->shared, &disk, &overlay);
+    struct rmt_tree catalog = {
+        .root = rmt_ref_load(&disk.catalog),
+        .overlay = overlay.key_size ? &overlay : NULL,
+    };
     int rc = rmt_ref_find(&store->pages, &catalog, ref, out);
     rmt_reader_settle(slot, rc == 0 ? out->version.id : 0);
     return rc;
@@ -497,7 +501,7 @@ static int publish(struct rmt_commit *c, void *ctx)
     if (rc == 0)
         rc = rmt_catalog_version(&c->store->pages, &c->catalog, branch.head, &p->head);
     if (rc == 0)
-        rmt_handle_note(txn, c->id, &p->head);
+        rmt_maps_tell(txn, c->id, &p->head);
     return rc;
 }
 

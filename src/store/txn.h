@@ -121,9 +121,10 @@ void rmt_txn_abort_all(struct ramet_store *store);
 
 /* Ends all handles of maps: handle.c. */
 void rmt_handle_close_all(struct ramet_store *store);
-/* Within a commit, its changes made: says where the maps that it changed are, for those who have
- * handles of them. id: of the commit. */
-void rmt_handle_note(struct ramet_txn *txn, uint64_t id, const struct rmt_version *version);
+/* Within a commit, before it is published: says where a map of a branch is now, for those who have
+ * handles of it. id: of the commit. */
+void rmt_handle_note(struct ramet_store *store, const char *ref, const char *map, uint64_t id,
+                     const struct rmt_version *version, const struct rmt_tree *tree);
 
 /* Maps: map.c. */
 
@@ -183,6 +184,11 @@ int rmt_maps_conflicts(struct rmt_pages *pages, struct rmt_ref root);
 void rmt_maps_fini(struct ramet_txn *txn);
 /* Writes the records of changed maps, and seals them and the tree of maps. */
 int rmt_maps_seal(struct ramet_txn *txn, struct rmt_writer *w);
+/* Puts a map's record into a tree of maps. */
+int rmt_map_put_record(struct rmt_edit *edit, struct rmt_tree *maps, const char *name,
+                       const struct rmt_tree *tree);
+/* Says where all are that changed: rmt_handle_note(). */
+void rmt_maps_tell(struct ramet_txn *txn, uint64_t id, const struct rmt_version *version);
 bool rmt_maps_changed(const struct ramet_txn *txn);
 /* The trees of open maps, as the version that was moved to has them; but of known, and of those
  * that were opened before it. NULL: of all. */

@@ -403,7 +403,7 @@ static void on_problem(void *ctx, const char *problem)
 static void check_all(void)
 {
     struct rmt_disk_slot slot;
-    (void)rmt_shared_newest(&store->shared, &slot);
+    (void)rmt_shared_newest(&store->shared, &slot, NULL);
     struct rmt_tree catalog = {.root = rmt_ref_load(&slot.catalog), .fixed = true};
     load_versions(&catalog);
     uint64_t root = 0;

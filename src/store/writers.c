@@ -111,6 +111,20 @@ void rmt_branch_pass(struct ramet_store *store, uint64_t branch, const struct rm
         (void)pthread_cond_signal(&w->cond);
 }
 
+bool rmt_branch_hold(struct ramet_store *store, uint64_t branch)
+{
+    rmt_lock_take(&store->writers_lock);
+    if (!find(store, branch))
+        return true;
+    rmt_lock_give(&store->writers_lock);
+    return false;
+}
+
+void rmt_branch_leave(struct ramet_store *store)
+{
+    rmt_lock_give(&store->writers_lock);
+}
+
 uint64_t rmt_branch_group(struct ramet_store *store, uint64_t branch)
 {
     rmt_lock_scope(&store->writers_lock);

@@ -316,6 +316,11 @@ int rmt_cursor_get(struct rmt_cursor *c, struct ramet_slice *key, struct rmt_val
     if (!value)
         return 0;
     *value = rmt_node_value_at(leaf_of(c)->node, c->pages->page_size, leaf_of(c)->index);
+    if (rmt_unlikely(c->tree->overlay)) {
+        if (c->key_size == 0)
+            key_note(c);
+        rmt_value_overlay(c->tree, rmt_slice(c->key, c->key_size), value);
+    }
     return rmt_value_find(c->pages, c->tree->shares, value);
 }
 

@@ -21,7 +21,10 @@ int rmt_tree_get(struct rmt_pages *pages, const struct rmt_tree *tree, struct ra
                  struct rmt_value *out)
 {
     int rc = lookup(pages, tree, key, out);
-    return rc == 0 ? rmt_value_find(pages, tree->shares, out) : rc;
+    if (rc < 0)
+        return rc;
+    rmt_value_overlay(tree, key, out);
+    return rmt_value_find(pages, tree->shares, out);
 }
 
 int rmt_tree_get_number(struct rmt_pages *pages, const struct rmt_tree *tree, uint64_t number,

@@ -14,6 +14,7 @@
 
 #include "base/arena.h"
 #include "page/page.h"
+#include "page/overlay.h"
 
 /* ---- the private side of a write ------------------------------------------------------------- */
 
@@ -92,6 +93,8 @@ struct rmt_tree {
     uint64_t last_at;
     struct rmt_cursor *cursors;    /* open on this tree, if it can be written */
     const struct rmt_tree *shares; /* where shared pages are found; NULL: it can have none */
+    const struct rmt_overlay *overlay; /* of a fixed tree: an entry that rmt_tree_get() and cursors
+                                      find instead of what its leaf has; NULL: none */
     bool fixed; /* never written: cursors are not listed, any number of threads may have some */
 };
 
@@ -202,6 +205,16 @@ static inline int rmt_value_find(struct rmt_pages *pages, const struct rmt_tree 
                                  struct rmt_value *value)
 {
     return rmt_likely(!rmt_value_shared(value)) ? 0 : rmt_value_find_shared(pages, shares, value);
+}
+
+/* What a tree's overlay says instead of a value that was found by its key. */
+static inline void rmt_value_overlay(const struct rmt_tree *tree, struct ramet_slice key,
+                                   struct rmt_value *value)
+{
+    const struct rmt_overlay *overlay = tree->overlay;
+    if (rmt_unlikely(overlay && overlay->key_size == key.size &&
+                     memcmp(overlay->key, key.data, key.size) == 0))
+        *value = (struct rmt_value){overlay->value, (uint32_t)overlay->value_size, false};
 }
 
 /* The whole value as one slice: in place where it lies side by side in the file, else put together

@@ -61,7 +61,7 @@ static unsigned look(struct rmt_watches *ws)
     unsigned told = 0;
     rmt_lock_scope(&store->watches_lock);
     rmt_state_hold(store, ws->slot, &state);
-    struct rmt_tree catalog = {.root = state.catalog, .fixed = true};
+    struct rmt_tree catalog = rmt_state_catalog(&state);
     for (struct rmt_watched *b = ws->branches; b; b = b->next) {
         struct rmt_looked now;
         struct rmt_branch branch;

@@ -140,7 +140,7 @@ static void a_map_that_follows_others_is_the_one_that_is_loaded(void **state)
         struct rmt_space *space = &m->stores[second]->space, loaded;
         struct rmt_shared *shared = &m->stores[second]->shared;
         struct rmt_disk_slot slot;
-        (void)rmt_shared_newest(shared, &slot);
+        (void)rmt_shared_newest(shared, &slot, NULL);
         assert_int_equal(rmt_space_init(&loaded, &m->stores[second]->pages, shared), 0);
         assert_int_equal(rmt_space_load(&loaded, rmt_ref_load(&slot.log)), 0);
         assert_int_equal(loaded.nr_pages, space->nr_pages);

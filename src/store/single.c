@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: MIT */
+#include "store/single.h"
+
+#include "store/txn.h"
+#include "store/walk.h"
+#include "store/writers.h"
+#include "tree/node.h"
+
+/* Pages that one of these commits may need: it goes down two trees, and may split each node. */
+#define PAGES_MAX 64u
+
+/* Of a store in memory; guarded by its commit lock. */
+struct rmt_single {
+    uint64_t publication; /* the newest, if it is known: then all down to map is right */
+    struct rmt_state state;
+    struct rmt_branch branch;
+    struct rmt_version head;
+    uint64_t horizon; /* of head */
+    struct rmt_tree map;
+    char ref[RAMET_NAME_MAX + 1], map_name[RAMET_NAME_MAX + 1];
+
+    unsigned count;       /* commits since the last whole one */
+    struct rmt_runs gone; /* that they replaced */
+    uint64_t gone_pages;
+    struct rmt_page_pool pool;
+};
+
+void rmt_single_free(struct rmt_single *single)
+{
+    if (!single)
+        return;
+    rmt_vec_fini(&single->gone);
+    rmt_page_pool_fini(&single->pool);
+    free(single);
+}
+
+/* ---- what a commit starts from --------------------------------------------------------------- */
+
+static bool same_name(const char *ours, const char *name)
+{
+    return strcmp(ours, name) == 0;
+}
+
+static int find_map(struct rmt_pages *pages, struct rmt_ref root, const char *name,
+                    struct rmt_tree *out)
+{
+    struct rmt_tree maps = {.root = root};
+    struct rmt_value value;
+    int rc = rmt_tree_get(pages, &maps, rmt_slice(name, strlen(name)), &value);
+    return rc < 0 ? rc : rmt_map_load(pages, &value, RMT_ID_MAX, out);
+}
+
+static int find_head(struct rmt_pages *pages, const struct rmt_tree *catalog, const char *ref,
+                     struct rmt_single *s)
+{
+    struct rmt_version prev = {.id = 0};
+    int rc = rmt_catalog_branch(pages, catalog, ref, &s->branch);
+    if (rc == 0)
+        rc = rmt_catalog_version(pages, catalog, s->branch.head, &s->head);
+    if (rc == 0 && s->head.prev)
+        rc = rmt_catalog_version(pages, catalog, s->head.prev, &prev);
+    s->horizon = prev.id;
+    return rc;
+}
+
+/* Looks up what is not known. False: it is not there, or cannot be written to in this way. */
+static bool find(struct ramet_store *store, struct rmt_single *s, const char *ref, const char *map)
+{
+    struct rmt_pages *pages = &store->pages;
+    uint64_t newest = rmt_shared_published(&store->shared);
+    bool known = s->publication == newest, same = known && same_name(s->ref, ref);
+    if (same && same_name(s->map_name, map))
+        return true;
+    if (strlen(ref) > RAMET_NAME_MAX || strlen(map) > RAMET_NAME_MAX)
+        return false;
+    s->publication = 0;
+    if (!known)
+        rmt_state_published(store, &s->state);
+    if (!same) {
+        if (s->state.overlay.key_size) /* one branch at a time has its head beside the catalog */
+            return false;
+        struct rmt_tree catalog = rmt_state_catalog(&s->state);
+        if (find_head(pages, &catalog, ref, s) < 0)
+            return false;
+        memcpy(s->ref, ref, strlen(ref) + 1);
+    }
+    if (find_map(pages, s->head.root, map, &s->map) < 0)
+        return false;
+    memcpy(s->map_name, map, strlen(map) + 1);
+    s->publication = newest;
+    return true;
+}
+
+/* ---- one commit ------------------------------------------------------------------------------ */
+
+/* What a commit makes, before anybody sees it. */
+struct single {
+    struct ramet_store *store;
+    struct rmt_edit edit;
+    struct rmt_writer writer;
+    struct rmt_tree map, maps;
+};
+
+static int reserve(void *ctx, uint64_t pages)
+{
+    const struct single *one = ctx;
+    return one->edit.nr_reserved + pages <= PAGES_MAX ? 0 : -ENOSPC;
+}
+
+static int change(struct single *one, struct ramet_slice key, struct ramet_slice value,
+                  unsigned flags)
+{
+    unsigned put = (flags & RAMET_NOOVERWRITE ? RMT_PUT_NOOVERWRITE : 0) |
+                   (flags & RAMET_APPEND ? RMT_PUT_APPEND : 0);
+    if (key.size == 0 || key.size > RAMET_KEY_MAX ||
+        flags & ~(unsigned)(RAMET_NOOVERWRITE | RAMET_APPEND))
+        return -EINVAL;
+    if (!value.data)
+        return rmt_tree_del(&one->edit, &one->map, key);
+    if (!rmt_node_inline(one->store->pages.page_size, key.size, value.size))
+        return -EFBIG;
+    return rmt_tree_put(&one->edit, &one->map, key, value, put);
+}
+
+/* Pages of a snapshot go on a list in the catalog; so do references to shared pages. */
+static bool is_ours(const struct rmt_edit *edit, uint64_t horizon, uint64_t *out_pages)
+{
+    uint64_t pages = 0;
+    for (size_t i = 0; i < edit->gone.count; i++) {
+        if (edit->gone.items[i].birth <= horizon)
+            return false;
+        pages += edit->gone.items[i].len;
+    }
+    *out_pages = pages;
+    return edit->refs.count == 0;
+}
+
+static bool note_gone(struct rmt_single *s, const struct rmt_runs *gone)
+{
+    size_t count = s->gone.count;
+    for (size_t i = 0; i < gone->count; i++) {
+        if (!rmt_vec_push(&s->gone, gone->items[i])) {
+            s->gone.count = count;
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Writes the pages, and makes s what is to be published. On failure s is not to be used again
+ * before it is found anew; only its list is as it was. */
+static int write_pages(struct single *one, struct rmt_single *s, uint64_t id)
+{
+    struct ramet_store *store = one->store;
+    struct rmt_state *state = &s->state;
+    uint64_t gone_pages;
+    one->writer.expected = one->edit.nr_private + 1;
+    int rc = rmt_tree_seal(&one->edit, &one->map, &one->writer);
+    if (rc == 0)
+        rc = rmt_map_put_record(&one->edit, &one->maps, s->map_name, &one->map);
+    if (rc == 0)
+        rc = rmt_tree_seal(&one->edit, &one->maps, &one->writer);
+    rmt_writer_settle(&one->writer);
+    if (rc == 0)
+        rc = rmt_writer_flush(&one->writer);
+    if (rc < 0)
+        return rc;
+    if (!is_ours(&one->edit, s->horizon, &gone_pages))
+        return -EBUSY;
+    uint64_t written = one->writer.nr_written;
+    s->map = (struct rmt_tree){.root = one->map.root, .count = one->map.count};
+    s->head.id = id;
+    s->head.root = one->maps.root;
+    s->head.owned_pages += written - gone_pages;
+    s->head.total_pages += written - gone_pages;
+    s->head.time_us = state->time_us = store->io->ops->time_us(store->io);
+    state->id = id;
+    state->ceiling = id + RMT_CEILING_STEP;
+    state->data_pages += written - gone_pages;
+    state->limbo_pages += gone_pages;
+    rc = rmt_state_balance(store, state);
+    if (rc < 0)
+        return rc;
+    if (!note_gone(s, &one->edit.gone))
+        return -ENOMEM;
+    s->gone_pages += gone_pages;
+    return 0;
+}
+
+static void publish(struct ramet_store *store, struct rmt_single *s)
+{
+    struct rmt_key key = rmt_key1('v', s->head.number);
+    struct rmt_disk_version disk;
+    struct rmt_disk_slot slot;
+    struct rmt_overlay *overlay = &s->state.overlay;
+    rmt_version_save(&s->head, &disk);
+    static_assert(sizeof(disk) <= sizeof(overlay->value), "the record of a version");
+    overlay->key_size = key.size;
+    overlay->value_size = sizeof(disk);
+    memcpy(overlay->key, key.bytes, key.size);
+    memcpy(overlay->value, &disk, sizeof(disk));
+    rmt_state_save(store, &s->state, &slot);
+    rmt_handle_note(store, s->ref, s->map_name, s->head.id, &s->head, &s->map);
+    rmt_shared_publish(&store->shared, &slot, overlay);
+    s->publication = rmt_shared_published(&store->shared);
+    s->count++;
+}
+
+/* With the commit lock, and nobody writing to the branch. */
+static int commit(struct ramet_store *store, struct rmt_single *s, struct ramet_slice key,
+                  struct ramet_slice value, unsigned flags)
+{
+    struct single one = {.store = store, .map = s->map, .maps = {.root = s->head.root}};
+    uint64_t id;
+    int rc = rmt_space_follow(&store->space, s->state.log);
+    if (rc == 0)
+        rc = rmt_store_next_id(store, &id);
+    if (rc == 0)
+        rc = rmt_space_reserve(&store->space, PAGES_MAX, false);
+    if (rc < 0)
+        return rc;
+    rmt_edit_init(&one.edit, &store->pages, reserve, &one);
+    one.edit.pool = &s->pool;
+    rmt_writer_init(&one.writer, &store->pages, &store->space, id);
+    rc = change(&one, key, value, flags);
+    if (rc == 0) {
+        s->publication = 0; /* until all is well */
+        rc = write_pages(&one, s, id);
+        if (rc == 0) {
+            rmt_space_done(&store->space);
+            publish(store, s);
+        } else {
+            rmt_space_undo(&store->space);
+        }
+    }
+    rmt_writer_fini(&one.writer);
+    rmt_edit_fini(&one.edit);
+    rmt_space_release(&store->space, PAGES_MAX);
+    return rc;
+}
+
+static int write_locked(struct ramet_store *store, const char *ref, const char *map,
+                        struct ramet_slice key, struct ramet_slice value, unsigned flags)
+{
+    if (!store->single)
+        store->single = calloc(1, sizeof(*store->single));
+    struct rmt_single *s = store->single;
+    if (!s || store->group || s->count >= 4 * RMT_SINGLES || rmt_store_writable(store) < 0 ||
+        !find(store, s, ref, map) || !rmt_branch_hold(store, s->branch.number))
+        return -EBUSY;
+    int rc = commit(store, s, key, value, flags);
+    rmt_branch_leave(store);
+    return rc;
+}
+
+int rmt_single_write(struct ramet_store *store, const char *ref, const char *map,
+                     struct ramet_slice key, struct ramet_slice value, unsigned flags)
+{
+    if (store->io->durable)
+        return 1;
+    rmt_lock_take(&store->commit_lock);
+    int rc = write_locked(store, ref, map, key, value, flags);
+    bool turn = rc == 0 && store->single->count >= RMT_SINGLES;
+    rmt_lock_give(&store->commit_lock);
+    if (turn) /* if it fails now it is due again; the entry is written */
+        (void)rmt_store_turn(store);
+    return rc < 0 ? 1 : 0;
+}
+
+/* ---- into the catalog ------------------------------------------------------------------------ */
+
+int rmt_single_settle(struct rmt_commit *c)
+{
+    const struct rmt_single *s = c->store->single;
+    struct rmt_overlay *overlay = &c->state.overlay;
+    if (!overlay->key_size)
+        return 0;
+    int rc = rmt_tree_put(&c->edit, &c->catalog, rmt_slice(overlay->key, overlay->key_size),
+                          rmt_slice(overlay->value, overlay->value_size), 0);
+    for (size_t i = 0; i < s->gone.count && rc == 0; i++) {
+        struct rmt_run run = s->gone.items[i];
+        rc = rmt_commit_limbo(c, run.addr, run.len, run.birth);
+    }
+    c->state.limbo_pages -= s->gone_pages; /* they are counted again */
+    overlay->key_size = 0;
+    return rc;
+}
+
+void rmt_single_settled(struct ramet_store *store)
+{
+    struct rmt_single *s = store->single;
+    if (!s)
+        return;
+    s->publication = 0;
+    s->count = 0;
+    s->gone.count = 0;
+    s->gone_pages = 0;
+}
+
+int rmt_single_gone(const struct ramet_store *store, rmt_run_fn fn, void *ctx)
+{
+    const struct rmt_single *s = store->single;
+    int rc = 0;
+    for (size_t i = 0; s && i < s->gone.count && rc == 0; i++)
+        rc = fn(ctx, s->gone.items[i]);
+    return rc;
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * single.h - commits of one entry in a store in memory.
+ *
+ * Where one entry is changed, most of the work of a commit is what it does to the catalog: the
+ * head's record, and the list of what was replaced. Here the catalog stays as it is. The head's
+ * record is published beside it (page/overlay.h), and the pages that were replaced are noted in the
+ * store. The next whole commit puts both into the catalog; there is one after RMT_SINGLES at the
+ * latest, and only it gives pages free.
+ *
+ *            rmt_single_write()                     any whole commit
+ *   (whole) -------------------> overlaid --+ ------------------------> (whole)
+ *                                  ^       | another, of the same branch
+ *                                  +-------+
+ *
+ * In a file the same would lose what was acknowledged: a slot on disk has no room for a overlay.
+ */
+#ifndef RMT_SINGLE_H
+#define RMT_SINGLE_H
+
+#include "store/store.h"
+
+#define RMT_SINGLES 32u
+
+/*
+ * rmt_single_write() - puts an entry, or deletes it, in a commit of its own.
+ *
+ * @ref    a branch.
+ * @value  data NULL: the entry is deleted.
+ * @flags  of ramet_put().
+ * Returns 0, or 1: nothing has changed, and a transaction is to do it, or to say why it cannot be
+ * done. So it is in a file; where the branch has a writer, or was not the last that was written to
+ * in this way; the first time that a page of a snapshot is replaced; and with any failure.
+ */
+int rmt_single_write(struct ramet_store *store, const char *ref, const char *map,
+                     struct ramet_slice key, struct ramet_slice value, unsigned flags);
+
+/* First thing in a whole commit: what is beside the catalog goes into it. */
+int rmt_single_settle(struct rmt_commit *c);
+/* That commit was published. Commit lock held. */
+void rmt_single_settled(struct ramet_store *store);
+/* Calls fn for all pages that were replaced and are in no list of the catalog yet. Commit lock
+ * held. */
+int rmt_single_gone(const struct ramet_store *store, rmt_run_fn fn, void *ctx);
+void rmt_single_free(struct rmt_single *single);
+
+#endif
