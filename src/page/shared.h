@@ -119,7 +119,8 @@ static inline uint64_t rmt_shared_durable_id(const struct rmt_shared_bytes *byte
     return atomic_load(&bytes->slot_ids[atomic_load(&bytes->durable_index)]);
 }
 
-/* Makes slot the newest version for all, with a overlay of its catalog (NULL: none). Commit lock held.
+/* Makes slot the newest version for all, with a overlay of its catalog (NULL: none). Commit lock
+ * held.
  */
 void rmt_shared_publish(struct rmt_shared *shared, const struct rmt_disk_slot *slot,
                         const struct rmt_overlay *overlay);

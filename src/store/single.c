@@ -256,7 +256,7 @@ static int write_locked(struct ramet_store *store, const char *ref, const char *
 int rmt_single_write(struct ramet_store *store, const char *ref, const char *map,
                      struct ramet_slice key, struct ramet_slice value, unsigned flags)
 {
-    if (store->io->durable)
+    if (store->io->durable || rmt_store_usable(store) < 0)
         return 1;
     rmt_lock_take(&store->commit_lock);
     int rc = write_locked(store, ref, map, key, value, flags);
@@ -277,11 +277,16 @@ int rmt_single_settle(struct rmt_commit *c)
         return 0;
     int rc = rmt_tree_put(&c->edit, &c->catalog, rmt_slice(overlay->key, overlay->key_size),
                           rmt_slice(overlay->value, overlay->value_size), 0);
+    /* All were replaced by the newest commit at the latest, and most that were replaced were not
+     * old: so no reader needs them, and they need not go on a list. */
     for (size_t i = 0; i < s->gone.count && rc == 0; i++) {
         struct rmt_run run = s->gone.items[i];
-        rc = rmt_commit_limbo(c, run.addr, run.len, run.birth);
+        if (rmt_readers_need(c->store->readers, run.birth, c->state.id))
+            rc = rmt_commit_limbo(c, run.addr, run.len, run.birth);
+        else
+            rc = rmt_space_free(&c->store->space, run.addr, run.len);
     }
-    c->state.limbo_pages -= s->gone_pages; /* they are counted again */
+    c->state.limbo_pages -= s->gone_pages; /* those that go on a list are counted again */
     overlay->key_size = 0;
     return rc;
 }

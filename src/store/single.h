@@ -35,7 +35,8 @@
 int rmt_single_write(struct ramet_store *store, const char *ref, const char *map,
                      struct ramet_slice key, struct ramet_slice value, unsigned flags);
 
-/* First thing in a whole commit: what is beside the catalog goes into it. */
+/* First thing in a whole commit, when it has looked at the readers: what is beside the catalog goes
+ * into it. */
 int rmt_single_settle(struct rmt_commit *c);
 /* That commit was published. Commit lock held. */
 void rmt_single_settled(struct ramet_store *store);

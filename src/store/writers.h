@@ -44,8 +44,8 @@ void rmt_branch_unlock(struct ramet_store *store, uint64_t branch);
  * for its flush. */
 void rmt_branch_pass(struct ramet_store *store, uint64_t branch, const struct rmt_version *head,
                      uint64_t group);
-/* True if nobody writes to the branch, and no head of it is queued; then nobody begins to write to any
- * branch until rmt_branch_leave(). */
+/* True if nobody writes to the branch, and no head of it is queued; then nobody begins to write to
+ * any branch until rmt_branch_leave(). */
 bool rmt_branch_hold(struct ramet_store *store, uint64_t branch);
 void rmt_branch_leave(struct ramet_store *store);
 /* The group that the newest head of a branch is queued in; 0: that is published. */

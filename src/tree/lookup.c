@@ -14,9 +14,9 @@
 
 /* ---- keys of eight bytes, as numbers: most are ---------------------------------------------- */
 
-/* What such a key has behind a node's prefix, with its first byte as the highest. False: it does not
- * begin with it; then the key as a number, and the prefix with zeros behind it, differ as the keys
- * do. n: bytes of the prefix, fewer than 8. */
+/* What such a key has behind a node's prefix, with its first byte as the highest. False: it does
+ * not begin with it; then the key as a number, and the prefix with zeros behind it, differ as the
+ * keys do. n: bytes of the prefix, fewer than 8. */
 static inline bool number_suffix(const struct rmt_disk_node *node, uint32_t page_size, uint32_t n,
                                  uint64_t key, uint64_t *out)
 {
@@ -36,8 +36,8 @@ static inline bool number_suffix(const struct rmt_disk_node *node, uint32_t page
 }
 
 /* As rmt_node_find_child(), and as rmt_node_find() of a leaf: where a number alone does not do. */
-static __attribute__((cold)) uint32_t child_of_key(const struct rmt_disk_node *node, uint32_t page_size,
-                                      uint64_t number)
+static __attribute__((cold)) uint32_t child_of_key(const struct rmt_disk_node *node,
+                                                   uint32_t page_size, uint64_t number)
 {
     uint8_t key[8];
     rmt_put_be64(key, number);

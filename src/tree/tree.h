@@ -13,8 +13,8 @@
 #define RMT_TREE_H
 
 #include "base/arena.h"
-#include "page/page.h"
 #include "page/overlay.h"
+#include "page/page.h"
 
 /* ---- the private side of a write ------------------------------------------------------------- */
 
@@ -91,8 +91,8 @@ struct rmt_tree {
     uint64_t changes;    /* counts writes, for cursors */
     struct rmt_disk_node *last_leaf; /* private and rightmost, if last_at is changes: appended to */
     uint64_t last_at;
-    struct rmt_cursor *cursors;    /* open on this tree, if it can be written */
-    const struct rmt_tree *shares; /* where shared pages are found; NULL: it can have none */
+    struct rmt_cursor *cursors;        /* open on this tree, if it can be written */
+    const struct rmt_tree *shares;     /* where shared pages are found; NULL: it can have none */
     const struct rmt_overlay *overlay; /* of a fixed tree: an entry that rmt_tree_get() and cursors
                                       find instead of what its leaf has; NULL: none */
     bool fixed; /* never written: cursors are not listed, any number of threads may have some */
@@ -209,7 +209,7 @@ static inline int rmt_value_find(struct rmt_pages *pages, const struct rmt_tree 
 
 /* What a tree's overlay says instead of a value that was found by its key. */
 static inline void rmt_value_overlay(const struct rmt_tree *tree, struct ramet_slice key,
-                                   struct rmt_value *value)
+                                     struct rmt_value *value)
 {
     const struct rmt_overlay *overlay = tree->overlay;
     if (rmt_unlikely(overlay && overlay->key_size == key.size &&
