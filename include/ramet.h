@@ -497,7 +497,7 @@ RAMET_API int ramet_compact(struct ramet_store *store, ramet_progress_fn progres
  * Of the newest version, that is: of all branches, snapshots, and what waits to be reclaimed. Keys
  * must be in order, also from page to page.
  * Looks at a store in a file as a reader does: writers go on. One in memory has no commit
- * meanwhile.
+ * meanwhile, and its nodes have no checksums: it is their structure that is checked.
  *
  * @store     borrowed.
  * @flags     0, or RAMET_CHECK_QUICK: the data of large values is not read.

@@ -25,6 +25,7 @@ int rmt_pages_init(struct rmt_pages *pages, struct rmt_io *io, uint32_t page_siz
     pages->page_size = page_size;
     pages->page_shift = (uint32_t)__builtin_ctz(page_size);
     pages->seed = seed;
+    pages->summed = io->durable;
     pages->first = RMT_META_SIZE / page_size;
     pages->reserved = reserve >> pages->page_shift;
     pages->node_check = node_check;
@@ -102,7 +103,7 @@ int rmt_page_load(struct rmt_pages *pages, struct rmt_ref ref, enum rmt_node_kin
     const struct rmt_disk_node *node = buf;
     uint64_t sum = rmt_get64(node->checksum);
     const char *wrong = NULL;
-    if ((uint32_t)sum != ref.sum || sum != rmt_node_sum(buf, pages->page_size, pages->seed))
+    if ((uint32_t)sum != ref.sum || sum != rmt_page_sum(pages, buf))
         wrong = "its checksum is wrong";
     else if (rmt_get64(node->addr) != ref.addr)
         wrong = "it belongs elsewhere";

@@ -24,6 +24,8 @@ struct rmt_pages {
     uint32_t page_size;
     uint32_t page_shift;
     uint64_t seed;              /* of checksums: from the store id */
+    bool summed;                /* nodes have checksums: not in memory, where what was written is
+                                   what is read */
     uint64_t first;             /* first page that may hold data */
     uint64_t reserved;          /* pages of the mapping: no address is at or above it */
     size_t spill_bytes;         /* an edit's pages and values beyond it are spilled, and so much at
@@ -52,6 +54,12 @@ void rmt_pages_forget(struct rmt_pages *pages);
 static inline const struct rmt_disk_node *rmt_page_at(const struct rmt_pages *pages, uint64_t addr)
 {
     return (const struct rmt_disk_node *)(pages->base + (addr << pages->page_shift));
+}
+
+/* The checksum of a node page in this store. */
+static inline uint64_t rmt_page_sum(const struct rmt_pages *pages, const void *page)
+{
+    return pages->summed ? rmt_node_sum(page, pages->page_size, pages->seed) : 0;
 }
 
 /* The slow half of rmt_page_read(). */

@@ -74,7 +74,7 @@ int rmt_writer_node_at(struct rmt_writer *w, void *page, uint64_t addr, struct r
     struct rmt_disk_node *node = page;
     node->addr = rmt_put64(addr);
     node->birth = rmt_put64(w->birth);
-    uint64_t sum = rmt_node_sum(page, w->pages->page_size, w->pages->seed);
+    uint64_t sum = rmt_page_sum(w->pages, page);
     node->checksum = rmt_put64(sum);
     int rc = queue(w, addr, page, w->pages->page_size, true);
     if (rc < 0)

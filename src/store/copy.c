@@ -163,7 +163,7 @@ static int copy_node(struct copy *k, struct rmt_run run, uint8_t *page)
     if (rc < 0)
         return rc;
     node->addr = rmt_put64(k->room.addr);
-    uint64_t sum = rmt_node_sum(page, k->to->pages.page_size, k->to->pages.seed);
+    uint64_t sum = rmt_page_sum(&k->to->pages, page);
     node->checksum = rmt_put64(sum);
     return place(k, run, (uint32_t)sum);
 }
