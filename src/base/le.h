@@ -37,11 +37,14 @@ RMT_LE(32)
 RMT_LE(64)
 #undef RMT_LE
 
+/* In two parts: six bytes that are stored and loaded as eight make the processor wait. */
 static inline uint64_t rmt_get48(rmt_le48 x)
 {
-    uint64_t v = 0;
-    memcpy(&v, x.b, 6);
-    return v;
+    uint32_t low;
+    uint16_t high;
+    memcpy(&low, x.b, 4);
+    memcpy(&high, x.b + 4, 2);
+    return low | (uint64_t)high << 32;
 }
 
 static inline rmt_le48 rmt_put48(uint64_t v)

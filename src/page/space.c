@@ -445,6 +445,8 @@ int rmt_space_free(struct rmt_space *space, uint64_t addr, uint64_t len)
     set(space, addr, len, false);
     space->nr_free += len;
     space->freed_pages += len;
+    if (!space->pages->io->durable) /* the memory of these is still in the processor's caches */
+        space->rover = rmt_min(space->rover, addr);
     return 0;
 }
 
