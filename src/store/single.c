@@ -122,7 +122,8 @@ static int change(struct single *one, struct ramet_slice key, struct ramet_slice
     return rmt_tree_put(&one->edit, &one->map, key, value, put);
 }
 
-/* Pages of a snapshot go on a list in the catalog; so do references to shared pages. */
+/* Pages of a snapshot go on a list in the catalog. (References to shared pages too, which a user's
+ * map has none of.) */
 static bool is_ours(const struct rmt_edit *edit, uint64_t horizon, uint64_t *out_pages)
 {
     uint64_t pages = 0;
@@ -132,7 +133,8 @@ static bool is_ours(const struct rmt_edit *edit, uint64_t horizon, uint64_t *out
         pages += edit->gone.items[i].len;
     }
     *out_pages = pages;
-    return edit->refs.count == 0;
+    rmt_assert(edit->refs.count == 0);
+    return true;
 }
 
 static bool note_gone(struct rmt_single *s, const struct rmt_runs *gone)
@@ -296,7 +298,6 @@ void rmt_single_settled(struct ramet_store *store)
     struct rmt_single *s = store->single;
     if (!s)
         return;
-    s->publication = 0;
     s->count = 0;
     s->gone.count = 0;
     s->gone_pages = 0;
