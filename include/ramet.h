@@ -1371,9 +1371,9 @@ RAMET_API int64_t ramet_handle_get_u64(struct ramet_handle *handle, uint64_t key
  * Lifetime: nothing is kept.
  * Threads:  one at a time for a handle. It cannot be cancelled.
  * Blocks:   for the branch's writer, then as ramet_commit().
- * Cost:     O(log entries): in memory the pages from the map's root to the leaf are copied, and that
- *           of the list of maps; in a file as a transaction of one ramet_put(). Many at once are
- *           cheaper in ramet_handle_batch().
+ * Cost:     O(log entries): in memory the pages from the map's root to the leaf are copied, and
+ * that of the list of maps; in a file as a transaction of one ramet_put(). Many at once are cheaper
+ * in ramet_handle_batch().
  */
 RAMET_API int ramet_handle_put(struct ramet_handle *handle, struct ramet_slice key,
                                struct ramet_slice value, unsigned flags);

@@ -10,7 +10,8 @@
 #define SPILL_BYTES ((size_t)64 << 20)
 
 int rmt_pages_init(struct rmt_pages *pages, struct rmt_io *io, uint32_t page_size, uint64_t seed,
-                   int (*node_check)(const struct rmt_pages *, const struct rmt_disk_node *))
+                   int (*node_check)(const struct rmt_pages *, const struct rmt_disk_node *),
+                   void (*node_known)(struct rmt_pages *, const struct rmt_disk_node *))
 {
     memset(pages, 0, sizeof(*pages));
     uint64_t size, reserve = RESERVE_MAX;
@@ -29,6 +30,7 @@ int rmt_pages_init(struct rmt_pages *pages, struct rmt_io *io, uint32_t page_siz
     pages->first = RMT_META_SIZE / page_size;
     pages->reserved = reserve >> pages->page_shift;
     pages->node_check = node_check;
+    pages->node_known = node_known;
     pages->spill_bytes = SPILL_BYTES;
     pages->part_pages = RMT_RUN_PAGES_MAX;
     atomic_init(&pages->nr_pages, size >> pages->page_shift);
@@ -39,6 +41,7 @@ int rmt_pages_init(struct rmt_pages *pages, struct rmt_io *io, uint32_t page_siz
     pages->verified = rmt_reserve_new(2 * pages->reserved * sizeof(*pages->verified));
     if (!pages->verified)
         return rmt_fail(-ENOMEM, "store '%s': no address space to map it", io->path);
+    pages->dense = rmt_reserve_new(pages->reserved * sizeof(*pages->dense));
     return 0;
 }
 
@@ -47,12 +50,16 @@ void rmt_pages_fini(struct rmt_pages *pages)
     rmt_reserve_free((void *)(uintptr_t)pages->verified,
                      2 * pages->reserved * sizeof(*pages->verified));
     pages->verified = NULL;
+    rmt_reserve_free(pages->dense, pages->reserved * sizeof(*pages->dense));
+    pages->dense = NULL;
 }
 
 void rmt_pages_forget(struct rmt_pages *pages)
 {
     rmt_reserve_clear((void *)(uintptr_t)pages->verified,
                       2 * pages->reserved * sizeof(*pages->verified));
+    if (pages->dense)
+        rmt_reserve_clear(pages->dense, pages->reserved * sizeof(*pages->dense));
 }
 
 int rmt_spill_new(struct rmt_pages *pages, size_t size, void **out)
@@ -123,6 +130,7 @@ int rmt_page_verify(struct rmt_pages *pages, struct rmt_ref ref)
     int rc = rmt_page_load(pages, ref, 0, buf);
     if (rc < 0)
         return rc;
+    pages->node_known(pages, (const struct rmt_disk_node *)buf);
     rmt_page_known(pages, ref.addr, ref.birth);
     return 0;
 }

@@ -18,6 +18,21 @@
 #include "format/disk.h"
 #include "io/io.h"
 
+/*
+ * Of a leaf of numbers in a row, all that it takes to find the value of one, so that a get touches
+ * the value and nothing else of the page. (The headers of pages lie a power of two apart, and so
+ * have to share a few lines of each cache.) Written before a reference to the page is seen; that of
+ * another page that was there before has another birth.
+ */
+struct rmt_dense {
+    _Atomic uint64_t shape; /* low half: of the birth; then RMT_DENSE_*; atomic: release, last */
+    _Atomic uint64_t first; /* number; atomic: relaxed */
+};
+/* 15 bits of the count, 15 of a value's size, and 2 of the prefix's size, less 4. */
+#define RMT_DENSE_COUNT(shape) ((uint32_t)((shape) >> 32) & 0x7fff)
+#define RMT_DENSE_VALUE_SIZE(shape) ((uint32_t)((shape) >> 47) & 0x7fff)
+#define RMT_DENSE_PREFIX_SIZE(shape) ((uint32_t)((shape) >> 62) + 4)
+
 struct rmt_pages {
     struct rmt_io *io;   /* set once in open, as all below but nr_pages */
     const uint8_t *base; /* the mapping */
@@ -34,16 +49,20 @@ struct rmt_pages {
                                     value of no more is written as a whole; a test may set it */
     _Atomic uint32_t *verified; /* [2 * reserved]: as nodes, then as data; atomic: relaxed, for
                                    pages do not change */
+    struct rmt_dense *dense;    /* [reserved]; NULL: there is no address space for it */
     _Atomic uint64_t nr_pages;  /* of the file, as far as this process knows; atomic: relaxed, only
                                    grows */
     /* Judges an untrusted node page whose header and checksum are right; pages is for sizes and
      * limits. */
     int (*node_check)(const struct rmt_pages *pages, const struct rmt_disk_node *node);
+    /* Notes what it wants of a node page, of any kind, that was verified, or is being written. */
+    void (*node_known)(struct rmt_pages *pages, const struct rmt_disk_node *node);
 };
 
 /* Maps the io's file. io: borrowed, must outlive pages. */
 int rmt_pages_init(struct rmt_pages *pages, struct rmt_io *io, uint32_t page_size, uint64_t seed,
-                   int (*node_check)(const struct rmt_pages *, const struct rmt_disk_node *));
+                   int (*node_check)(const struct rmt_pages *, const struct rmt_disk_node *),
+                   void (*node_known)(struct rmt_pages *, const struct rmt_disk_node *));
 void rmt_pages_fini(struct rmt_pages *pages);
 /* Memory that can be written out (unnamed files beside the store), zeroed. -ENOSPC and kin. */
 int rmt_spill_new(struct rmt_pages *pages, size_t size, void **out);

@@ -166,10 +166,12 @@ int rmt_writer_flush(struct rmt_writer *w)
             iov[n].iov_base = (void *)(uintptr_t)piece->data;
             iov[n].iov_len = piece->size;
             uint64_t pages = piece->size >> w->pages->page_shift;
-            if (piece->node)
+            if (piece->node) {
+                w->pages->node_known(w->pages, piece->data);
                 rmt_page_known(w->pages, end, w->birth);
-            else
+            } else {
                 rmt_data_known(w->pages, end, pages, w->birth);
+            }
             end += pages;
         }
         int rc = w->pages->io->ops->write(w->pages->io, iov, n, addr << w->pages->page_shift);

@@ -135,7 +135,7 @@ static int open_locked(struct ramet_store *store, const struct ramet_options *o)
     if (rc < 0)
         return rc;
     uint64_t seed = rmt_get_be64(store->store_id);
-    rc = rmt_pages_init(&store->pages, io, page_size, seed, rmt_node_check);
+    rc = rmt_pages_init(&store->pages, io, page_size, seed, rmt_node_check, rmt_node_known);
     if (rc == 0)
         rc = rmt_space_init(&store->space, &store->pages, &store->shared);
     store->space.ahead = io->durable && rmt_store_flushes(store);

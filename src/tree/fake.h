@@ -32,8 +32,8 @@ struct rmt_writer {
 struct fake {
     struct rmt_pages pages;
     struct rmt_writer w;
-    void *memory, *verified;
-    size_t memory_size, verified_size;
+    void *memory, *verified, *dense;
+    size_t memory_size, verified_size, dense_size;
     int64_t reserve_fail_in; /* calls until one fails; negative: none does */
     uint64_t reserved;
 };
@@ -46,8 +46,11 @@ static inline void fake_init(struct fake *fake, uint32_t page_size, uint64_t nr_
     fake->memory = mmap(NULL, fake->memory_size, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     fake->verified = calloc(nr_pages, sizeof(uint32_t));
+    fake->dense_size = nr_pages * sizeof(struct rmt_dense);
+    fake->dense = calloc(nr_pages, sizeof(struct rmt_dense));
     assert_ptr_not_equal(fake->memory, MAP_FAILED);
     assert_non_null(fake->verified);
+    assert_non_null(fake->dense);
     fake->pages = (struct rmt_pages){
         .base = fake->memory,
         .page_size = page_size,
@@ -56,7 +59,9 @@ static inline void fake_init(struct fake *fake, uint32_t page_size, uint64_t nr_
         .first = 32,
         .reserved = nr_pages,
         .verified = fake->verified,
+        .dense = fake->dense,
         .node_check = rmt_node_check,
+        .node_known = rmt_node_known,
         .spill_bytes = FAKE_SPILL,
         .part_pages = RMT_RUN_PAGES_MAX,
     };
@@ -74,12 +79,14 @@ static inline void fake_fini(struct fake *fake)
 {
     munmap(fake->memory, fake->memory_size);
     free(fake->verified);
+    free(fake->dense);
 }
 
 /* As after opening anew: nothing is verified. */
 static inline void fake_forget(struct fake *fake)
 {
     memset(fake->verified, 0, fake->verified_size);
+    memset(fake->dense, 0, fake->dense_size);
 }
 
 /* For rmt_edit_init(). */
@@ -103,10 +110,11 @@ static inline uint8_t *fake_page(struct fake *fake, uint64_t addr)
 
 static inline int fake_known(struct rmt_pages *pages, struct rmt_ref ref, int rc)
 {
-    if (rc == 0)
-        atomic_store_explicit(&pages->verified[ref.addr], (uint32_t)ref.birth,
-                              memory_order_relaxed);
-    return rc;
+    if (rc < 0)
+        return rc;
+    pages->node_known(pages, rmt_page_at(pages, ref.addr));
+    atomic_store_explicit(&pages->verified[ref.addr], (uint32_t)ref.birth, memory_order_relaxed);
+    return 0;
 }
 
 /* Checksums are taken for right: as if whoever forged the file had made them so. */
@@ -175,6 +183,7 @@ int rmt_writer_node(struct rmt_writer *w, void *page, struct rmt_ref *out)
     if (rmt_node_check(w->pages, node) < 0)
         fail_msg("wrote a bad page: %s", ramet_errmsg());
     memcpy((void *)(uintptr_t)rmt_page_at(w->pages, w->next), page, w->pages->page_size);
+    w->pages->node_known(w->pages, node);
     *out = (struct rmt_ref){w->next, w->birth, (uint32_t)rmt_get64(node->checksum)};
     w->next += 1 + w->skip;
     fake_grown(w);

@@ -797,6 +797,90 @@ static void rolling_back_brings_the_layout_back(void **state)
 }
 
 /* Cursors stand where they stood while leaves under them change their layout. */
+/* ---- keys of eight bytes among others -------------------------------------------------------- */
+
+#define MIXED 3000
+
+struct mixed {
+    uint8_t bytes[12];
+    uint32_t size;
+};
+
+static int by_key(const void *a, const void *b)
+{
+    const struct mixed *x = a, *y = b;
+    return rmt_slice_cmp(rmt_slice(x->bytes, x->size), rmt_slice(y->bytes, y->size));
+}
+
+/* Numbers in rows, with gaps, and anywhere, which begin alike; some of the keys are longer or
+ * shorter, and so are separators. */
+static struct mixed some_key(uint32_t kind)
+{
+    static const uint64_t bases[] = {0, 200, 65530, UINT32_MAX - 100, UINT64_MAX - 4000};
+    struct mixed key = {.size = 8};
+    uint64_t number = bases[chance(5)];
+    if (kind == 0)
+        number += chance(4000) & (chance(2) ? UINT64_MAX : ~(uint64_t)7);
+    else if (kind == 1)
+        number = chance(UINT64_MAX);
+    else
+        number = chance(2) ? chance(3) << 40 | chance(2000) << 8 : number + chance(20) * 256;
+    rmt_put_be64(key.bytes, number);
+    if (kind == 2 && chance(3) == 0)
+        key.size = (uint32_t)(1 + chance(12));
+    return key;
+}
+
+static void mixed_are_found(struct state *s, const struct mixed *keys, size_t count)
+{
+    for (size_t i = 0; i < 3 * count; i++) {
+        struct mixed key = keys[i % count];
+        uint64_t number = rmt_get_be64(key.bytes) + (i / count == 0 ? 0 : chance(5) - 2);
+        key.size = 8;
+        rmt_put_be64(key.bytes, number);
+        const struct mixed *want = bsearch(&key, keys, count, sizeof(key), by_key);
+        struct rmt_value value = {.data = NULL};
+        int rc = fake_get(&s->fake.pages, &s->tree, rmt_slice(key.bytes, 8), &value);
+        assert_int_equal(rc, want ? 0 : RAMET_ENOTFOUND);
+        if (want)
+            assert_memory_equal(value.data, key.bytes, 8);
+        struct rmt_value again = {.data = NULL};
+        assert_int_equal(rmt_tree_get_number(&s->fake.pages, &s->tree, number, &again), rc);
+        assert_true(rc < 0 || again.data == value.data);
+    }
+}
+
+static void numbers_are_found_among_other_keys(void **state)
+{
+    (void)state;
+    static struct state s;
+    static struct mixed keys[MIXED];
+    for (uint32_t kind = 0; kind < 3; kind++) {
+        for (size_t many = 3; many <= MIXED; many *= 10) {
+            size_t count = 0;
+            state_init(&s, 4096, 8, 0);
+            for (size_t i = 0; i < many; i++) {
+                struct mixed key = some_key(kind);
+                struct ramet_slice slice = rmt_slice(key.bytes, key.size);
+                int rc = rmt_tree_put(&s.edit, &s.tree, slice, rmt_slice(key.bytes, 8),
+                                      RMT_PUT_NOOVERWRITE);
+                if (rc == 0)
+                    keys[count++] = key;
+                else
+                    assert_int_equal(rc, -EEXIST);
+                if (i % 500 == 499)
+                    seal(&s);
+            }
+            qsort(keys, count, sizeof(keys[0]), by_key);
+            mixed_are_found(&s, keys, count);
+            seal(&s);
+            mixed_are_found(&s, keys, count);
+            mixed_are_found(&s, keys, count); /* all pages known */
+            state_fini(&s);
+        }
+    }
+}
+
 static void cursors_stay_while_layouts_change(void **state)
 {
     (void)state;
@@ -847,6 +931,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(merged_leaves_are_what_they_hold),
         cmocka_unit_test(ranges_are_cut_out),
         cmocka_unit_test(rolling_back_brings_the_layout_back),
+        cmocka_unit_test(numbers_are_found_among_other_keys),
         cmocka_unit_test(cursors_stay_while_layouts_change),
     };
     chance_state = chance_seed(argc, argv);

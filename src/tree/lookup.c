@@ -57,14 +57,33 @@ static __attribute__((noinline)) int value_of_key(const struct rmt_disk_node *le
     return 0;
 }
 
+/* The head of separator index is that of the number: what is behind the heads decides. So it is
+ * in a root that has one separator, and no prefix. suffix: of the number. */
+static inline uint32_t tied_child(const struct rmt_disk_node *node, uint32_t page_size,
+                                  uint32_t index, uint64_t number, uint64_t suffix)
+{
+    struct rmt_node_suffix other = rmt_node_suffix_at(node, index);
+    uint32_t n = rmt_node_prefix_size(node), tail = rmt_node_tail_size(other.size);
+    bool last = index + 1 == rmt_node_count(node) ||
+                rmt_node_head_at(node, index + 1) != rmt_node_head_at(node, index);
+    if (rmt_unlikely(!last || other.size + n > 8))
+        return child_of_key(node, page_size, number);
+    uint32_t behind = tail ? rmt_head(other.tail, tail) : 0;
+    return index + ((uint32_t)suffix >= behind);
+}
+
 static inline uint32_t number_child(const struct rmt_disk_node *node, uint32_t page_size,
                                     uint64_t number)
 {
     uint32_t count = rmt_node_count(node), n = rmt_node_prefix_size(node);
     const uint8_t *heads = rmt_node_bytes(node) + RMT_NODE_HEADER;
     uint64_t suffix;
-    if (rmt_unlikely(n >= 8))
+    if (n >= 8) { /* as of a node with one separator */
+        uint64_t prefix = rmt_get_be64(rmt_node_bytes(node) + page_size - n);
+        if (rmt_likely(number != prefix))
+            return number > prefix ? count : 0;
         return child_of_key(node, page_size, number);
+    }
     if (rmt_unlikely(!number_suffix(node, page_size, n, number, &suffix)))
         return number > suffix ? count : 0;
     uint32_t head = (uint32_t)(suffix >> 32);
@@ -73,7 +92,7 @@ static inline uint32_t number_child(const struct rmt_disk_node *node, uint32_t p
      * last head slots or references follow. */
     bool equal = rmt_load32(heads + (size_t)4 * index) == head;
     if (rmt_unlikely(equal & (index < count)))
-        return child_of_key(node, page_size, number); /* what is behind the heads decides */
+        return tied_child(node, page_size, index, number, suffix);
     return index;
 }
 
@@ -98,6 +117,28 @@ static inline int number_value(const struct rmt_disk_node *leaf, uint32_t page_s
     return 0;
 }
 
+/* True if the leaf is one of numbers in a row: then rc is what there is to say. */
+static inline bool dense_value(const struct rmt_pages *pages, struct rmt_ref leaf, uint64_t number,
+                               struct rmt_value *out, int *rc)
+{
+    if (!pages->dense || !leaf.birth || leaf.addr >= pages->reserved)
+        return false;
+    struct rmt_dense *dense = &pages->dense[leaf.addr];
+    uint64_t shape = atomic_load_explicit(&dense->shape, memory_order_acquire);
+    if (!shape || (uint32_t)shape != (uint32_t)leaf.birth)
+        return false;
+    uint64_t index = number - atomic_load_explicit(&dense->first, memory_order_relaxed);
+    *rc = RAMET_ENOTFOUND;
+    if (rmt_unlikely(index >= RMT_DENSE_COUNT(shape)))
+        return true;
+    uint32_t size = RMT_DENSE_VALUE_SIZE(shape);
+    size_t back = RMT_DENSE_PREFIX_SIZE(shape) + ((size_t)index + 1) * size;
+    const uint8_t *page = (const uint8_t *)rmt_page_at(pages, leaf.addr);
+    *out = (struct rmt_value){page + pages->page_size - back, size, false};
+    *rc = 0;
+    return true;
+}
+
 int LOOKUP(number)(struct rmt_pages *pages, const struct rmt_tree *tree, uint64_t number,
                    struct rmt_value *out)
 {
@@ -110,6 +151,8 @@ int LOOKUP(number)(struct rmt_pages *pages, const struct rmt_tree *tree, uint64_
         return rc;
     for (uint32_t level = node->level; level > 0; level--) {
         struct rmt_ref ref = rmt_node_ref_at(node, number_child(node, page_size, number));
+        if (level == 1 && dense_value(pages, ref, number, out, &rc))
+            return rc;
         rmt_ref_prefetch(pages, ref);
         rc = rmt_child_open(pages, ref, level - 1, &node);
         if (rmt_unlikely(rc < 0))

@@ -540,6 +540,23 @@ static const char *even_judge(const struct rmt_pages *pages, const struct rmt_di
     return NULL;
 }
 
+void rmt_node_known(struct rmt_pages *pages, const struct rmt_disk_node *node)
+{
+    uint32_t n = rmt_node_prefix_size(node), count = rmt_node_count(node);
+    uint32_t size = rmt_get16(node->cells_size);
+    if (!pages->dense || rmt_node_general(node) || !rmt_node_dense(node) || rmt_node_pages(node) ||
+        rmt_node_width(node) + n != 8)
+        return;
+    uint64_t last, head = rmt_node_head_at(node, 0);
+    memcpy(&last, rmt_node_bytes(node) + pages->page_size - 8, 8);
+    uint64_t prefix = __builtin_bswap64(last >> (64 - 8 * n));
+    uint64_t shape = rmt_get64(node->birth) & UINT32_MAX;
+    shape |= (uint64_t)count << 32 | (uint64_t)size << 47 | (uint64_t)(n - 4) << 62;
+    struct rmt_dense *dense = &pages->dense[rmt_get64(node->addr)];
+    atomic_store_explicit(&dense->first, prefix | head << 32 >> (8 * n), memory_order_relaxed);
+    atomic_store_explicit(&dense->shape, shape, memory_order_release);
+}
+
 int rmt_node_check(const struct rmt_pages *pages, const struct rmt_disk_node *node)
 {
     uint32_t page_size = pages->page_size, count = rmt_node_count(node);

@@ -305,6 +305,8 @@ int rmt_cursor_leaf(struct rmt_cursor *c, const struct rmt_disk_node **out_leaf,
 /* The gate: judges an untrusted leaf or inner page (header, checksum and address are right
  * already). */
 int rmt_node_check(const struct rmt_pages *pages, const struct rmt_disk_node *node);
+/* Of a page that is verified, or being written: fills pages->dense. */
+void rmt_node_known(struct rmt_pages *pages, const struct rmt_disk_node *node);
 /* Children of an inner node, entries of a leaf. */
 uint32_t rmt_node_size(const struct rmt_disk_node *node);
 struct rmt_ref rmt_node_child(const struct rmt_disk_node *node, uint32_t index);
