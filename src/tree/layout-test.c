@@ -828,6 +828,12 @@ static struct mixed some_key(uint32_t kind)
     rmt_put_be64(key.bytes, number);
     if (kind == 2 && chance(3) == 0)
         key.size = (uint32_t)(1 + chance(12));
+    if (kind == 3) { /* all separators have more than eight bytes */
+        bool longer = chance(100) > 0;
+        rmt_put_be64(key.bytes + 4, chance(UINT32_MAX));
+        rmt_put_be64(key.bytes, longer ? 1000 : 998 + chance(5));
+        key.size = longer ? 12 : 8;
+    }
     return key;
 }
 
@@ -855,7 +861,7 @@ static void numbers_are_found_among_other_keys(void **state)
     (void)state;
     static struct state s;
     static struct mixed keys[MIXED];
-    for (uint32_t kind = 0; kind < 3; kind++) {
+    for (uint32_t kind = 0; kind < 4; kind++) {
         for (size_t many = 3; many <= MIXED; many *= 10) {
             size_t count = 0;
             state_init(&s, 4096, 8, 0);
