@@ -3,7 +3,7 @@
  * bench.c - the program: its options, and group after group.
  *
  *   --only=GROUP[,GROUP]  load get readers commit open space branches merges versions watch blobs
- * nbd large
+ *                         nbd maps large
  *   --peers=NAME[,NAME]   ramet takes part always
  *   --entries=N           1000000
  *   --rounds=N            3
@@ -41,8 +41,8 @@ static bool parse_groups(const char *list, struct options *o)
 static bool parse_peers(const char *list, struct options *o)
 {
     bool found = false;
-    for (size_t p = RAMET + 1; p < DISK; p++)
-        found |= o->peers[p] = peers[p] && named(list, peers[p]->name);
+    for (size_t p = RAMET + 1; p < PEERS; p++)
+        found |= o->peers[p] = peers[p] && p != DISK && named(list, peers[p]->name);
     return found;
 }
 
@@ -87,7 +87,7 @@ int main(int argc, char **argv)
             "usage: %s [--only=GROUP[,GROUP]] [--peers=NAME[,NAME]] [--entries=N]\n"
             "       [--rounds=N] [--large] [--gb=N] [--dir=PATH] [--json]\n"
             "groups: load get readers commit open space branches merges versions watch blobs nbd\n"
-            "        large\n",
+            "        maps large\n",
             argv[0]);
         return 2;
     }

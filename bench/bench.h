@@ -63,6 +63,15 @@ static inline const uint8_t *entry_value(const struct entries *e, uint32_t i, ui
     return e->pool + ((uint64_t)i * 101 + (uint64_t)salt * 7919) % (POOL_SIZE - VALUE_SIZE);
 }
 
+/* SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators). */
+static inline uint64_t random_next(uint64_t *state)
+{
+    uint64_t z = *state += 0x9e3779b97f4a7c15u;
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+    return z ^ z >> 31;
+}
+
 /* What a reader does with what it reads, so that it is read. The peers' sums are compared. */
 static inline uint64_t touch(const void *data, size_t size)
 {
@@ -113,12 +122,31 @@ struct peer_ops {
     lookup_fn get_fresh; /* each after asking for the newest version */
     lookup_fn range;     /* from each key on RANGE_LEN entries, or fewer where the store ends */
     uint64_t (*scan)(struct session *s, size_t *out_count);
+    /* A map that threads share: maps.h. NULL: takes no part there. */
+    const struct map_ops *maps;
 };
 
-enum { RAMET, LMDB, ROCKSDB, SQLITE, WIREDTIGER, DISK, PEERS };
+/* From CLONED_MAP on they are maps alone. */
+enum {
+    RAMET,
+    LMDB,
+    ROCKSDB,
+    SQLITE,
+    WIREDTIGER,
+    DISK,
+    CLONED_MAP,
+    SYNC_MAP,
+    TABLE,
+    RWLOCK,
+    URCU_QSBR,
+    URCU_MEMB,
+    PEERS
+};
 
 extern const struct peer_ops peer_ramet, peer_lmdb, peer_rocksdb, peer_sqlite, peer_wiredtiger,
-    peer_disk;
+    peer_disk, peer_cloned_map, peer_sync_map, peer_table, peer_rwlock, peer_urcu_qsbr,
+    peer_urcu_memb;
+extern const struct map_ops maps_ramet, maps_lmdb;
 /* NULL: was not there when this was built. */
 extern const struct peer_ops *const peers[PEERS];
 
@@ -145,7 +173,39 @@ enum task {
     TASK_SCAN,
     TASK_RANGE,
     TASK_SIZE, /* of the store's files */
+    TASK_MAP,  /* order->map says what */
     TASK_QUIT
+};
+
+enum map_task {
+    MAP_OPEN, /* and filled */
+    MAP_GET,  /* by several threads, always of the newest version */
+    MAP_HELD, /* the same in one version */
+    MAP_HELD_BESIDE,
+    MAP_GET_BESIDE, /* both beside a writer that never stops */
+    MAP_GET_TEXTS,
+    MAP_GET_TEXTS_MANY, /* several at once */
+    MAP_SET,
+    MAP_SET_MANY,
+    MAP_SNAPSHOT,
+    MAP_MEMORY, /* of one that is filled for that, and closed */
+    MAP_CLOSE
+};
+
+enum map_keys {
+    MAP_ROW,  /* 0, 1, 2, ... */
+    MAP_ANY,  /* 64 random bits */
+    MAP_TEXTS /* 16 random bytes */
+};
+
+struct map_order {
+    enum map_task what;
+    enum map_keys keys;     /* MAP_OPEN, MAP_MEMORY */
+    size_t count, accesses; /* keys in the map; gets, snapshots */
+    unsigned threads;
+    uint64_t ns; /* MAP_SET and MAP_..._BESIDE take so long */
+    uint32_t round;
+    bool shuffled; /* MAP_MEMORY: keys come in a random order */
 };
 
 struct order {
@@ -153,13 +213,14 @@ struct order {
     uint32_t round;
     size_t count;            /* of entries, of commits; 0: all */
     unsigned threads, lines; /* TASK_COMMIT, TASK_READ */
+    struct map_order map;    /* TASK_MAP */
 };
 
 struct result {
     double cpu_ns, wall_ns; /* of an operation */
     double median_ns;       /* wall; TASK_COMMIT */
     double flushes;         /* of an operation */
-    double share;           /* blobs: bytes written for one that was dirty */
+    double share;           /* blobs: bytes written for one that was dirty; maps: bytes a key */
     uint64_t check;         /* what was read, the same for all peers */
     uint64_t bytes;         /* TASK_SIZE: apparent; TASK_LOAD_AT_ONCE: memory */
     uint64_t disk_bytes;    /* TASK_SIZE: blocks */
@@ -179,6 +240,8 @@ struct state {
     struct peer *peer;
     struct session *session; /* of the thread that does the tasks */
     char path[4096];
+    struct shared_map *map; /* TASK_MAP: what is open */
+    struct go *go;          /* the program that does it instead */
 };
 
 /* False: the peer cannot. */
@@ -288,6 +351,26 @@ void nbd_clones(const void *branching, struct result *out); /* NBD_CLONES */
 /* ---- samples and rows: rows.c ------------------------------------------------------------------
  */
 
+/* Of a map that threads share, for each size. */
+enum map_sample {
+    MAP_ROW_1, /* readers */
+    MAP_ROW_2,
+    MAP_ANY_1,
+    MAP_ANY_2,
+    MAP_ONE_HELD,
+    MAP_ONE_HELD_BESIDE,
+    MAP_ONE_BESIDE,
+    MAP_TEXT,
+    MAP_TEXT_MANY,
+    MAP_ONE_SET,
+    MAP_MANY_SET,
+    MAP_ONE_SNAPSHOT,
+    MAP_SAMPLES
+};
+
+#define MAP_SIZES 3
+static const size_t map_sizes[MAP_SIZES] = {1000, 100000, 1000000};
+
 enum sample {
     NO_SAMPLE,
     SORTED_LOAD,
@@ -336,7 +419,10 @@ enum sample {
     REGION_LARGE = REGION + REGIONS,
     NBD,
     NBD_CLONE = NBD + NBD_RESULTS,
-    SAMPLES = NBD_CLONE + NBD_CLONES
+    MAP = NBD_CLONE + NBD_CLONES, /* + MAP_SAMPLES * index of the size */
+    SAMPLES = MAP + MAP_SIZES * MAP_SAMPLES + 2,
+    MAP_MEMORY_ROW = SAMPLES - 2,
+    MAP_MEMORY_SHUFFLED
 };
 
 enum group {
@@ -352,6 +438,7 @@ enum group {
     GROUP_WATCH,
     GROUP_BLOBS,
     GROUP_NBD,
+    GROUP_MAPS,
     GROUP_LARGE,
     GROUPS
 };
@@ -364,7 +451,7 @@ struct taken {
 
 extern struct taken samples[SAMPLES];
 
-enum field { CPU, WALL, MEDIAN, RATE, FLUSHES, BYTES, BLOCKS, PAGES, SHARE };
+enum field { CPU, WALL, MEDIAN, RATE, FLUSHES, BYTES, BLOCKS, PAGES, SHARE, EACH };
 
 #define AGAINST_BASE (-1)    /* the same peer's row of sample `base` */
 #define AGAINST_NOTHING (-2) /* the value itself */
@@ -431,6 +518,8 @@ double median(double *values, size_t count);
 
 /* Memory of this process that is no file's: /proc/self/status, RssAnon. */
 uint64_t memory_bytes(void);
+/* The same, and what it has mapped of shared memory. */
+uint64_t resident_bytes(void);
 
 /* Flushes of this process so far, whoever asked for them: flushes.c. */
 uint64_t flushes_count(void);

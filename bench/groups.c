@@ -18,12 +18,13 @@ struct stage {
     struct plan plan;
     struct worker *workers[PEERS]; /* NULL: takes no part */
     uint32_t round;
+    struct map_order map;
 };
 
 static void start_workers(struct stage *g)
 {
     for (size_t p = 0; p < PEERS; p++) {
-        if (peers[p] && p != DISK && g->options->peers[p])
+        if (peers[p] && p < DISK && g->options->peers[p])
             g->workers[p] = worker_start(peers[p], &g->plan);
     }
 }
@@ -412,6 +413,85 @@ static void run_nbd(const struct options *o)
 }
 #endif
 
+/* ---- maps that threads share ----------------------------------------------------------------- */
+
+static void start_map_workers(struct stage *g)
+{
+    for (size_t p = 0; p < PEERS; p++) {
+        if (peers[p] && peers[p]->maps && g->options->peers[p])
+            g->workers[p] = worker_start(peers[p], &g->plan);
+    }
+}
+
+static void map_task(struct stage *g, enum map_task what, unsigned threads, enum sample sample)
+{
+    struct order order = {.task = TASK_MAP, .map = g->map};
+    order.map.what = what;
+    order.map.threads = threads;
+    order.map.round = g->round;
+    each(g, order, sample);
+}
+
+/* All rounds of one kind of keys, with processes of their own: none has the others' memory. */
+static void run_keys(struct stage *g, enum map_keys keys, enum sample first)
+{
+    start_map_workers(g);
+    g->map.keys = keys;
+    map_task(g, MAP_OPEN, 1, NO_SAMPLE);
+    for (g->round = 0; g->round < g->options->rounds; g->round++) {
+        switch (keys) {
+        case MAP_ROW:
+            map_task(g, MAP_GET, 1, first + MAP_ROW_1);
+            map_task(g, MAP_GET, 2, first + MAP_ROW_2);
+            map_task(g, MAP_HELD, 1, first + MAP_ONE_HELD);
+            map_task(g, MAP_HELD_BESIDE, 1, first + MAP_ONE_HELD_BESIDE);
+            map_task(g, MAP_GET_BESIDE, 1, first + MAP_ONE_BESIDE);
+            map_task(g, MAP_SET, 1, first + MAP_ONE_SET);
+            map_task(g, MAP_SET_MANY, 1, first + MAP_MANY_SET);
+            map_task(g, MAP_SNAPSHOT, 1, first + MAP_ONE_SNAPSHOT);
+            break;
+        case MAP_ANY:
+            map_task(g, MAP_GET, 1, first + MAP_ANY_1);
+            map_task(g, MAP_GET, 2, first + MAP_ANY_2);
+            break;
+        case MAP_TEXTS:
+            map_task(g, MAP_GET_TEXTS, 1, first + MAP_TEXT);
+            map_task(g, MAP_GET_TEXTS_MANY, 1, first + MAP_TEXT_MANY);
+            break;
+        }
+    }
+    map_task(g, MAP_CLOSE, 1, NO_SAMPLE);
+    quit_workers(g);
+}
+
+/* Once: nothing there depends on how busy the machine is. */
+static void map_memory(struct stage *g, bool shuffled, enum sample sample)
+{
+    g->round = 0;
+    g->map.keys = MAP_ROW;
+    g->map.shuffled = shuffled;
+    start_map_workers(g);
+    map_task(g, MAP_MEMORY, 1, sample);
+    quit_workers(g);
+}
+
+static void run_maps(const struct options *o)
+{
+    bool small = o->entries < 20000;
+    struct stage g = {.options = o, .plan = {.dir = o->folder}};
+    g.map.accesses = small ? 10000 : 1000000;
+    g.map.ns = small ? 10000000 : 300000000;
+    for (size_t i = 0; i < MAP_SIZES; i++) {
+        enum sample first = MAP + i * MAP_SAMPLES;
+        g.map.count = map_sizes[i] < o->entries ? map_sizes[i] : o->entries;
+        run_keys(&g, MAP_ROW, first);
+        run_keys(&g, MAP_ANY, first);
+        run_keys(&g, MAP_TEXTS, first);
+    }
+    map_memory(&g, false, MAP_MEMORY_ROW);
+    map_memory(&g, true, MAP_MEMORY_SHUFFLED);
+}
+
 /* ramet and LMDB alone: the others would take an hour. */
 static void run_large(const struct options *o)
 {
@@ -452,6 +532,7 @@ void group_run(enum group group, const struct options *o)
     case GROUP_WATCH: run_watch(o); return;
     case GROUP_BLOBS: run_blobs(o); return;
     case GROUP_NBD: run_nbd(o); return;
+    case GROUP_MAPS: run_maps(o); return;
     case GROUP_LARGE: run_large(o); return;
     case GROUPS: return;
     }

@@ -189,4 +189,5 @@ const struct peer_ops peer_lmdb = {
     .get_fresh = lmdb_gets_fresh,
     .range = lmdb_range,
     .scan = lmdb_scan,
+    .maps = &maps_lmdb,
 };

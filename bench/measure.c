@@ -38,19 +38,31 @@ void per_operation(struct result *r, struct stopwatch took, size_t count)
     r->wall_ns = took.wall_ns / (double)count;
 }
 
-uint64_t memory_bytes(void)
+/* A line of /proc/self/status. */
+static uint64_t status_bytes(const char *name)
 {
     char line[256];
     unsigned long long kib = 0;
+    size_t size = strlen(name);
     FILE *f = fopen("/proc/self/status", "re");
     if (!f)
         die("/proc/self/status: %s", strerror(errno));
     while (fgets(line, sizeof(line), f)) {
-        if (sscanf(line, "RssAnon: %llu", &kib) == 1)
+        if (strncmp(line, name, size) == 0 && sscanf(line + size, ": %llu", &kib) == 1)
             break;
     }
     (void)fclose(f);
     return (uint64_t)kib << 10;
+}
+
+uint64_t memory_bytes(void)
+{
+    return status_bytes("RssAnon");
+}
+
+uint64_t resident_bytes(void)
+{
+    return status_bytes("RssAnon") + status_bytes("RssShmem");
 }
 
 static int compare(const void *a, const void *b)

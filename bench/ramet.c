@@ -186,4 +186,5 @@ const struct peer_ops peer_ramet = {
     .get_fresh = ramet_gets_fresh,
     .range = ramet_range,
     .scan = ramet_scan,
+    .maps = &maps_ramet,
 };

@@ -25,7 +25,8 @@ static double value_of(const struct result *r, enum field field)
     case BYTES: return (double)r->bytes;
     case BLOCKS: return (double)r->disk_bytes;
     case PAGES: return (double)r->pages;
-    case SHARE: return r->share;
+    case SHARE:
+    case EACH: return r->share;
     }
     return 0;
 }
@@ -96,6 +97,7 @@ static void print_amount(char *out, size_t size, double x, enum field field)
     case FLUSHES: (void)snprintf(out, size, "%.2f", x); return;
     case PAGES: (void)snprintf(out, size, "%.0f", x); return;
     case SHARE: (void)snprintf(out, size, "%.2f", x); return;
+    case EACH: (void)snprintf(out, size, "%.1f B", x); return;
     case BYTES:
     case BLOCKS: (void)snprintf(out, size, "%.1f MB", x / 1e6); return;
     default: break;
@@ -103,6 +105,14 @@ static void print_amount(char *out, size_t size, double x, enum field field)
     for (; u < 3 && (x >= 10000 || (u > 0 && x >= 1000)); u++)
         x /= 1000;
     (void)snprintf(out, size, "%.*f %s", u || x < 100 ? 1 : 0, x, units[u]);
+}
+
+static void print_ratio(char *out, size_t size, double x)
+{
+    if (x > 0 && x < 0.005)
+        (void)snprintf(out, size, "1/%.0f", 1 / x);
+    else
+        (void)snprintf(out, size, "%.2fx", x);
 }
 
 static void print_aim(const struct row *row, const struct aim *aim)
@@ -114,7 +124,7 @@ static void print_aim(const struct row *row, const struct aim *aim)
     if (aim->against == AGAINST_NOTHING)
         print_amount(bound, sizeof(bound), aim->bound, row->field);
     else
-        (void)snprintf(bound, sizeof(bound), "%.2fx", aim->bound);
+        print_ratio(bound, sizeof(bound), aim->bound);
     printf("  aim: %s %s", aim->kind == AIM_AT_LEAST ? "at least" : "at most", bound);
     if (aim->against >= 0)
         printf(" of %s", aim->against == DISK  ? "the disk"
@@ -185,7 +195,7 @@ static void print_row(const struct row *row)
     for (size_t p = 0; p < PEERS; p++) {
         cell[0] = '\0';
         if (has_ratio(row, p, &x))
-            (void)snprintf(cell, sizeof(cell), "%.2fx", x);
+            print_ratio(cell, sizeof(cell), x);
         if (takes_part(row->group, p))
             printf("%*s", CELL_WIDTH, cell);
     }
@@ -250,12 +260,14 @@ void report_machine(const struct options *o)
     struct utsname uts;
     (void)uname(&uts);
     for (size_t p = 0; p < PEERS; p++) {
-        if (peers[p])
+        if (peers[p] && peers[p]->version)
             printf("%s%s %s", p ? "; " : "", peers[p]->name, peers[p]->version());
     }
-    if (!peers[ROCKSDB] || !peers[SQLITE] || !peers[WIREDTIGER])
-        printf("; not there when this was built:%s%s%s", peers[ROCKSDB] ? "" : " RocksDB",
-               peers[SQLITE] ? "" : " SQLite", peers[WIREDTIGER] ? "" : " WiredTiger");
+    if (!peers[ROCKSDB] || !peers[SQLITE] || !peers[WIREDTIGER] || !peers[CLONED_MAP] ||
+        !peers[URCU_QSBR])
+        printf("; not there when this was built:%s%s%s%s%s", peers[ROCKSDB] ? "" : " RocksDB",
+               peers[SQLITE] ? "" : " SQLite", peers[WIREDTIGER] ? "" : " WiredTiger",
+               peers[CLONED_MAP] ? "" : " Go", peers[URCU_QSBR] ? "" : " liburcu");
     printf("\n%s %s; %ld x %s; %s\n", uts.sysname, uts.release, sysconf(_SC_NPROCESSORS_ONLN),
            cpu_name(), filesystem(o->folder));
     printf("%zu entries with values of %d bytes; medians of %zu rounds, and of ratios in a round\n",
@@ -266,9 +278,9 @@ void report_machine(const struct options *o)
 /* ---- JSON ------------------------------------------------------------------------------------ */
 
 static const char *const field_names[] = {
-    [CPU] = "cpu_ns",        [WALL] = "wall_ns",    [MEDIAN] = "median_ns",
-    [RATE] = "per_second",   [FLUSHES] = "flushes", [BYTES] = "bytes",
-    [BLOCKS] = "disk_bytes", [PAGES] = "pages",     [SHARE] = "share",
+    [CPU] = "cpu_ns",      [WALL] = "wall_ns",    [MEDIAN] = "median_ns",  [RATE] = "per_second",
+    [FLUSHES] = "flushes", [BYTES] = "bytes",     [BLOCKS] = "disk_bytes", [PAGES] = "pages",
+    [SHARE] = "share",     [EACH] = "bytes_each",
 };
 
 static void json_peer(const struct row *row, size_t p)
@@ -320,7 +332,7 @@ void report_json(const struct options *o)
            o->entries, uts.release, cpu_name(), sysconf(_SC_NPROCESSORS_ONLN),
            filesystem(o->folder));
     for (size_t p = 0; p < PEERS; p++) {
-        if (peers[p])
+        if (peers[p] && peers[p]->version)
             printf("%s\"%s\": \"%s\"", p ? ", " : "", peers[p]->name, peers[p]->version());
     }
     printf("}, \"rows\": [");

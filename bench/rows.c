@@ -15,6 +15,16 @@ const struct peer_ops *const peers[PEERS] = {
     [WIREDTIGER] = &peer_wiredtiger,
 #endif
     [DISK] = &peer_disk,
+#ifdef HAVE_GO
+    [CLONED_MAP] = &peer_cloned_map,
+    [SYNC_MAP] = &peer_sync_map,
+#endif
+    [TABLE] = &peer_table,
+    [RWLOCK] = &peer_rwlock,
+#ifdef HAVE_URCU
+    [URCU_QSBR] = &peer_urcu_qsbr,
+    [URCU_MEMB] = &peer_urcu_memb,
+#endif
 };
 
 struct taken samples[SAMPLES];
@@ -24,7 +34,7 @@ const char *const group_names[GROUPS] = {
     [GROUP_COMMIT] = "commit",   [GROUP_OPEN] = "open",    [GROUP_SPACE] = "space",
     [GROUP_BRANCH] = "branches", [GROUP_MERGE] = "merges", [GROUP_VERSIONS] = "versions",
     [GROUP_WATCH] = "watch",     [GROUP_BLOBS] = "blobs",  [GROUP_NBD] = "nbd",
-    [GROUP_LARGE] = "large",
+    [GROUP_MAPS] = "maps",       [GROUP_LARGE] = "large",
 };
 
 const char *const group_texts[GROUPS] = {
@@ -40,6 +50,7 @@ const char *const group_texts[GROUPS] = {
     [GROUP_WATCH] = "commits of one entry, not flushed, that 1,000 watch; wall time",
     [GROUP_BLOBS] = "images and regions of memory of 1 GiB; wall time",
     [GROUP_NBD] = "disks of 1 GiB over NBD, a connection each; wall time of a request",
+    [GROUP_MAPS] = "a map in memory that threads share; CPU time of a key",
     [GROUP_LARGE] = "ten million entries",
 };
 
@@ -90,6 +101,35 @@ const char *const group_texts[GROUPS] = {
         NBD_ROW((i) + 5, text ", qcow2", (i) + 1, AT_LEAST(AGAINST_BASE, 1)),          \
         NBD_ROW((i) + 6, text ", qcow2 10 deep", (i) + 2, AT_LEAST(AGAINST_BASE, 1)),  \
         NBD_ROW((i) + 7, text ", qcow2 50 deep", (i) + 3, AT_LEAST(AGAINST_BASE, 1))
+
+#define MAP_ROW_OF(size, what, text, base, ...)                         \
+    {                                                                   \
+        GROUP_MAPS, MAP + (size)*MAP_SAMPLES + (what), CPU, text, base, \
+        {                                                               \
+            __VA_ARGS__                                                 \
+        }                                                               \
+    }
+/* Of one size: what a get may take of liburcu's, and a set alone. */
+#define MAP_ROWS(i, n, of_urcu, set_aims)                                                        \
+    MAP_ROW_OF(i, MAP_ROW_1, n ": get, in a row", 0, AT_MOST(CLONED_MAP, 1),                     \
+               AT_MOST(URCU_QSBR, of_urcu)),                                                     \
+        MAP_ROW_OF(i, MAP_ROW_2, n ": 2 readers, in a row", 0, AT_MOST(CLONED_MAP, 1),           \
+                   AT_MOST(URCU_QSBR, of_urcu)),                                                 \
+        MAP_ROW_OF(i, MAP_ANY_1, n ": get, any numbers", 0, AT_MOST(CLONED_MAP, 1),              \
+                   AT_MOST(URCU_QSBR, of_urcu)),                                                 \
+        MAP_ROW_OF(i, MAP_ANY_2, n ": 2 readers, any numbers", 0, AT_MOST(CLONED_MAP, 1),        \
+                   AT_MOST(URCU_QSBR, of_urcu)),                                                 \
+        MAP_ROW_OF(i, MAP_ONE_BESIDE, n ": get beside a writer", 0, AT_MOST(CLONED_MAP, 1)),     \
+        MAP_ROW_OF(i, MAP_ONE_HELD, n ": get, held version", 0, NO_AIM),                         \
+        MAP_ROW_OF(i, MAP_ONE_HELD_BESIDE, n ": held, beside a writer",                          \
+                   MAP + (i)*MAP_SAMPLES + MAP_ONE_HELD, AT_MOST(AGAINST_BASE, 1.1)),            \
+        MAP_ROW_OF(i, MAP_TEXT, n ": get, 16 bytes", 0, AT_MOST(TABLE, 3)),                      \
+        MAP_ROW_OF(i, MAP_TEXT_MANY, n ": 8 at once, 16 bytes", 0, AT_MOST(TABLE, 1.5)),         \
+        MAP_ROW_OF(i, MAP_ONE_SET, n ": set", 0, set_aims),                                      \
+        MAP_ROW_OF(i, MAP_MANY_SET, n ": set, 1,000 at once", 0, AT_MOST(AGAINST_NOTHING, 400)), \
+        MAP_ROW_OF(i, MAP_ONE_SNAPSHOT, n ": snapshot, dropped", 0, AT_MOST(AGAINST_NOTHING, 50))
+#define SET_AIMS_1K AT_MOST(AGAINST_NOTHING, 800)
+#define SET_AIMS_1M AT_MOST(AGAINST_NOTHING, 1500), AT_MOST(CLONED_MAP, 1e-5)
 
 const struct row rows[] = {
     {GROUP_LOAD, SORTED_LOAD, CPU, "sorted load, 10,000 a commit", 0, {AT_MOST(LMDB, 0.9)}},
@@ -386,6 +426,22 @@ const struct row rows[] = {
     {GROUP_NBD, NBD_CLONE + 2, WALL, "list it", 0, {NO_AIM}},
     {GROUP_NBD, NBD_CLONE + 3, WALL, "drop it", 0, {NO_AIM}},
     {GROUP_NBD, NBD_CLONE + 4, WALL, "all of that, 10,000", 0, {AT_MOST(AGAINST_NOTHING, 60e9)}},
+
+    MAP_ROWS(0, "1k", 1.5, SET_AIMS_1K),
+    MAP_ROWS(1, "100k", 1, NO_AIM),
+    MAP_ROWS(2, "1M", 1, SET_AIMS_1M),
+    {GROUP_MAPS,
+     MAP_MEMORY_ROW,
+     EACH,
+     "1M: bytes a key, in order",
+     0,
+     {AT_MOST(AGAINST_NOTHING, 40)}},
+    {GROUP_MAPS,
+     MAP_MEMORY_SHUFFLED,
+     EACH,
+     "1M: bytes a key, random order",
+     0,
+     {AT_MOST(AGAINST_NOTHING, 40)}},
 
     {GROUP_LARGE, GET_LARGE, CPU, "get, 16 random bytes", 0, {AT_MOST(LMDB, 0.7)}},
     {GROUP_LARGE, OPEN_LARGE, WALL, "open and first get", 0, {AT_MOST(AGAINST_NOTHING, 1e6)}},

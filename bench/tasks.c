@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "bench.h"
+#include "maps.h"
 
 static void open_store(struct state *s, bool durable)
 {
@@ -154,6 +154,8 @@ static void do_open_get(struct state *s, struct result *r)
 
 bool task_perform(struct state *s, const struct order *order, struct result *r)
 {
+    if (order->task == TASK_MAP)
+        return maps_perform(s, order, r); /* which has no entries */
     const struct entries *e = s->plan->entries;
     const struct peer_ops *ops = s->ops;
     size_t count = order->count ? order->count : e->count;
@@ -187,6 +189,7 @@ bool task_perform(struct state *s, const struct order *order, struct result *r)
     case TASK_SCAN: do_scan(s, r); return true;
     case TASK_OPEN_GET: do_open_get(s, r); return true;
     case TASK_RANGE: do_lookups(s, ops->range, s->plan->ranges, r); return true;
+    case TASK_MAP:
     case TASK_QUIT: break;
     }
     if (!lookup)
