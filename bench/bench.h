@@ -203,7 +203,7 @@ struct map_order {
     enum map_keys keys;     /* MAP_OPEN, MAP_MEMORY */
     size_t count, accesses; /* keys in the map; gets, snapshots */
     unsigned threads;
-    uint64_t ns; /* MAP_SET and MAP_..._BESIDE take so long */
+    uint64_t ns; /* how long one is to take, wall time, at the least */
     uint32_t round;
     bool shuffled; /* MAP_MEMORY: keys come in a random order */
 };

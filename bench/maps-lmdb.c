@@ -8,9 +8,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "maps.h"
+
+/* It grows by pages with each set while a version is held; of the file, what is used takes room. */
+#define MAP_BYTES ((size_t)1 << 36)
+#define ROOM ((uint64_t)4 << 30)
 
 struct map {
     MDB_env *env;
@@ -32,22 +37,28 @@ static void must(int rc)
 /* What it has on disk is gone with the process, however that ends. */
 static void unlink_both(const char *path)
 {
-    char lock[4300];
+    char lock[4400];
     (void)snprintf(lock, sizeof(lock), "%s-lock", path);
     (void)unlink(path);
     (void)unlink(lock);
 }
 
+static bool in_memory(void)
+{
+    struct statvfs st;
+    return access("/dev/shm", W_OK) == 0 && statvfs("/dev/shm", &st) == 0 &&
+           (uint64_t)st.f_bavail * st.f_frsize >= ROOM;
+}
+
 static struct map *map_open(const char *folder, const struct map_data *data)
 {
     struct map *map = allocate(sizeof(*map));
-    size_t bytes = (data->count * 512 + ((size_t)1 << 28)) & ~(size_t)0xffff;
-    char path[4200];
+    char path[4300];
     MDB_txn *txn;
-    (void)snprintf(path, sizeof(path), "%s/ramet-bench-maps.%ld",
-                   access("/dev/shm", W_OK) == 0 ? "/dev/shm" : folder, (long)getpid());
+    (void)snprintf(path, sizeof(path), "%s/ramet-bench-maps.%ld", in_memory() ? "/dev/shm" : folder,
+                   (long)getpid());
     must(mdb_env_create(&map->env));
-    must(mdb_env_set_mapsize(map->env, bytes));
+    must(mdb_env_set_mapsize(map->env, MAP_BYTES));
     must(mdb_env_open(map->env, path, MDB_NOSUBDIR | MDB_WRITEMAP | MDB_NOSYNC | MDB_NOTLS, 0600));
     unlink_both(path);
     must(mdb_txn_begin(map->env, NULL, 0, &txn));

@@ -3,9 +3,9 @@
  * maps-urcu.c - liburcu's lock-free hash table. Compiled twice: -DQSBR, or for the flavour
  * that readers need not tell when they are quiet (memb).
  *
- * As many buckets as there are keys, from the beginning; each lookup is a read section of its own.
- * A set puts a node in the old one's place, and call_rcu() hands that back to be used again. With
- * QSBR, threads say that they are quiet after 64 operations.
+ * Twice as many buckets as there are keys, from the beginning; each lookup is a read section of its
+ * own. A set puts a node in the old one's place, and call_rcu() hands that back to be used again.
+ * With QSBR, threads say that they are quiet after 64 operations.
  */
 #define _LGPL_SOURCE /* its short functions are inlined */
 #define URCU_API_MAP /* and have short names, of the one flavour */
@@ -114,7 +114,7 @@ static struct map *map_open(const char *folder, const struct map_data *data)
     struct map *map = allocate(sizeof(*map));
     unsigned long buckets = 1;
     (void)folder;
-    while (buckets < data->count)
+    while (buckets < 2 * data->count)
         buckets *= 2;
     map->table = cds_lfht_new(buckets, buckets, buckets, 0, NULL);
     if (!map->table)

@@ -333,9 +333,9 @@ func (m *shared) read(o *order, out *result, ready, done *sync.WaitGroup, start 
 	check := m.get(o, held)
 	ready.Done()
 	<-start
-	until := time.Now()
-	if strings.HasSuffix(o.what, "-beside") {
-		until = until.Add(time.Duration(o.ns))
+	until := time.Now().Add(time.Duration(o.ns / 3))
+	if strings.HasSuffix(o.what, "-beside") || o.threads > 1 {
+		until = time.Now().Add(time.Duration(o.ns))
 	}
 	begin, times := clock(threadCPU), 0
 	for {
