@@ -182,16 +182,18 @@ static void *read_all(void *arg)
     return NULL;
 }
 
-/* Never stops, until the readers are done. */
-static void write_beside(struct team *team)
+/* Never stops, until the readers are done. How many it set. */
+static size_t write_beside(struct team *team)
 {
     enum { PART = 16 };
     const struct shared_map *m = team->map;
-    size_t at = 0;
+    size_t at = 0, done = 0;
     for (uint32_t salt = 1; atomic_load(&team->readers) > 0; salt++) {
         m->ops->set(m->thread, m->data->numbers + at, PART, salt);
         at = at + 2 * (size_t)PART <= m->data->accesses ? at + PART : 0;
+        done += PART;
     }
+    return done;
 }
 
 static void do_gets(const struct shared_map *m, const struct map_order *order, struct result *r)
@@ -208,8 +210,12 @@ static void do_gets(const struct shared_map *m, const struct map_order *order, s
             die("no thread");
     }
     (void)pthread_barrier_wait(&team.ready);
-    if (beside(order->what))
-        write_beside(&team);
+    uint64_t begin = now_ns();
+    if (beside(order->what)) {
+        size_t done = write_beside(&team);
+        if (done > 0)
+            r->wall_ns = (double)(now_ns() - begin) / (double)done;
+    }
     for (unsigned i = 0; i < order->threads; i++) {
         (void)pthread_join(members[i].thread, NULL);
         r->cpu_ns += members[i].cpu_ns / order->threads;

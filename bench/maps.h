@@ -14,7 +14,7 @@
 
 #define TEXTS_AT_ONCE 8
 #define SETS_AT_ONCE 1000
-#define STRING_MAX 24
+#define STRING_MAX 32
 
 struct text {
     uint64_t words[2]; /* in memory, sixteen bytes */

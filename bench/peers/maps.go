@@ -354,6 +354,7 @@ func (m *shared) read(o *order, out *result, ready, done *sync.WaitGroup, start 
 func (m *shared) gets(o *order) (r result) {
 	var ready, done sync.WaitGroup
 	var stop atomic.Bool
+	sets := 0
 	start, ended := make(chan struct{}), make(chan struct{})
 	results := make([]result, o.threads)
 	ready.Add(o.threads)
@@ -363,12 +364,13 @@ func (m *shared) gets(o *order) (r result) {
 		go m.read(o, &results[i], &ready, &done, start)
 	}
 	ready.Wait()
+	since := time.Now()
 	close(start)
 	if strings.HasSuffix(o.what, "-beside") {
 		go func() {
-			for i := 0; !stop.Load(); i++ {
-				k := m.data.numbers[i%len(m.data.numbers)]
-				m.peer.set(k, valueOf(k, uint32(i)+1))
+			for ; !stop.Load(); sets++ {
+				k := m.data.numbers[sets%len(m.data.numbers)]
+				m.peer.set(k, valueOf(k, uint32(sets)+1))
 			}
 			close(ended)
 		}()
@@ -378,6 +380,9 @@ func (m *shared) gets(o *order) (r result) {
 	done.Wait()
 	stop.Store(true)
 	<-ended
+	if sets > 0 {
+		r.wall = float64(time.Since(since).Nanoseconds()) / float64(sets)
+	}
 	for _, one := range results {
 		r.cpu += one.cpu / float64(o.threads)
 		r.check = one.check
