@@ -33,6 +33,11 @@ struct node {
     struct map *map;
 } __attribute__((aligned(64)));
 
+static inline struct node *node_of(struct cds_lfht_node *node)
+{
+    return (void *)((char *)node - offsetof(struct node, node));
+}
+
 struct map {
     struct cds_lfht *table;
     struct node *given_back; /* by call_rcu(), atomic: release, pairs with node_new() */
@@ -99,7 +104,7 @@ static struct node *node_new(struct map *map)
 
 static void give_back(struct rcu_head *head)
 {
-    struct node *node = caa_container_of(head, struct node, head);
+    struct node *node = (void *)((char *)head - offsetof(struct node, head));
     struct map *map = node->map;
     node->next = __atomic_load_n(&map->given_back, __ATOMIC_RELAXED);
     while (!__atomic_compare_exchange_n(&map->given_back, &node->next, node, true, __ATOMIC_RELEASE,
@@ -146,7 +151,7 @@ static void thread_end(struct map_thread *t)
 
 static int match(struct cds_lfht_node *node, const void *key)
 {
-    return caa_container_of(node, struct node, node)->key == *(const uint64_t *)key;
+    return node_of(node)->key == *(const uint64_t *)key;
 }
 
 static uint64_t get(struct map_thread *t, const uint64_t *keys, size_t count)
@@ -160,7 +165,7 @@ static uint64_t get(struct map_thread *t, const uint64_t *keys, size_t count)
         cds_lfht_lookup(table, hash(keys[i]), match, &keys[i], &iter);
         struct cds_lfht_node *found = cds_lfht_iter_get_node(&iter);
         if (found)
-            sum += map_sum(caa_container_of(found, struct node, node)->value);
+            sum += map_sum(node_of(found)->value);
         rcu_read_unlock();
         quiet(i);
     }
@@ -179,7 +184,7 @@ static void put(struct map *map, uint64_t key, uint64_t value)
         cds_lfht_add_replace(map->table, hash(key), match, &key, &node->node);
     rcu_read_unlock();
     if (old)
-        call_rcu(&caa_container_of(old, struct node, node)->head, give_back);
+        call_rcu(&node_of(old)->head, give_back);
 }
 
 static void set(struct map_thread *t, const uint64_t *keys, size_t count, uint32_t salt)
