@@ -220,6 +220,7 @@ struct result {
     double cpu_ns, wall_ns; /* of an operation */
     double median_ns;       /* wall; TASK_COMMIT */
     double flushes;         /* of an operation */
+    double beside_ns;       /* maps: CPU time of a set, of the thread that writes beside readers */
     double share;           /* blobs: bytes written for one that was dirty; maps: bytes a key */
     uint64_t check;         /* what was read, the same for all peers */
     uint64_t bytes;         /* TASK_SIZE: apparent; TASK_LOAD_AT_ONCE: memory */
@@ -451,7 +452,7 @@ struct taken {
 
 extern struct taken samples[SAMPLES];
 
-enum field { CPU, WALL, MEDIAN, RATE, FLUSHES, BYTES, BLOCKS, PAGES, SHARE, EACH };
+enum field { CPU, WALL, MEDIAN, RATE, FLUSHES, BYTES, BLOCKS, PAGES, SHARE, EACH, BESIDE };
 
 #define AGAINST_BASE (-1)    /* the same peer's row of sample `base` */
 #define AGAINST_NOTHING (-2) /* the value itself */

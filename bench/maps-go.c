@@ -67,7 +67,8 @@ static bool perform(struct state *s, const struct order *order, struct result *r
     (void)fprintf(s->go->to, "%s %d %zu %zu %u %llu %u\n", words[o->what], (int)o->keys, o->count,
                   o->accesses, o->threads, (unsigned long long)o->ns, (unsigned)o->round);
     if (fflush(s->go->to) != 0 || !fgets(line, sizeof(line), s->go->from) ||
-        sscanf(line, "%d %lf %lf %llu %llu", &done, &r->cpu_ns, &r->wall_ns, &check, &bytes) != 5)
+        sscanf(line, "%d %lf %lf %lf %llu %llu", &done, &r->cpu_ns, &r->wall_ns, &r->beside_ns,
+               &check, &bytes) != 6)
         die("%s: no answer to '%s' of " GO_MAPS, s->ops->name, words[o->what]);
     r->check = check;
     r->bytes = bytes;

@@ -211,10 +211,13 @@ static void do_gets(const struct shared_map *m, const struct map_order *order, s
     }
     (void)pthread_barrier_wait(&team.ready);
     uint64_t begin = now_ns();
+    double cpu_ns = thread_cpu_ns();
     if (beside(order->what)) {
         size_t done = write_beside(&team);
-        if (done > 0)
+        if (done > 0) {
             r->wall_ns = (double)(now_ns() - begin) / (double)done;
+            r->beside_ns = (thread_cpu_ns() - cpu_ns) / (double)done;
+        }
     }
     for (unsigned i = 0; i < order->threads; i++) {
         (void)pthread_join(members[i].thread, NULL);

@@ -27,6 +27,7 @@ static double value_of(const struct result *r, enum field field)
     case PAGES: return (double)r->pages;
     case SHARE:
     case EACH: return r->share;
+    case BESIDE: return r->beside_ns;
     }
     return 0;
 }
@@ -278,9 +279,9 @@ void report_machine(const struct options *o)
 /* ---- JSON ------------------------------------------------------------------------------------ */
 
 static const char *const field_names[] = {
-    [CPU] = "cpu_ns",      [WALL] = "wall_ns",    [MEDIAN] = "median_ns",  [RATE] = "per_second",
-    [FLUSHES] = "flushes", [BYTES] = "bytes",     [BLOCKS] = "disk_bytes", [PAGES] = "pages",
-    [SHARE] = "share",     [EACH] = "bytes_each",
+    [CPU] = "cpu_ns",      [WALL] = "wall_ns",    [MEDIAN] = "median_ns",     [RATE] = "per_second",
+    [FLUSHES] = "flushes", [BYTES] = "bytes",     [BLOCKS] = "disk_bytes",    [PAGES] = "pages",
+    [SHARE] = "share",     [EACH] = "bytes_each", [BESIDE] = "beside_cpu_ns",
 };
 
 static void json_peer(const struct row *row, size_t p)

@@ -121,9 +121,11 @@ const char *const group_texts[GROUPS] = {
                    AT_MOST(URCU_QSBR, of_urcu)),                                                  \
         MAP_ROW_OF(i, MAP_ONE_BESIDE, CPU, n ": get beside a writer", 0, AT_MOST(CLONED_MAP, 1)), \
         MAP_ROW_OF(i, MAP_ONE_BESIDE, RATE, n ": its sets a second", 0, NO_AIM),                  \
+        MAP_ROW_OF(i, MAP_ONE_BESIDE, BESIDE, n ": CPU of each", 0, NO_AIM),                      \
         MAP_ROW_OF(i, MAP_ONE_HELD, CPU, n ": get, held version", 0, NO_AIM),                     \
         MAP_ROW_OF(i, MAP_ONE_HELD_BESIDE, CPU, n ": held, beside a writer",                      \
                    MAP + (i)*MAP_SAMPLES + MAP_ONE_HELD, AT_MOST(AGAINST_BASE, 1.1)),             \
+        MAP_ROW_OF(i, MAP_ONE_HELD_BESIDE, BESIDE, n ": CPU of its sets", 0, NO_AIM),             \
         MAP_ROW_OF(i, MAP_TEXT, CPU, n ": get, 16 bytes", 0, AT_MOST(TABLE, 3)),                  \
         MAP_ROW_OF(i, MAP_TEXT_MANY, CPU, n ": 8 at once, 16 bytes", 0, AT_MOST(TABLE, 1.5)),     \
         MAP_ROW_OF(i, MAP_ONE_SET, CPU, n ": set", 0, set_aims),                                  \

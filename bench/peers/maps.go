@@ -4,7 +4,7 @@
 // by whoever sets a key, behind an atomic pointer (cloned-map), and sync.Map.
 //
 // bench/maps-go.c writes a line, WHAT KEYS COUNT ACCESSES THREADS NS ROUND, and reads one: whether
-// it was done, CPU time and wall time of an operation, what was read, bytes. bench/maps.h and
+// it was done, CPU time and wall time of an operation, CPU time of a set beside, what was read, bytes. bench/maps.h and
 // bench/maps.c say what all of this means, and do the same in C.
 package main
 
@@ -41,9 +41,8 @@ type order struct {
 }
 
 type result struct {
-	cpu, wall float64
-	check     uint64
-	bytes     uint64
+	cpu, wall, beside float64
+	check, bytes      uint64
 }
 
 // ---- keys --------------------------------------------------------------------------------------
@@ -368,10 +367,13 @@ func (m *shared) gets(o *order) (r result) {
 	close(start)
 	if strings.HasSuffix(o.what, "-beside") {
 		go func() {
+			runtime.LockOSThread()
+			begin := clock(threadCPU)
 			for ; !stop.Load(); sets++ {
 				k := m.data.numbers[sets%len(m.data.numbers)]
 				m.peer.set(k, valueOf(k, uint32(sets)+1))
 			}
+			r.beside = clock(threadCPU) - begin
 			close(ended)
 		}()
 	} else {
@@ -381,6 +383,7 @@ func (m *shared) gets(o *order) (r result) {
 	stop.Store(true)
 	<-ended
 	if sets > 0 {
+		r.beside /= float64(sets)
 		r.wall = float64(time.Since(since).Nanoseconds()) / float64(sets)
 	}
 	for _, one := range results {
@@ -518,7 +521,7 @@ func main() {
 		if ok {
 			done = 1
 		}
-		fmt.Fprintf(out, "%d %f %f %d %d\n", done, r.cpu, r.wall, r.check, r.bytes)
+		fmt.Fprintf(out, "%d %f %f %f %d %d\n", done, r.cpu, r.wall, r.beside, r.check, r.bytes)
 		out.Flush()
 	}
 }
