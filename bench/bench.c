@@ -3,7 +3,7 @@
  * bench.c - the program: its options, and group after group.
  *
  *   --only=GROUP[,GROUP]  load get readers commit open space branches merges versions watch blobs
- *                         nbd maps large
+ *                         nbd maps values large
  *   --peers=NAME[,NAME]   ramet takes part always
  *   --entries=N           1000000
  *   --rounds=N            3
@@ -87,7 +87,7 @@ int main(int argc, char **argv)
             "usage: %s [--only=GROUP[,GROUP]] [--peers=NAME[,NAME]] [--entries=N]\n"
             "       [--rounds=N] [--large] [--gb=N] [--dir=PATH] [--json]\n"
             "groups: load get readers commit open space branches merges versions watch blobs nbd\n"
-            "        maps large\n",
+            "        maps values large\n",
             argv[0]);
         return 2;
     }

@@ -349,6 +349,38 @@ void nbd_measure(const void *branching, struct result *out); /* NBD_RESULTS */
 #define NBD_CLONES 5
 void nbd_clones(const void *branching, struct result *out); /* NBD_CLONES */
 
+/* ---- values in memory: values.c -------------------------------------------------------------- */
+
+enum value_task {
+    VALUE_ATOMIC, /* a counter, up and down */
+    VALUE_STR_COPY,
+    VALUE_VEC_COPY,
+    VALUE_SEQ_COPY,
+    VALUE_COW_COPY, /* of libstdc++'s string */
+    VALUE_MOVE,     /* 24 bytes */
+    VALUE_NEAR_COPY,
+    VALUE_FLAT_GET,
+    VALUE_SEQ_GET,
+    VALUE_FLAT_SUM,
+    VALUE_SEQ_SUM,
+    VALUE_FLAT_SET,
+    VALUE_SEQ_SET,
+    VALUE_SET_SHARED,
+    VALUE_SET_DROP,
+    VALUE_FLAT_COPY,
+    VALUE_FLAT_PUSH,
+    VALUE_VEC_PUSH,
+    VALUE_SEQ_PUSH,
+    VALUE_FLAT_APPEND,
+    VALUE_STR_APPEND,
+    VALUE_COW_APPEND,
+    VALUE_CONCAT,
+    VALUE_SLICE,
+    VALUE_TASKS
+};
+/* With large arrays of branching->bytes. */
+void values_measure(const void *branching, struct result *out); /* VALUE_TASKS */
+
 /* ---- samples and rows: rows.c ------------------------------------------------------------------
  */
 
@@ -420,8 +452,9 @@ enum sample {
     REGION_LARGE = REGION + REGIONS,
     NBD,
     NBD_CLONE = NBD + NBD_RESULTS,
-    MAP = NBD_CLONE + NBD_CLONES, /* + MAP_SAMPLES * index of the size */
-    SAMPLES = MAP + MAP_SIZES * MAP_SAMPLES + 2,
+    MAP = NBD_CLONE + NBD_CLONES,          /* + MAP_SAMPLES * index of the size */
+    VALUE = MAP + MAP_SIZES * MAP_SAMPLES, /* + enum value_task */
+    SAMPLES = VALUE + VALUE_TASKS + 2,
     MAP_MEMORY_ROW = SAMPLES - 2,
     MAP_MEMORY_SHUFFLED
 };
@@ -440,6 +473,7 @@ enum group {
     GROUP_BLOBS,
     GROUP_NBD,
     GROUP_MAPS,
+    GROUP_VALUES,
     GROUP_LARGE,
     GROUPS
 };

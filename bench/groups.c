@@ -492,6 +492,19 @@ static void run_maps(const struct options *o)
     map_memory(&g, true, MAP_MEMORY_SHUFFLED);
 }
 
+static void run_values(const struct options *o)
+{
+    struct branching arrays = {NULL, o->entries < 20000 ? MEGABYTE : 64 * MEGABYTE};
+    for (uint32_t round = 0; round < o->rounds; round++) {
+        struct result results[VALUE_TASKS] = {0};
+        worker_once(values_measure, &arrays, VALUE_TASKS, results);
+        for (size_t i = 0; i < VALUE_TASKS; i++) {
+            if (results[i].cpu_ns > 0) /* or it was not there when this was built */
+                note(VALUE + i, 1, &results[i], round);
+        }
+    }
+}
+
 /* ramet and LMDB alone: the others would take an hour. */
 static void run_large(const struct options *o)
 {
@@ -533,6 +546,7 @@ void group_run(enum group group, const struct options *o)
     case GROUP_BLOBS: run_blobs(o); return;
     case GROUP_NBD: run_nbd(o); return;
     case GROUP_MAPS: run_maps(o); return;
+    case GROUP_VALUES: run_values(o); return;
     case GROUP_LARGE: run_large(o); return;
     case GROUPS: return;
     }

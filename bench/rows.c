@@ -30,11 +30,11 @@ const struct peer_ops *const peers[PEERS] = {
 struct taken samples[SAMPLES];
 
 const char *const group_names[GROUPS] = {
-    [GROUP_LOAD] = "load",       [GROUP_GET] = "get",      [GROUP_READERS] = "readers",
-    [GROUP_COMMIT] = "commit",   [GROUP_OPEN] = "open",    [GROUP_SPACE] = "space",
-    [GROUP_BRANCH] = "branches", [GROUP_MERGE] = "merges", [GROUP_VERSIONS] = "versions",
-    [GROUP_WATCH] = "watch",     [GROUP_BLOBS] = "blobs",  [GROUP_NBD] = "nbd",
-    [GROUP_MAPS] = "maps",       [GROUP_LARGE] = "large",
+    [GROUP_LOAD] = "load",       [GROUP_GET] = "get",       [GROUP_READERS] = "readers",
+    [GROUP_COMMIT] = "commit",   [GROUP_OPEN] = "open",     [GROUP_SPACE] = "space",
+    [GROUP_BRANCH] = "branches", [GROUP_MERGE] = "merges",  [GROUP_VERSIONS] = "versions",
+    [GROUP_WATCH] = "watch",     [GROUP_BLOBS] = "blobs",   [GROUP_NBD] = "nbd",
+    [GROUP_MAPS] = "maps",       [GROUP_VALUES] = "values", [GROUP_LARGE] = "large",
 };
 
 const char *const group_texts[GROUPS] = {
@@ -51,6 +51,7 @@ const char *const group_texts[GROUPS] = {
     [GROUP_BLOBS] = "images and regions of memory of 1 GiB; wall time",
     [GROUP_NBD] = "disks of 1 GiB over NBD, a connection each; wall time of a request",
     [GROUP_MAPS] = "a map in memory that threads share; CPU time of a key",
+    [GROUP_VALUES] = "values with copies on write, in memory; CPU time of an operation",
     [GROUP_LARGE] = "ten million entries",
 };
 
@@ -135,6 +136,14 @@ const char *const group_texts[GROUPS] = {
                    AT_MOST(AGAINST_NOTHING, 50))
 #define SET_AIMS_1K AT_MOST(AGAINST_NOTHING, 800)
 #define SET_AIMS_1M AT_MOST(AGAINST_NOTHING, 1500), AT_MOST(CLONED_MAP, 1e-5)
+
+#define VALUE_ROW(task, text, base, aim)               \
+    {                                                  \
+        GROUP_VALUES, VALUE + (task), CPU, text, base, \
+        {                                              \
+            aim                                        \
+        }                                              \
+    }
 
 const struct row rows[] = {
     {GROUP_LOAD, SORTED_LOAD, CPU, "sorted load, 10,000 a commit", 0, {AT_MOST(LMDB, 0.9)}},
@@ -447,6 +456,35 @@ const struct row rows[] = {
      "1M: bytes a key, random order",
      0,
      {AT_MOST(AGAINST_NOTHING, 40)}},
+    VALUE_ROW(VALUE_ATOMIC, "atomic counter, up, down", 0, NO_AIM),
+    VALUE_ROW(VALUE_STR_COPY, "str: copy and drop", VALUE + VALUE_ATOMIC,
+              AT_MOST(AGAINST_BASE, 1.2)),
+    VALUE_ROW(VALUE_VEC_COPY, "vec: copy and drop", VALUE + VALUE_ATOMIC,
+              AT_MOST(AGAINST_BASE, 1.2)),
+    VALUE_ROW(VALUE_SEQ_COPY, "seq: copy and drop", VALUE + VALUE_ATOMIC,
+              AT_MOST(AGAINST_BASE, 1.2)),
+    VALUE_ROW(VALUE_COW_COPY, "libstdc++: copy and drop", VALUE + VALUE_STR_COPY, NO_AIM),
+    VALUE_ROW(VALUE_MOVE, "24 bytes moved, twice", 0, NO_AIM),
+    VALUE_ROW(VALUE_NEAR_COPY, "str of 20 bytes, copy, drop", VALUE + VALUE_MOVE,
+              AT_MOST(AGAINST_BASE, 1.2)),
+    VALUE_ROW(VALUE_FLAT_GET, "flat: get, of 8M u64", 0, NO_AIM),
+    VALUE_ROW(VALUE_SEQ_GET, "seq: get", VALUE + VALUE_FLAT_GET, AT_MOST(AGAINST_BASE, 3)),
+    VALUE_ROW(VALUE_FLAT_SUM, "flat: iterate", 0, NO_AIM),
+    VALUE_ROW(VALUE_SEQ_SUM, "seq: iterate", VALUE + VALUE_FLAT_SUM, AT_MOST(AGAINST_BASE, 1.1)),
+    VALUE_ROW(VALUE_FLAT_SET, "flat: set", 0, NO_AIM),
+    VALUE_ROW(VALUE_SEQ_SET, "seq: set in place", VALUE + VALUE_FLAT_SET, AT_MOST(AGAINST_BASE, 2)),
+    VALUE_ROW(VALUE_SET_SHARED, "seq: set, shared", 0, AT_MOST(AGAINST_NOTHING, 1500)),
+    VALUE_ROW(VALUE_SET_DROP, "seq: copy, set, drop", 0, NO_AIM),
+    VALUE_ROW(VALUE_FLAT_COPY, "flat: copy all, set, drop", VALUE + VALUE_SET_DROP, NO_AIM),
+    VALUE_ROW(VALUE_FLAT_PUSH, "flat: append, 10M u64", 0, NO_AIM),
+    VALUE_ROW(VALUE_VEC_PUSH, "vec: append", VALUE + VALUE_FLAT_PUSH, AT_MOST(AGAINST_BASE, 1.5)),
+    VALUE_ROW(VALUE_SEQ_PUSH, "seq: append", VALUE + VALUE_FLAT_PUSH, AT_MOST(AGAINST_BASE, 1.5)),
+    VALUE_ROW(VALUE_FLAT_APPEND, "flat: append a byte, 10M", 0, NO_AIM),
+    VALUE_ROW(VALUE_STR_APPEND, "str: append a byte", VALUE + VALUE_FLAT_APPEND,
+              AT_MOST(AGAINST_BASE, 1.5)),
+    VALUE_ROW(VALUE_COW_APPEND, "libstdc++: append a byte", VALUE + VALUE_STR_APPEND, NO_AIM),
+    VALUE_ROW(VALUE_CONCAT, "seq: join two of 1M", 0, AT_MOST(AGAINST_NOTHING, 20e3)),
+    VALUE_ROW(VALUE_SLICE, "seq: a part of one of 1M", 0, AT_MOST(AGAINST_NOTHING, 20e3)),
 
     {GROUP_LARGE, GET_LARGE, CPU, "get, 16 random bytes", 0, {AT_MOST(LMDB, 0.7)}},
     {GROUP_LARGE, OPEN_LARGE, WALL, "open and first get", 0, {AT_MOST(AGAINST_NOTHING, 1e6)}},

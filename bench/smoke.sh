@@ -10,7 +10,7 @@ work=$(mktemp -d -p /dev/shm 2>/dev/null || mktemp -d) # where flushes are fast,
 trap 'rm -rf "$work"' EXIT
 
 "$bench" --entries=2000 --rounds=1 --dir="$work" --json >"$work/json"
-for group in load get readers commit open space branches merges versions watch blobs maps; do
+for group in load get readers commit open space branches merges versions watch blobs maps values; do
     grep -q "\"group\": \"$group\"" "$work/json" || {
         echo "no row of '$group'"
         exit 1
