@@ -356,9 +356,13 @@ enum value_task {
     VALUE_STR_COPY,
     VALUE_VEC_COPY,
     VALUE_SEQ_COPY,
-    VALUE_COW_COPY, /* of libstdc++'s string */
+    VALUE_POINTER, /* that is counted */
+    VALUE_STR_KEEP,
+    VALUE_VEC_KEEP,
+    VALUE_SEQ_KEEP,
+    VALUE_COW_KEEP, /* of libstdc++'s string */
     VALUE_MOVE,     /* 24 bytes */
-    VALUE_NEAR_COPY,
+    VALUE_NEAR_KEEP,
     VALUE_FLAT_GET,
     VALUE_SEQ_GET,
     VALUE_FLAT_SUM,

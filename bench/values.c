@@ -21,6 +21,13 @@
 /* What is there is needed, and what a compiler knows of it is over. */
 #define NEEDED(what) __asm__ volatile("" : : "r"(what) : "memory")
 
+/* No call where there is nothing to say. */
+#define CHECKED(call)   \
+    do {                \
+        if ((call) < 0) \
+            must(-1);   \
+    } while (0)
+
 struct values {
     size_t elems;   /* of the large array */
     size_t pushes;  /* that arrays grow to */
@@ -29,9 +36,9 @@ struct values {
     uint64_t *flat; /* [elems] */
     struct ramet_seq seq;
     struct ramet_seq half[2];
-    struct ramet_str str, near;
+    struct ramet_str str, near[COPIES];
     struct ramet_vec vec;
-    size_t counter;
+    size_t *counter;
     uint64_t sum; /* of what was read */
 };
 
@@ -43,54 +50,95 @@ typedef double (*work_fn)(struct values *v, size_t count);
 static double count_up_and_down(struct values *v, size_t count)
 {
     double begin = thread_cpu_ns();
-    for (size_t i = 0; i < count; i += COPIES) {
-        for (size_t k = 0; k < COPIES; k++)
-            (void)__atomic_fetch_add(&v->counter, 1, __ATOMIC_RELAXED);
-        for (size_t k = 0; k < COPIES; k++)
-            (void)__atomic_fetch_sub(&v->counter, 1, __ATOMIC_ACQ_REL);
+    for (size_t i = 0; i < count; i++) {
+        (void)__atomic_fetch_add(v->counter, 1, __ATOMIC_RELAXED);
+        (void)__atomic_fetch_sub(v->counter, 1, __ATOMIC_ACQ_REL);
     }
     return thread_cpu_ns() - begin;
 }
 
-/* Copies are made, and dropped. */
-#define COPY_AND_DROP(name, type, what)                \
-    static double name(struct values *v, size_t count) \
-    {                                                  \
-        struct type copies[COPIES];                    \
-        double begin = thread_cpu_ns();                \
-        for (size_t i = 0; i < count; i += COPIES) {   \
-            for (size_t k = 0; k < COPIES; k++)        \
-                copies[k] = type##_copy(&v->what);     \
-            NEEDED(copies);                            \
-            for (size_t k = 0; k < COPIES; k++)        \
-                type##_fini(&copies[k]);               \
-            NEEDED(copies);                            \
-        }                                              \
-        return thread_cpu_ns() - begin;                \
+/* A reference that is counted, as one writes it by hand: many are kept, and dropped. The store of
+ * each has to be done before the next atomic instruction is. */
+static double copy_pointer(struct values *v, size_t count)
+{
+    size_t *kept[COPIES];
+    double begin = thread_cpu_ns();
+    for (size_t i = 0; i < count; i += COPIES) {
+        for (size_t k = 0; k < COPIES; k++) {
+            kept[k] = v->counter;
+            (void)__atomic_fetch_add(kept[k], 1, __ATOMIC_RELAXED);
+        }
+        NEEDED(kept);
+        for (size_t k = 0; k < COPIES; k++) {
+            size_t *counter = kept[k];
+            kept[k] = NULL;
+            if (__atomic_sub_fetch(counter, 1, __ATOMIC_ACQ_REL) == 0)
+                die("a counter that is wrong");
+        }
+        NEEDED(kept);
     }
-COPY_AND_DROP(copy_str, ramet_str, str)
-COPY_AND_DROP(copy_near, ramet_str, near)
-COPY_AND_DROP(copy_vec, ramet_vec, vec)
-COPY_AND_DROP(copy_seq, ramet_seq, seq)
+    return thread_cpu_ns() - begin;
+}
 
-/* There, and something else in its place. */
+static size_t has_elements(const struct ramet_seq *seq)
+{
+    return seq->body != NULL;
+}
+
+/* A copy that a function has for a while; and copies that are kept, many, and dropped. */
+#define COPIED(type, what, look)                              \
+    static double copy_##what(struct values *v, size_t count) \
+    {                                                         \
+        uint64_t sum = 0;                                     \
+        double begin = thread_cpu_ns();                       \
+        for (size_t i = 0; i < count; i++) {                  \
+            struct type copy = type##_copy(&v->what);         \
+            sum += look(&copy);                               \
+            type##_fini(&copy);                               \
+        }                                                     \
+        v->sum = sum;                                         \
+        return thread_cpu_ns() - begin;                       \
+    }
+#define KEPT(type, what, source)                              \
+    static double keep_##what(struct values *v, size_t count) \
+    {                                                         \
+        struct type copies[COPIES];                           \
+        double begin = thread_cpu_ns();                       \
+        for (size_t i = 0; i < count; i += COPIES) {          \
+            for (size_t k = 0; k < COPIES; k++)               \
+                copies[k] = type##_copy(source);              \
+            NEEDED(copies);                                   \
+            for (size_t k = 0; k < COPIES; k++)               \
+                type##_fini(&copies[k]);                      \
+            NEEDED(copies);                                   \
+        }                                                     \
+        return thread_cpu_ns() - begin;                       \
+    }
+COPIED(ramet_str, str, ramet_str_size)
+KEPT(ramet_str, str, &v->str)
+KEPT(ramet_str, near, &v->near[k])
+COPIED(ramet_vec, vec, ramet_vec_count)
+KEPT(ramet_vec, vec, &v->vec)
+COPIED(ramet_seq, seq, has_elements)
+KEPT(ramet_seq, seq, &v->seq)
+
 static double move_24(struct values *v, size_t count)
 {
-    struct ramet_str moved[COPIES], none = {{0}};
+    struct ramet_str there[COPIES], on[COPIES];
     double begin = thread_cpu_ns();
     for (size_t i = 0; i < count; i += COPIES) {
         for (size_t k = 0; k < COPIES; k++)
-            moved[k] = v->near;
-        NEEDED(moved);
+            there[k] = v->near[k];
+        NEEDED(there);
         for (size_t k = 0; k < COPIES; k++)
-            moved[k] = none;
-        NEEDED(moved);
+            on[k] = there[k];
+        NEEDED(on);
     }
     return thread_cpu_ns() - begin;
 }
 
 #ifdef HAVE_COW_STRING
-static double copy_cow_string(struct values *v, size_t count)
+static double keep_cow_string(struct values *v, size_t count)
 {
     (void)v;
     double begin = thread_cpu_ns();
@@ -176,7 +224,7 @@ static double set_seq(struct values *v, size_t count)
     double begin = thread_cpu_ns();
     for (size_t i = 0; i < count; i++) {
         uint64_t value = (uint64_t)v->at[i] * 3;
-        must(ramet_seq_set(&v->seq, v->at[i], &value));
+        CHECKED(ramet_seq_set(&v->seq, v->at[i], &value));
     }
     return thread_cpu_ns() - begin;
 }
@@ -207,7 +255,7 @@ static double set_shared(struct values *v, size_t count)
             copies[k] = ramet_seq_copy(&v->seq);
         double begin = thread_cpu_ns();
         for (size_t k = 0; k < COPIES; k++)
-            must(ramet_seq_set(&copies[k], v->at[i + k], &i));
+            CHECKED(ramet_seq_set(&copies[k], v->at[i + k], &i));
         took += thread_cpu_ns() - begin;
         for (size_t k = 0; k < COPIES; k++)
             ramet_seq_fini(&copies[k]);
@@ -220,7 +268,7 @@ static double copy_set_drop(struct values *v, size_t count)
     double begin = thread_cpu_ns();
     for (size_t i = 0; i < count; i++) {
         struct ramet_seq copy = ramet_seq_copy(&v->seq);
-        must(ramet_seq_set(&copy, v->at[i], &i));
+        CHECKED(ramet_seq_set(&copy, v->at[i], &i));
         ramet_seq_fini(&copy);
     }
     return thread_cpu_ns() - begin;
@@ -273,7 +321,7 @@ static double push_vec(struct values *v, size_t count)
     struct ramet_vec vec = RAMET_VEC(uint64_t);
     double begin = thread_cpu_ns();
     for (uint64_t i = 0; i < count; i++)
-        must(ramet_vec_push(&vec, &i));
+        CHECKED(ramet_vec_push(&vec, &i));
     double took = thread_cpu_ns() - begin;
     v->sum = sum_of(ramet_vec_data(&vec), ramet_vec_count(&vec));
     ramet_vec_fini(&vec);
@@ -285,7 +333,7 @@ static double push_seq(struct values *v, size_t count)
     struct ramet_seq seq = RAMET_SEQ(uint64_t);
     double begin = thread_cpu_ns();
     for (uint64_t i = 0; i < count; i++)
-        must(ramet_seq_push(&seq, &i));
+        CHECKED(ramet_seq_push(&seq, &i));
     double took = thread_cpu_ns() - begin;
     v->sum = 0;
     (void)ramet_seq_pieces(&seq, 0, UINT64_MAX, add_piece, &v->sum);
@@ -320,7 +368,7 @@ static double append_str(struct values *v, size_t count)
     for (size_t i = 0; i < count; i++) {
         uint8_t byte = (uint8_t)i;
         struct ramet_slice bytes = {&byte, 1};
-        must(ramet_str_append(&str, bytes));
+        CHECKED(ramet_str_append(&str, bytes));
     }
     double took = thread_cpu_ns() - begin;
     v->sum = sum_of_bytes(ramet_str_slice(&str).data, ramet_str_size(&str));
@@ -336,7 +384,7 @@ static double concat(struct values *v, size_t count)
     for (size_t i = 0; i < count; i++) {
         struct ramet_seq both = ramet_seq_copy(&v->half[0]);
         double begin = thread_cpu_ns();
-        must(ramet_seq_concat(&both, &v->half[1]));
+        CHECKED(ramet_seq_concat(&both, &v->half[1]));
         took += thread_cpu_ns() - begin;
         ramet_seq_fini(&both);
     }
@@ -351,7 +399,7 @@ static double slice(struct values *v, size_t count)
         struct ramet_seq part;
         uint64_t off = v->at[i] % (all / 2);
         double begin = thread_cpu_ns();
-        must(ramet_seq_sub(&v->half[0], off, all / 2, &part));
+        CHECKED(ramet_seq_sub(&v->half[0], off, all / 2, &part));
         took += thread_cpu_ns() - begin;
         ramet_seq_fini(&part);
     }
@@ -372,8 +420,12 @@ static const struct {
     [VALUE_STR_COPY] = {copy_str, A_MILLION, false},
     [VALUE_VEC_COPY] = {copy_vec, A_MILLION, false},
     [VALUE_SEQ_COPY] = {copy_seq, A_MILLION, false},
+    [VALUE_POINTER] = {copy_pointer, A_MILLION, false},
+    [VALUE_STR_KEEP] = {keep_str, A_MILLION, false},
+    [VALUE_VEC_KEEP] = {keep_vec, A_MILLION, false},
+    [VALUE_SEQ_KEEP] = {keep_seq, A_MILLION, false},
     [VALUE_MOVE] = {move_24, A_MILLION, false},
-    [VALUE_NEAR_COPY] = {copy_near, A_MILLION, false},
+    [VALUE_NEAR_KEEP] = {keep_near, A_MILLION, false},
     [VALUE_FLAT_GET] = {get_flat, PROBES, false},
     [VALUE_SEQ_GET] = {get_seq, PROBES, true},
     [VALUE_FLAT_SUM] = {sum_flat, ELEMS, false},
@@ -391,7 +443,7 @@ static const struct {
     [VALUE_CONCAT] = {concat, SOME, false},
     [VALUE_SLICE] = {slice, SOME, false},
 #ifdef HAVE_COW_STRING
-    [VALUE_COW_COPY] = {copy_cow_string, A_MILLION, false},
+    [VALUE_COW_KEEP] = {keep_cow_string, A_MILLION, false},
     [VALUE_COW_APPEND] = {append_cow_string, PUSHES, false},
 #endif
 };
@@ -420,6 +472,8 @@ static void values_init(struct values *v, size_t elems)
     memset(bytes, 'x', sizeof(bytes));
     memset(v, 0, sizeof(*v));
     v->elems = elems;
+    v->counter = allocate(sizeof(*v->counter));
+    *v->counter = 1;
     v->pushes = elems < 1000000 ? elems : 10000000;
     v->probes = elems / 8;
     v->at = allocate(v->probes * sizeof(*v->at));
@@ -432,7 +486,8 @@ static void values_init(struct values *v, size_t elems)
     for (size_t i = 0; i < 2; i++)
         must(ramet_seq_from(8, v->flat + i * elems / 8, elems / 8, &v->half[i]));
     must(ramet_str_from((struct ramet_slice){bytes, sizeof(bytes)}, &v->str));
-    must(ramet_str_from((struct ramet_slice){bytes, 20}, &v->near));
+    for (size_t k = 0; k < COPIES; k++)
+        must(ramet_str_from((struct ramet_slice){bytes, 20}, &v->near[k]));
     must(ramet_vec_from(8, v->flat, 100, &v->vec));
 }
 
@@ -442,8 +497,10 @@ static void values_fini(struct values *v)
     ramet_seq_fini(&v->half[0]);
     ramet_seq_fini(&v->half[1]);
     ramet_str_fini(&v->str);
-    ramet_str_fini(&v->near);
+    for (size_t k = 0; k < COPIES; k++)
+        ramet_str_fini(&v->near[k]);
     ramet_vec_fini(&v->vec);
+    free(v->counter);
     free(v->flat);
     free(v->at);
 }
