@@ -38,7 +38,10 @@ extern "C" {
 /* Defined here, so that a call costs no more than what it does. */
 #define RAMET_INLINE static inline
 
-/* A compiler that sees a smaller element would warn of the copy of 8 bytes, which is not for it. */
+#define RAMET_LIKELY(x) __builtin_expect(!!(x), 1)
+
+/* Where a compiler is not to know what it knows of a pointer: one that sees a smaller element would
+ * warn of the copy of 8 bytes, which is not for it. */
 #define RAMET_OPAQUE(pointer) __asm__("" : "+r"(pointer))
 
 /* Frees, or gives back, memory that a value referred to: called by the thread that ends the last
@@ -52,6 +55,24 @@ struct ramet_buffer {
     ramet_release_fn release; /* may be NULL, as ctx */
     void *ctx;
 };
+
+/*
+ * ramet_buffer_free() - frees what no value refers to any more: for the functions in this file.
+ *
+ * @buffer  taken; wrapped bytes are given back.
+ *
+ * Returns nothing: it cannot fail.
+ * Lifetime: ends the bytes.
+ * Threads:  the caller is alone with it.
+ * Blocks:   never; what a release function does.
+ * Cost:     O(1).
+ */
+RAMET_API void ramet_buffer_free(struct ramet_buffer *buffer);
+
+/* Ends a reference: true: that was the last one, and what the others did is over. It is not looked
+ * first whether the caller is alone: that takes as long as half an atomic instruction, and who
+ * drops a copy is not. */
+#define RAMET_UNREF(refs) (__atomic_sub_fetch((refs), 1, __ATOMIC_ACQ_REL) == 0)
 
 /* ---- strings --------------------------------------------------------------------------------- */
 
@@ -138,10 +159,14 @@ RAMET_API int ramet_str_wrap(struct ramet_slice bytes, ramet_release_fn release,
  */
 RAMET_INLINE struct ramet_str ramet_str_copy(const struct ramet_str *s)
 {
-    if ((s->word[2] & RAMET_STR_FAR) != 0 && s->word[1] != 0)
-        (void)__atomic_fetch_add(&((struct ramet_buffer *)(uintptr_t)s->word[1])->refs, 1,
-                                 __ATOMIC_RELAXED);
-    return *s;
+    struct ramet_str copy = *s; /* first: nothing is read before an atomic instruction is done */
+    if ((copy.word[2] & RAMET_STR_FAR) != 0) {
+        struct ramet_buffer *buffer = (struct ramet_buffer *)(uintptr_t)s->word[1];
+        RAMET_OPAQUE(buffer); /* or it may come by way of a vector register */
+        if (RAMET_LIKELY(buffer != NULL))
+            (void)__atomic_fetch_add(&buffer->refs, 1, __ATOMIC_RELAXED);
+    }
+    return copy;
 }
 
 /*
@@ -198,6 +223,21 @@ RAMET_INLINE struct ramet_slice ramet_str_slice(const struct ramet_str *s)
 RAMET_API struct ramet_str ramet_str_sub(const struct ramet_str *s, size_t off, size_t len);
 
 /*
+ * ramet_str_append_slowly() - what ramet_str_append() is, but for its short way; call that one.
+ *
+ * @s      changed.
+ * @bytes  borrowed; they may be of @s itself.
+ *
+ * Returns as ramet_str_append():
+ *   -ENOMEM
+ * Lifetime: as ramet_str_append().
+ * Threads:  @s has one user.
+ * Blocks:   never.
+ * Cost:     as ramet_str_append().
+ */
+RAMET_API int ramet_str_append_slowly(struct ramet_str *s, struct ramet_slice bytes);
+
+/*
  * ramet_str_append() - put bytes at the end of a string.
  *
  * @s      changed.
@@ -210,7 +250,26 @@ RAMET_API struct ramet_str ramet_str_sub(const struct ramet_str *s, size_t off, 
  * Blocks:   never.
  * Cost:     O(bytes), on average over many calls; O(size of @s) where it is shared.
  */
-RAMET_API int ramet_str_append(struct ramet_str *s, struct ramet_slice bytes);
+RAMET_INLINE int ramet_str_append(struct ramet_str *s, struct ramet_slice bytes)
+{
+    if (s != NULL && bytes.data != NULL && bytes.size < 4096 && (s->word[2] & RAMET_STR_FAR) != 0 &&
+        s->word[1] != 0) {
+        struct ramet_buffer *buffer = (struct ramet_buffer *)(uintptr_t)s->word[1];
+        uint64_t last = s->word[2];
+        uintptr_t to = (uintptr_t)(s->word[0] + (last & ~RAMET_STR_FAR));
+        /* Of bytes that are not to be written, the end is 0. */
+        if (to + bytes.size <= (uintptr_t)buffer->end &&
+            __atomic_load_n(&buffer->refs, __ATOMIC_ACQUIRE) == 1) {
+            s->word[2] = last + bytes.size; /* first: to might point to it, for all that is known */
+            if (bytes.size == 1)
+                *(uint8_t *)to = *(const uint8_t *)bytes.data;
+            else
+                memcpy((void *)to, bytes.data, bytes.size);
+            return 0;
+        }
+    }
+    return ramet_str_append_slowly(s, bytes);
+}
 
 /*
  * ramet_str_splice() - put bytes in the place of others: replaces, inserts and removes.
@@ -288,7 +347,16 @@ RAMET_API int ramet_str_cmp(const struct ramet_str *a, const struct ramet_str *b
  * Blocks:   never; the last reference to wrapped bytes calls their release function.
  * Cost:     O(1): one atomic decrement, or none.
  */
-RAMET_API void ramet_str_fini(struct ramet_str *s);
+RAMET_INLINE void ramet_str_fini(struct ramet_str *s)
+{
+    uint64_t was = s->word[2];
+    s->word[2] = 0; /* near, and no bytes */
+    if ((was & RAMET_STR_FAR) != 0) {
+        struct ramet_buffer *buffer = (struct ramet_buffer *)(uintptr_t)s->word[1];
+        if (RAMET_LIKELY(buffer != NULL) && !RAMET_LIKELY(!RAMET_UNREF(&buffer->refs)))
+            ramet_buffer_free(buffer);
+    }
+}
 
 /* ---- arrays in a row ------------------------------------------------------------------------- */
 
@@ -363,9 +431,10 @@ RAMET_API int ramet_vec_wrap(size_t elem_size, const void *elems, size_t count,
  */
 RAMET_INLINE struct ramet_vec ramet_vec_copy(const struct ramet_vec *vec)
 {
-    if (vec->buffer != NULL)
-        (void)__atomic_fetch_add(&vec->buffer->refs, 1, __ATOMIC_RELAXED);
-    return *vec;
+    struct ramet_vec copy = *vec;
+    if (copy.buffer != NULL)
+        (void)__atomic_fetch_add(&copy.buffer->refs, 1, __ATOMIC_RELAXED);
+    return copy;
 }
 
 /*
@@ -560,7 +629,14 @@ RAMET_API int ramet_vec_reserve(struct ramet_vec *vec, size_t count);
  * Blocks:   never; the last reference to wrapped elements calls their release function.
  * Cost:     O(1): one atomic decrement.
  */
-RAMET_API void ramet_vec_fini(struct ramet_vec *vec);
+RAMET_INLINE void ramet_vec_fini(struct ramet_vec *vec)
+{
+    struct ramet_buffer *buffer = vec->buffer;
+    vec->buffer = NULL;
+    vec->count = 0;
+    if (buffer != NULL && RAMET_UNREF(&buffer->refs))
+        ramet_buffer_free(buffer);
+}
 
 /* ---- large arrays ---------------------------------------------------------------------------- */
 
@@ -619,10 +695,11 @@ RAMET_API int ramet_seq_from(size_t elem_size, const void *elems, uint64_t count
  */
 RAMET_INLINE struct ramet_seq ramet_seq_copy(const struct ramet_seq *seq)
 {
+    struct ramet_seq copy = *seq;
     /* The body begins with its count. */
-    if (seq->body != NULL)
-        (void)__atomic_fetch_add((size_t *)(void *)seq->body, 1, __ATOMIC_RELAXED);
-    return *seq;
+    if (copy.body != NULL)
+        (void)__atomic_fetch_add((size_t *)(void *)copy.body, 1, __ATOMIC_RELAXED);
+    return copy;
 }
 
 /*
@@ -842,6 +919,19 @@ RAMET_API int ramet_seq_splice(struct ramet_seq *seq, uint64_t at, uint64_t remo
                                const void *elems, uint64_t count);
 
 /*
+ * ramet_seq_free() - frees what no array refers to any more: for ramet_seq_fini(); call that one.
+ *
+ * @body  taken.
+ *
+ * Returns nothing: it cannot fail.
+ * Lifetime: ends the elements that are in no other array.
+ * Threads:  the caller is alone with it.
+ * Blocks:   never.
+ * Cost:     O(chunks that are its alone).
+ */
+RAMET_API void ramet_seq_free(struct ramet_seq_body *body);
+
+/*
  * ramet_seq_fini() - end an array.
  *
  * @seq  empty from now on.
@@ -852,7 +942,13 @@ RAMET_API int ramet_seq_splice(struct ramet_seq *seq, uint64_t at, uint64_t remo
  * Blocks:   never.
  * Cost:     O(1) where it is shared; else O(chunks that are its alone).
  */
-RAMET_API void ramet_seq_fini(struct ramet_seq *seq);
+RAMET_INLINE void ramet_seq_fini(struct ramet_seq *seq)
+{
+    struct ramet_seq_body *body = seq->body;
+    seq->body = NULL;
+    if (body != NULL && RAMET_UNREF((size_t *)(void *)body))
+        ramet_seq_free(body);
+}
 
 /* ---- by type, in C --------------------------------------------------------------------------- */
 

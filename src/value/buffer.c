@@ -32,13 +32,8 @@ struct ramet_buffer *rmt_buffer_wrap(ramet_release_fn release, void *ctx)
     return buffer;
 }
 
-void rmt_buffer_unref(struct ramet_buffer *buffer)
+void ramet_buffer_free(struct ramet_buffer *buffer)
 {
-    /* Who holds the last reference is alone with it, and needs no atomic instruction to end it. The
-     * acquire pairs with the release of those who ended theirs: their reads are over. */
-    if (!buffer || (__atomic_load_n(&buffer->refs, __ATOMIC_ACQUIRE) != 1 &&
-                    __atomic_fetch_sub(&buffer->refs, 1, __ATOMIC_ACQ_REL) != 1))
-        return;
     if (buffer->release)
         buffer->release(buffer->ctx);
     rmt_value_free(buffer);
@@ -79,7 +74,8 @@ static int rebuild(struct rmt_view *view, size_t capacity, size_t off, size_t re
         memcpy(to + off, bytes, size);
     if (behind != 0)
         memcpy(to + off + size, view->data + off + removed, behind);
-    rmt_buffer_unref(view->buffer);
+    if (view->buffer && RAMET_UNREF(&view->buffer->refs))
+        ramet_buffer_free(view->buffer);
     view->buffer = buffer;
     view->data = to;
     view->size = off + size + behind;

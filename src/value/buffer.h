@@ -25,8 +25,6 @@ struct rmt_view {
 struct ramet_buffer *rmt_buffer_new(size_t capacity);
 /* NULL: no memory. For bytes that lie elsewhere. */
 struct ramet_buffer *rmt_buffer_wrap(ramet_release_fn release, void *ctx);
-/* NULL is allowed. */
-void rmt_buffer_unref(struct ramet_buffer *buffer);
 
 static inline void rmt_buffer_ref(struct ramet_buffer *buffer)
 {

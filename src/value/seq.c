@@ -48,14 +48,17 @@ static void leaf_unref(struct rmt_seq_leaf *leaf)
     rmt_seq_unref(tree);
 }
 
-static void body_unref(struct ramet_seq_body *body)
+void ramet_seq_free(struct ramet_seq_body *body)
 {
-    if (!body ||
-        (!rmt_seq_is_own(body) && __atomic_fetch_sub(&body->refs, 1, __ATOMIC_ACQ_REL) != 1))
-        return;
     rmt_seq_unref(body->tree);
     leaf_unref(body->tail);
     rmt_value_free(body);
+}
+
+static void body_unref(struct ramet_seq_body *body)
+{
+    if (body && RAMET_UNREF(&body->refs))
+        ramet_seq_free(body);
 }
 
 static int own_body(struct ramet_seq *seq)
@@ -687,10 +690,4 @@ int ramet_seq_splice(struct ramet_seq *seq, uint64_t at, uint64_t removed, const
     if (rc < 0)
         return no_memory(all - removed + count, seq->elem_size);
     return rc == 1 ? 0 : splice(seq, at, removed, elems, count);
-}
-
-void ramet_seq_fini(struct ramet_seq *seq)
-{
-    body_unref(seq->body);
-    seq->body = NULL;
 }

@@ -120,7 +120,7 @@ int ramet_str_splice(struct ramet_str *s, size_t off, size_t removed, struct ram
     return 0;
 }
 
-int ramet_str_append(struct ramet_str *s, struct ramet_slice bytes)
+int ramet_str_append_slowly(struct ramet_str *s, struct ramet_slice bytes)
 {
     return ramet_str_splice(s, s ? ramet_str_size(s) : 0, 0, bytes);
 }
@@ -166,11 +166,4 @@ int ramet_str_cmp(const struct ramet_str *a, const struct ramet_str *b)
     if (x.data == y.data)
         return (x.size > y.size) - (x.size < y.size);
     return rmt_slice_cmp(x, y);
-}
-
-void ramet_str_fini(struct ramet_str *s)
-{
-    if (is_far(s))
-        rmt_buffer_unref((struct ramet_buffer *)(uintptr_t)s->word[1]);
-    *s = near_of(NULL, 0);
 }

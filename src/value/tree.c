@@ -35,8 +35,9 @@ static struct rmt_seq_node *node_new(uint32_t height)
 
 void rmt_seq_unref(struct rmt_seq_tree tree)
 {
-    if (!tree.node || (!rmt_seq_is_own(tree.node) &&
-                       __atomic_fetch_sub((size_t *)tree.node, 1, __ATOMIC_ACQ_REL) != 1))
+    /* Most of what is unreferenced here has no other reference: that takes no atomic instruction.
+     * The acquire pairs with the release of those who ended theirs. */
+    if (!tree.node || (!rmt_seq_is_own(tree.node) && !RAMET_UNREF((size_t *)tree.node)))
         return;
     if (tree.height > 0) {
         struct rmt_seq_node *node = (struct rmt_seq_node *)tree.node;

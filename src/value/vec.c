@@ -127,11 +127,3 @@ int ramet_vec_reserve(struct ramet_vec *vec, size_t count)
     set_view(vec, &view);
     return 0;
 }
-
-void ramet_vec_fini(struct ramet_vec *vec)
-{
-    rmt_buffer_unref(vec->buffer);
-    vec->data = NULL;
-    vec->buffer = NULL;
-    vec->count = 0;
-}
