@@ -649,13 +649,23 @@ struct ramet_seq {
     size_t elem_size;
 };
 
-/* The first members of a body, and of the leaf that tail points to: a count, a word, elements. */
+/* The first members of a body, for the functions in this file. Chunks begin with a count and a
+ * word, then come elements; what is above them, with RAMET_SEQ_HEAD bytes, then come addresses. */
 struct ramet_seq_front {
     size_t refs;
-    size_t *tail; /* NULL: none */
+    size_t *tail; /* a chunk; NULL: none */
     size_t tail_count;
     size_t tail_max;
+    const uint8_t *root;
+    uint64_t size; /* of what is below the root */
+    uint32_t height;
+    uint64_t leaf_mask; /* of the number, what is the place in a chunk */
+    uint32_t up_shift;  /* for a number in a chunk to begin with the highest bit */
+    uint32_t is_full;   /* the digits of a number are the way to its element */
 };
+
+#define RAMET_SEQ_BITS 5u /* of a digit */
+#define RAMET_SEQ_HEAD 24u
 
 /* The empty array of a type: struct ramet_seq seq = RAMET_SEQ(double); */
 #define RAMET_SEQ(type)    \
@@ -716,6 +726,20 @@ RAMET_INLINE struct ramet_seq ramet_seq_copy(const struct ramet_seq *seq)
 RAMET_API uint64_t ramet_seq_count(const struct ramet_seq *seq);
 
 /*
+ * ramet_seq_at_slowly() - what ramet_seq_at() is, but for its short way; call that one.
+ *
+ * @seq  borrowed.
+ * @i    its number, from 0.
+ *
+ * Returns its address; NULL at or past the end.
+ * Lifetime: until @seq is changed or ended.
+ * Threads:  any number at once on @seq.
+ * Blocks:   never.
+ * Cost:     as ramet_seq_at().
+ */
+RAMET_API const void *ramet_seq_at_slowly(const struct ramet_seq *seq, uint64_t i);
+
+/*
  * ramet_seq_at() - an element, where it is.
  *
  * @seq  borrowed.
@@ -727,7 +751,25 @@ RAMET_API uint64_t ramet_seq_count(const struct ramet_seq *seq);
  * Blocks:   never.
  * Cost:     O(log elements): a few steps.
  */
-RAMET_API const void *ramet_seq_at(const struct ramet_seq *seq, uint64_t i);
+RAMET_INLINE const void *ramet_seq_at(const struct ramet_seq *seq, uint64_t i)
+{
+    const struct ramet_seq_front *front = (const struct ramet_seq_front *)(const void *)seq->body;
+    const uint8_t *at;
+    uint64_t digits;
+    uint32_t h;
+    if (!RAMET_LIKELY(front != NULL && front->is_full != 0 && i < front->size))
+        return ramet_seq_at_slowly(seq, i);
+    /* Few instructions: a processor looks only so many ahead for the next line of memory. */
+    at = front->root;
+    h = front->height;
+    digits = i << ((front->up_shift - RAMET_SEQ_BITS * h) & 63);
+    for (; h != 0; h--) {
+        uint64_t digit = digits >> (64 - RAMET_SEQ_BITS);
+        at = ((const uint8_t *const *)(const void *)(at + RAMET_SEQ_HEAD))[digit];
+        digits <<= RAMET_SEQ_BITS;
+    }
+    return at + 2 * sizeof(size_t) + (i & front->leaf_mask) * seq->elem_size;
+}
 
 /*
  * ramet_seq_run() - elements that lie in a row.

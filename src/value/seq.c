@@ -39,6 +39,8 @@ static struct ramet_seq_body *body_new(size_t elem_size)
     while ((elem_size << (body->shape.leaf_shift + 1)) <= RMT_SEQ_LEAF_BYTES)
         body->shape.leaf_shift++;
     body->tail_max = rmt_seq_leaf_max(&body->shape);
+    body->leaf_mask = body->tail_max - 1;
+    body->up_shift = 64 - body->shape.leaf_shift;
     return body;
 }
 
@@ -142,21 +144,10 @@ uint64_t ramet_seq_count(const struct ramet_seq *seq)
     return count_of(seq->body);
 }
 
-const void *ramet_seq_at(const struct ramet_seq *seq, uint64_t i)
+const void *ramet_seq_at_slowly(const struct ramet_seq *seq, uint64_t i)
 {
-    const struct ramet_seq_body *body = seq->body;
-    if (rmt_likely(body && body->is_full && i < body->tree.size)) {
-        const void *node = body->tree.node;
-        uint32_t leaf_shift = body->shape.leaf_shift;
-        for (uint32_t shift = top_shift(body); shift > leaf_shift;) {
-            shift -= RMT_SEQ_FAN_SHIFT;
-            node = ((const struct rmt_seq_node *)node)->children[digit(i, shift)];
-        }
-        return ((const struct rmt_seq_leaf *)node)->bytes +
-               (i & (((uint64_t)1 << leaf_shift) - 1)) * body->shape.elem_size;
-    }
     size_t run;
-    return i < count_of(body) ? find(body, i, &run) : NULL;
+    return i < count_of(seq->body) ? find(seq->body, i, &run) : NULL;
 }
 
 const void *ramet_seq_run(const struct ramet_seq *seq, uint64_t i, size_t *out_count)
@@ -465,17 +456,18 @@ static inline uint8_t *find_own(const struct ramet_seq_body *body, uint64_t i)
         !rmt_seq_is_own(body->tree.node))
         return NULL;
     const void *at = body->tree.node;
-    uint32_t leaf_shift = body->shape.leaf_shift;
-    for (uint32_t shift = top_shift(body); shift > leaf_shift;) {
+    uint32_t h = body->tree.height;
+    uint64_t digits = i << ((body->up_shift - RMT_SEQ_FAN_SHIFT * h) & 63);
+    for (; h != 0; h--) {
         const struct rmt_seq_node *node = (const struct rmt_seq_node *)at;
-        shift -= RMT_SEQ_FAN_SHIFT;
-        uint32_t k = digit(i, shift);
+        uint32_t k = (uint32_t)(digits >> (64 - RMT_SEQ_FAN_SHIFT));
         if (!rmt_seq_is_mine(node, k))
             return NULL;
         at = node->children[k];
+        digits <<= RMT_SEQ_FAN_SHIFT;
     }
     return ((struct rmt_seq_leaf *)(uintptr_t)at)->bytes +
-           (i & (((uint64_t)1 << leaf_shift) - 1)) * body->shape.elem_size;
+           (i & body->leaf_mask) * body->shape.elem_size;
 }
 
 static int out_of_range(uint64_t i, uint64_t count)

@@ -50,8 +50,8 @@ struct rmt_seq_node {
      * of a node that others may have clears it first. */
     uint32_t mine;
     uint32_t unused;
-    uint64_t ends[RMT_SEQ_FAN];
     void *children[RMT_SEQ_FAN];
+    uint64_t ends[RMT_SEQ_FAN];
 };
 
 /* A tree or a part of one: a node of some height, or a leaf, with what it has of elements. */
@@ -72,11 +72,13 @@ struct ramet_seq_body {
     struct rmt_seq_leaf *tail;
     size_t tail_count;
     size_t tail_max;
-    struct rmt_seq_shape shape;
     struct rmt_seq_tree tree;
+    uint64_t leaf_mask;
+    uint32_t up_shift;
     /* All leaves of the tree are full, and all nodes but the last of each height: the digits of an
      * element's number are the way to it. So is what grew at its end alone. */
-    bool is_full;
+    uint32_t is_full;
+    struct rmt_seq_shape shape; /* no longer */
 };
 
 #define RMT_SEQ_SAME_PLACE(member)                              \
@@ -87,6 +89,17 @@ RMT_SEQ_SAME_PLACE(refs);
 RMT_SEQ_SAME_PLACE(tail);
 RMT_SEQ_SAME_PLACE(tail_count);
 RMT_SEQ_SAME_PLACE(tail_max);
+RMT_SEQ_SAME_PLACE(leaf_mask);
+RMT_SEQ_SAME_PLACE(up_shift);
+RMT_SEQ_SAME_PLACE(is_full);
+static_assert(
+    offsetof(struct ramet_seq_body, tree.node) == offsetof(struct ramet_seq_front, root) &&
+        offsetof(struct ramet_seq_body, tree.size) == offsetof(struct ramet_seq_front, size) &&
+        offsetof(struct ramet_seq_body, tree.height) == offsetof(struct ramet_seq_front, height),
+    "ramet_value.h");
+static_assert(offsetof(struct rmt_seq_node, children) == RAMET_SEQ_HEAD &&
+                  RMT_SEQ_FAN_SHIFT == RAMET_SEQ_BITS,
+              "ramet_value.h");
 static_assert(offsetof(struct rmt_seq_leaf, bytes) == 2 * sizeof(size_t), "ramet_value.h");
 
 static inline size_t rmt_seq_leaf_max(const struct rmt_seq_shape *shape)
