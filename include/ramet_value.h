@@ -650,13 +650,13 @@ struct ramet_seq {
 };
 
 /* The first members of a body, for the functions in this file. Chunks begin with a count and a
- * word, then come elements; what is above them, with RAMET_SEQ_HEAD bytes, then come addresses. */
+ * word, then come elements. */
 struct ramet_seq_front {
     size_t refs;
     size_t *tail; /* a chunk; NULL: none */
     size_t tail_count;
     size_t tail_max;
-    const uint8_t *root;
+    uint8_t *root;
     uint64_t size; /* of what is below the root */
     uint32_t height;
     uint64_t leaf_mask; /* of the number, what is the place in a chunk */
@@ -664,8 +664,16 @@ struct ramet_seq_front {
     uint32_t is_full;   /* the digits of a number are the way to its element */
 };
 
-#define RAMET_SEQ_BITS 5u /* of a digit */
-#define RAMET_SEQ_HEAD 24u
+/* And of what is above the chunks. */
+struct ramet_seq_inner {
+    size_t refs;
+    uint64_t size;
+    uint32_t mine; /* bit k: nobody else refers to what is below at k; atomic */
+    uint32_t unused;
+    uint8_t *below[16];
+};
+
+#define RAMET_SEQ_BITS 4u /* of a digit */
 
 /* The empty array of a type: struct ramet_seq seq = RAMET_SEQ(double); */
 #define RAMET_SEQ(type)    \
@@ -764,8 +772,8 @@ RAMET_INLINE const void *ramet_seq_at(const struct ramet_seq *seq, uint64_t i)
     h = front->height;
     digits = i << ((front->up_shift - RAMET_SEQ_BITS * h) & 63);
     for (; h != 0; h--) {
-        uint64_t digit = digits >> (64 - RAMET_SEQ_BITS);
-        at = ((const uint8_t *const *)(const void *)(at + RAMET_SEQ_HEAD))[digit];
+        const struct ramet_seq_inner *inner = (const struct ramet_seq_inner *)(const void *)at;
+        at = inner->below[digits >> (64 - RAMET_SEQ_BITS)];
         digits <<= RAMET_SEQ_BITS;
     }
     return at + 2 * sizeof(size_t) + (i & front->leaf_mask) * seq->elem_size;
@@ -806,6 +814,22 @@ RAMET_API int ramet_seq_pieces(const struct ramet_seq *seq, uint64_t from, uint6
                                ramet_piece_fn fn, void *ctx);
 
 /*
+ * ramet_seq_set_slowly() - what ramet_seq_set() is, but for its short way; call that one.
+ *
+ * @seq   changed.
+ * @i     number of the element; there is one.
+ * @elem  borrowed; not of @seq itself.
+ *
+ * Returns as ramet_seq_set():
+ *   -EINVAL, -ENOMEM
+ * Lifetime: ends the addresses that were returned of @seq.
+ * Threads:  @seq has one user.
+ * Blocks:   never.
+ * Cost:     as ramet_seq_set().
+ */
+RAMET_API int ramet_seq_set_slowly(struct ramet_seq *seq, uint64_t i, const void *elem);
+
+/*
  * ramet_seq_set() - change an element.
  *
  * @seq   changed.
@@ -820,7 +844,36 @@ RAMET_API int ramet_seq_pieces(const struct ramet_seq *seq, uint64_t from, uint6
  * Blocks:   never.
  * Cost:     O(log elements), in place; where it is shared, one chunk and its path are copied.
  */
-RAMET_API int ramet_seq_set(struct ramet_seq *seq, uint64_t i, const void *elem);
+RAMET_INLINE int ramet_seq_set(struct ramet_seq *seq, uint64_t i, const void *elem)
+{
+    struct ramet_seq_front *front = (struct ramet_seq_front *)(void *)seq->body;
+    uint8_t *at;
+    uint64_t digits;
+    uint32_t h;
+    if (!RAMET_LIKELY(front != NULL && front->is_full != 0 && i < front->size &&
+                      __atomic_load_n(&front->refs, __ATOMIC_ACQUIRE) == 1))
+        return ramet_seq_set_slowly(seq, i, elem);
+    at = front->root;
+    if (!RAMET_LIKELY(__atomic_load_n((size_t *)(void *)at, __ATOMIC_ACQUIRE) == 1))
+        return ramet_seq_set_slowly(seq, i, elem);
+    h = front->height;
+    digits = i << ((front->up_shift - RAMET_SEQ_BITS * h) & 63);
+    for (; h != 0; h--) {
+        struct ramet_seq_inner *inner = (struct ramet_seq_inner *)(void *)at;
+        uint64_t digit = digits >> (64 - RAMET_SEQ_BITS);
+        if (!RAMET_LIKELY((__atomic_load_n(&inner->mine, __ATOMIC_RELAXED) >> digit & 1) != 0))
+            return ramet_seq_set_slowly(seq, i, elem);
+        at = inner->below[digit];
+        digits <<= RAMET_SEQ_BITS;
+    }
+    at += 2 * sizeof(size_t) + (i & front->leaf_mask) * seq->elem_size;
+    RAMET_OPAQUE(elem);
+    if (seq->elem_size == 8)
+        memcpy(at, elem, 8);
+    else
+        memcpy(at, elem, seq->elem_size);
+    return 0;
+}
 
 /*
  * ramet_seq_edit() - elements that lie in a row, to be written to.

@@ -15,16 +15,6 @@ static uint64_t count_of(const struct ramet_seq_body *body)
     return body ? body->tree.size + body->tail_count : 0;
 }
 
-/* An element of a size that compilers have an instruction for. */
-static inline void copy_elem(void *to, const void *from, size_t elem_size)
-{
-    switch (elem_size) {
-    case 4: memcpy(to, from, 4); break;
-    case 8: memcpy(to, from, 8); break;
-    default: memcpy(to, from, elem_size);
-    }
-}
-
 /* ---- bodies ---------------------------------------------------------------------------------- */
 
 static struct ramet_seq_body *body_new(size_t elem_size)
@@ -448,28 +438,6 @@ static int edit(struct ramet_seq *seq, uint64_t i, uint8_t **out, size_t *out_ru
     return 0;
 }
 
-/* The same, of what is in place already: all on the way is this array's alone, and known to be so.
- * NULL: look closer. It is short, so that a processor has many of them under way at once. */
-static inline uint8_t *find_own(const struct ramet_seq_body *body, uint64_t i)
-{
-    if (!body || !body->is_full || i >= body->tree.size || !rmt_seq_is_own(body) ||
-        !rmt_seq_is_own(body->tree.node))
-        return NULL;
-    const void *at = body->tree.node;
-    uint32_t h = body->tree.height;
-    uint64_t digits = i << ((body->up_shift - RMT_SEQ_FAN_SHIFT * h) & 63);
-    for (; h != 0; h--) {
-        const struct rmt_seq_node *node = (const struct rmt_seq_node *)at;
-        uint32_t k = (uint32_t)(digits >> (64 - RMT_SEQ_FAN_SHIFT));
-        if (!rmt_seq_is_mine(node, k))
-            return NULL;
-        at = node->children[k];
-        digits <<= RMT_SEQ_FAN_SHIFT;
-    }
-    return ((struct rmt_seq_leaf *)(uintptr_t)at)->bytes +
-           (i & body->leaf_mask) * body->shape.elem_size;
-}
-
 static int out_of_range(uint64_t i, uint64_t count)
 {
     return rmt_fail(-EINVAL, "element %llu of an array of %llu", (unsigned long long)i,
@@ -488,18 +456,16 @@ int ramet_seq_edit(struct ramet_seq *seq, uint64_t i, void **out, size_t *out_co
     return 0;
 }
 
-int ramet_seq_set(struct ramet_seq *seq, uint64_t i, const void *elem)
+int ramet_seq_set_slowly(struct ramet_seq *seq, uint64_t i, const void *elem)
 {
-    uint8_t *at = find_own(seq->body, i);
-    if (rmt_unlikely(!at)) {
-        uint64_t count = count_of(seq->body);
-        size_t run;
-        if (i >= count)
-            return out_of_range(i, count);
-        if (edit(seq, i, &at, &run) < 0)
-            return no_memory(count, seq->elem_size);
-    }
-    copy_elem(at, elem, seq->elem_size);
+    uint64_t count = count_of(seq->body);
+    uint8_t *at;
+    size_t run;
+    if (i >= count)
+        return out_of_range(i, count);
+    if (edit(seq, i, &at, &run) < 0)
+        return no_memory(count, seq->elem_size);
+    memcpy(at, elem, seq->elem_size);
     return 0;
 }
 

@@ -28,10 +28,10 @@
 
 #include "base/base.h"
 
-#define RMT_SEQ_FAN 32u
-#define RMT_SEQ_FAN_SHIFT 5u
+#define RMT_SEQ_FAN 16u
+#define RMT_SEQ_FAN_SHIFT RAMET_SEQ_BITS
 #define RMT_SEQ_LEAF_BYTES 4096u
-#define RMT_SEQ_HEIGHT_MAX 12u
+#define RMT_SEQ_HEIGHT_MAX 16u
 /* More is refused: so high can no tree get, whatever of it is shared. */
 #define RMT_SEQ_COUNT_MAX ((uint64_t)1 << 40)
 
@@ -97,8 +97,10 @@ static_assert(
         offsetof(struct ramet_seq_body, tree.size) == offsetof(struct ramet_seq_front, size) &&
         offsetof(struct ramet_seq_body, tree.height) == offsetof(struct ramet_seq_front, height),
     "ramet_value.h");
-static_assert(offsetof(struct rmt_seq_node, children) == RAMET_SEQ_HEAD &&
-                  RMT_SEQ_FAN_SHIFT == RAMET_SEQ_BITS,
+static_assert(offsetof(struct rmt_seq_node, mine) == offsetof(struct ramet_seq_inner, mine) &&
+                  offsetof(struct rmt_seq_node, children) ==
+                      offsetof(struct ramet_seq_inner, below) &&
+                  sizeof(((struct ramet_seq_inner *)0)->below) == RMT_SEQ_FAN * sizeof(void *),
               "ramet_value.h");
 static_assert(offsetof(struct rmt_seq_leaf, bytes) == 2 * sizeof(size_t), "ramet_value.h");
 
