@@ -11,8 +11,8 @@
 #include "base/base.h"
 #include "value/alloc-fake.h"
 
-#define THREADS 8
-#define ROUNDS 200
+#define THREADS_MAX 16
+#define ROUNDS 1600 /* of all threads */
 #define ELEMS 20000u
 
 /* Written before the threads begin, and only read by them. */
@@ -21,6 +21,7 @@ static struct ramet_vec vec;
 static struct ramet_seq seq;
 
 /* What one thread puts there another takes: copies end in other threads than they began in. */
+static uint64_t rounds; /* of each thread */
 static struct {
     pthread_mutex_t lock;
     struct ramet_str str;
@@ -44,7 +45,7 @@ static bool seq_is(const struct ramet_seq *s, uint64_t changed, uint64_t to)
 static void *work(void *arg)
 {
     uintptr_t me = (uintptr_t)arg;
-    for (uint64_t round = 0; round < ROUNDS; round++) {
+    for (uint64_t round = 0; round < rounds; round++) {
         uint64_t at = (round * 7919 + me * 104729) % ELEMS, mine = UINT64_MAX - me;
         struct ramet_str s = ramet_str_copy(&str), s_part = ramet_str_sub(&str, 3, 40);
         struct ramet_vec v = ramet_vec_copy(&vec);
@@ -88,9 +89,22 @@ static void *work(void *arg)
     return NULL;
 }
 
-static void share_memory_between_threads(void **state)
+static void run_threads(void *(*fn)(void *), uintptr_t count)
 {
-    (void)state;
+    pthread_t threads[THREADS_MAX];
+    for (uintptr_t i = 0; i < count; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, fn, (void *)i), 0);
+    for (uintptr_t i = 0; i < count; i++) {
+        void *wrong;
+        assert_int_equal(pthread_join(threads[i], &wrong), 0);
+        if (wrong)
+            fail_msg("%s", (const char *)wrong);
+    }
+}
+
+static void share_memory(uintptr_t threads)
+{
+    rounds = ROUNDS / threads;
     char bytes[100];
     uint64_t elems[100];
     memset(bytes, 'x', sizeof(bytes));
@@ -104,16 +118,7 @@ static void share_memory_between_threads(void **state)
     place.vec = (struct ramet_vec)RAMET_VEC(uint64_t);
     place.seq = (struct ramet_seq)RAMET_SEQ(uint64_t);
 
-    pthread_t threads[THREADS];
-    for (uintptr_t i = 0; i < THREADS; i++)
-        assert_int_equal(pthread_create(&threads[i], NULL, work, (void *)i), 0);
-    for (int i = 0; i < THREADS; i++) {
-        void *wrong;
-        assert_int_equal(pthread_join(threads[i], &wrong), 0);
-        if (wrong)
-            fail_msg("%s", (const char *)wrong);
-    }
-
+    run_threads(work, threads);
     assert_true(seq_is(&seq, ELEMS, 0));
     ramet_str_fini(&place.str);
     ramet_vec_fini(&place.vec);
@@ -129,10 +134,92 @@ static void share_memory_between_threads(void **state)
     assert_int_equal(fake_live, 0);
 }
 
+static void share_memory_between_threads(void **state)
+{
+    (void)state;
+    for (uintptr_t threads = 2; threads <= THREADS_MAX; threads *= 2)
+        share_memory(threads);
+}
+
+/* What each thread got, of values that all got copies of: nobody else has it. */
+static struct own {
+    struct ramet_str str;
+    struct ramet_vec vec;
+    struct ramet_seq seq;
+} own[THREADS_MAX];
+
+/* Makes copies and drops them while the others do, and changes what it has: in place as soon as the
+ * others have dropped theirs, which is when what they read of it must be over. */
+static void *drop(void *arg)
+{
+    uintptr_t me = (uintptr_t)arg;
+    struct own *o = &own[me];
+    for (uint64_t n = 0; n < 50; n++) {
+        struct own copies[4];
+        for (int k = 0; k < 4; k++) {
+            copies[k].str = ramet_str_copy(&o->str);
+            copies[k].vec = ramet_vec_copy(&o->vec);
+            copies[k].seq = ramet_seq_copy(&o->seq);
+        }
+        for (int k = 0; k < 4; k++) {
+            ramet_str_fini(&copies[k].str);
+            ramet_vec_fini(&copies[k].vec);
+            ramet_seq_fini(&copies[k].seq);
+        }
+    }
+    uint64_t sum = 0, at = me * 100 % 5000, mine = 1000000 + me;
+    for (uint64_t i = 0; i < 5000; i += 250)
+        sum += RAMET_SEQ_AT(uint64_t, &o->seq, i);
+    uint8_t mark = (uint8_t)me;
+    if (sum != 5000 / 250 * (5000 - 250) / 2)
+        return (void *)(uintptr_t) "a large array, read";
+    if (ramet_str_append(&o->str, rmt_slice(&mark, 1)) < 0 || ramet_vec_push(&o->vec, &mine) < 0 ||
+        ramet_vec_set(&o->vec, 0, &mine) < 0 || ramet_seq_push(&o->seq, &mine) < 0)
+        return (void *)(uintptr_t) "no memory";
+    for (uint64_t n = 0; n < 20; n++) {
+        at = (at + 251) % 5000;
+        if (ramet_seq_set(&o->seq, at, &mine) < 0 || RAMET_SEQ_AT(uint64_t, &o->seq, at) != mine)
+            return (void *)(uintptr_t) "a large array, changed";
+    }
+    if (RAMET_VEC_AT(uint64_t, &o->vec, 0) != mine || RAMET_VEC_AT(uint64_t, &o->vec, 1) != 1 ||
+        RAMET_SEQ_AT(uint64_t, &o->seq, 5000) != mine ||
+        ((const uint8_t *)ramet_str_slice(&o->str).data)[ramet_str_size(&o->str) - 1] != mark)
+        return (void *)(uintptr_t) "what a thread wrote";
+    ramet_str_fini(&o->str);
+    ramet_vec_fini(&o->vec);
+    ramet_seq_fini(&o->seq);
+    return NULL;
+}
+
+static void drop_the_last_copy_in_any_thread(void **state)
+{
+    (void)state;
+    uint64_t elems[5000];
+    for (uint64_t i = 0; i < 5000; i++)
+        elems[i] = i;
+    for (uintptr_t threads = 2; threads <= THREADS_MAX; threads += threads < 4 ? 1 : 4) {
+        for (int round = 0; round < 10; round++) {
+            struct own first;
+            assert_int_equal(ramet_str_from(rmt_slice(elems, 100), &first.str), 0);
+            assert_int_equal(ramet_vec_from(8, elems, 5000, &first.vec), 0);
+            assert_int_equal(ramet_seq_from(8, elems, 5000, &first.seq), 0);
+            for (uintptr_t i = 1; i < threads; i++) {
+                own[i].str = ramet_str_copy(&first.str);
+                own[i].vec = ramet_vec_copy(&first.vec);
+                own[i].seq = ramet_seq_copy(&first.seq);
+            }
+            own[0] = first; /* moved */
+            run_threads(drop, threads);
+            assert_int_equal(fake_live, 0);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(share_memory_between_threads),
+        cmocka_unit_test(drop_the_last_copy_in_any_thread),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
