@@ -1,7 +1,54 @@
 // SPDX-License-Identifier: MIT
-// header.cc - a C++ program can include the header and call the library.
+// header.cc - a C++ program can include the headers and call the library, what is inlined, too.
+#include <cstdint>
 #include <cstring>
 #include <ramet.h>
+#include <ramet_value.h>
+
+static const struct ramet_slice comma = {", ", 2};
+
+static bool strings_work()
+{
+    struct ramet_str literal = RAMET_STR("a literal"), str = ramet_str_copy(&literal);
+    bool ok = ramet_str_size(&str) == 9 && ramet_str_slice(&str).data == ramet_str_slice(&literal).data;
+    for (int i = 0; i < 100 && ok; i++)
+        ok = ramet_str_append(&str, comma) == 0;
+    struct ramet_str other = ramet_str_copy(&str);
+    ok = ok && ramet_str_size(&literal) == 9 && ramet_str_cmp(&str, &other) == 0 &&
+         ramet_str_append(&other, comma) == 0 && ramet_str_size(&other) == 211 &&
+         ramet_str_size(&str) == 209;
+    ramet_str_fini(&other);
+    ramet_str_fini(&str);
+    ramet_str_fini(&literal);
+    return ok && ramet_str_size(&str) == 0;
+}
+
+static bool arrays_work()
+{
+    struct ramet_vec vec = RAMET_VEC(int);
+    struct ramet_seq seq = RAMET_SEQ(int);
+    bool ok = true;
+    for (int i = 0; i < 20000 && ok; i++)
+        ok = ramet_vec_push(&vec, &i) == 0 && ramet_seq_push(&seq, &i) == 0;
+    struct ramet_vec vec_copy = ramet_vec_copy(&vec);
+    struct ramet_seq seq_copy = ramet_seq_copy(&seq);
+    int nine = 9;
+    for (uint64_t i = 0; i < 20000 && ok; i += 100)
+        ok = ramet_seq_set(&seq_copy, i, &nine) == 0 && ramet_seq_set(&seq_copy, i + 1, &nine) == 0;
+    ok = ok && ramet_vec_set(&vec_copy, 100, &nine) == 0;
+    ok = ok && static_cast<const int *>(ramet_vec_data(&vec))[100] == 100 &&
+         static_cast<const int *>(ramet_vec_data(&vec_copy))[100] == 9 &&
+         *static_cast<const int *>(ramet_seq_at(&seq, 101)) == 101 &&
+         *static_cast<const int *>(ramet_seq_at(&seq_copy, 101)) == 9 &&
+         *static_cast<const int *>(ramet_seq_at(&seq_copy, 19999)) == 19999 &&
+         ramet_seq_at(&seq, 20000) == nullptr && ramet_vec_count(&vec_copy) == 20000 &&
+         ramet_seq_count(&seq_copy) == 20000;
+    ramet_vec_fini(&vec_copy);
+    ramet_seq_fini(&seq_copy);
+    ramet_vec_fini(&vec);
+    ramet_seq_fini(&seq);
+    return ok;
+}
 
 int main()
 {
@@ -16,19 +63,5 @@ int main()
     if (rc < 0 || stat.branches != 1)
         return 1;
 
-    // What is inlined, too.
-    struct ramet_str str = RAMET_STR("a literal"), copy = ramet_str_copy(&str);
-    struct ramet_vec vec = RAMET_VEC(int);
-    struct ramet_seq seq = RAMET_SEQ(int);
-    int x = 7;
-    rc = ramet_vec_push(&vec, &x);
-    if (rc == 0)
-        rc = ramet_seq_push(&seq, &x);
-    bool as_wanted = ramet_str_size(&copy) == 9 && ramet_vec_count(&vec) == 1 &&
-                     ramet_seq_count(&seq) == 1;
-    ramet_str_fini(&copy);
-    ramet_str_fini(&str);
-    ramet_vec_fini(&vec);
-    ramet_seq_fini(&seq);
-    return rc < 0 || !as_wanted;
+    return strings_work() && arrays_work() ? 0 : 1;
 }
