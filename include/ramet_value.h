@@ -35,7 +35,8 @@
 extern "C" {
 #endif
 
-/* Defined here, so that a call costs no more than what it does. */
+/* Defined here, so that a call costs no more than what it does. Programs are compiled with it: the
+ * members that it uses stay where they are for as long as the library keeps its soname. */
 #define RAMET_INLINE static inline
 
 #define RAMET_LIKELY(x) __builtin_expect(!!(x), 1)
@@ -72,7 +73,7 @@ RAMET_API void ramet_buffer_free(struct ramet_buffer *buffer);
 /* Ends a reference: true: that was the last one, and what the others did is over. It is not looked
  * first whether the caller is alone: that takes as long as half an atomic instruction, and who
  * drops a copy is not. */
-#define RAMET_UNREF(refs) (__atomic_sub_fetch((refs), 1, __ATOMIC_ACQ_REL) == 0)
+#define RAMET_UNREF(refs) __builtin_expect(__atomic_sub_fetch((refs), 1, __ATOMIC_ACQ_REL) == 0, 0)
 
 /* ---- strings --------------------------------------------------------------------------------- */
 
@@ -353,7 +354,7 @@ RAMET_INLINE void ramet_str_fini(struct ramet_str *s)
     s->word[2] = 0; /* near, and no bytes */
     if ((was & RAMET_STR_FAR) != 0) {
         struct ramet_buffer *buffer = (struct ramet_buffer *)(uintptr_t)s->word[1];
-        if (RAMET_LIKELY(buffer != NULL) && !RAMET_LIKELY(!RAMET_UNREF(&buffer->refs)))
+        if (RAMET_LIKELY(buffer != NULL) && RAMET_UNREF(&buffer->refs))
             ramet_buffer_free(buffer);
     }
 }
@@ -667,7 +668,7 @@ struct ramet_seq_front {
 /* And of what is above the chunks. */
 struct ramet_seq_inner {
     size_t refs;
-    uint64_t size;
+    uint32_t nr, height;
     uint32_t mine; /* bit k: nobody else refers to what is below at k; atomic */
     uint32_t unused;
     uint8_t *below[16];
