@@ -76,8 +76,8 @@ serve()
     shift
     rm -f "$socket" "$socket.pid" hold.log
     # Not by server(): that would be a shell, and its pid that of a shell.
-    LD_PRELOAD="$asan ${preload-}" ASAN_OPTIONS=detect_leaks=0 nbdkit -f -U "$socket" -P "$socket.pid" \
-        "$plugin" "$@" 2>"$socket.log" &
+    LD_PRELOAD="$asan ${preload-}" ASAN_OPTIONS=detect_leaks=0 nbdkit -f -U "$socket" \
+        -P "$socket.pid" ${threads:+-t "$threads"} "$plugin" "$@" 2>"$socket.log" &
     server=$!
     uri="nbd+unix:///?socket=$socket"
     until [ -s "$socket.pid" ]; do
