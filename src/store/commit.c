@@ -351,6 +351,7 @@ int rmt_commit_limbo(struct rmt_commit *c, uint64_t addr, uint64_t len, uint64_t
 static void forget(struct rmt_commit *c)
 {
     struct ramet_store *store = c->store;
+    rmt_limbo_doubt(store);
     if (store->io->durable)
         rmt_space_unload(&store->space);
     else

@@ -3,8 +3,11 @@
 
 #include <inttypes.h>
 
-#define LISTS_AT_ONCE 256 /* limbo lists that one commit looks at */
-#define ANCESTORS_MAX 64  /* intervals of births that a deadlist keeps apart */
+/* Limbo lists that one commit looks at; or a share of all. What readers let go of is noticed after
+ * RMT_SINGLES commits, and is free after one pass or two: within 64 commits. */
+#define LISTS_AT_ONCE 256
+#define LISTS_SHARE 12
+#define ANCESTORS_MAX 64 /* intervals of births that a deadlist keeps apart */
 
 void rmt_list_init(struct rmt_list *list, const struct rmt_key *key, uint64_t number)
 {
@@ -388,6 +391,20 @@ int rmt_limbo_add(struct rmt_commit *c, const struct rmt_runs *runs, size_t from
     return rmt_list_save(c, &list);
 }
 
+int rmt_limbo_add_of(struct rmt_commit *c, uint64_t freed, const struct rmt_runs *runs)
+{
+    struct rmt_list list;
+    uint64_t number = rmt_commit_number(c);
+    struct rmt_key key = rmt_key2('L', freed, number);
+    int rc = 0;
+    rmt_list_init(&list, &key, number);
+    for (size_t i = 0; i < runs->count && rc == 0; i++) {
+        rc = rmt_list_add(c, &list, runs->items[i]);
+        c->state.limbo_pages += runs->items[i].len;
+    }
+    return rc < 0 ? rc : rmt_list_save(c, &list);
+}
+
 /* Frees those of the runs that no reader needs; adds the others to rest, if there is one. */
 static int free_runs(struct rmt_commit *c, const struct rmt_runs *runs, uint64_t freed,
                      struct rmt_list *rest)
@@ -427,28 +444,87 @@ static int release_list(struct rmt_commit *c, const struct rmt_list *list, uint6
     return rc;
 }
 
-int rmt_limbo_release(struct rmt_commit *c)
+void rmt_limbo_doubt(struct ramet_store *store)
 {
-    if (c->state.limbo_pages == 0)
-        return 0;
+    store->limbo.fresh = 0;
+}
+
+/* The version that is held no more, of those that lists may have been kept for: the least one. */
+static uint64_t least_gone(const struct rmt_readers *before, const struct rmt_readers *now)
+{
+    for (uint32_t i = 0, j = 0; i < before->count; i++) {
+        while (j < now->count && now->v[j] < before->v[i])
+            j++;
+        if (j == now->count || now->v[j] != before->v[i])
+            return before->v[i];
+    }
+    return UINT64_MAX;
+}
+
+/* Whose lists are to be looked at again, since readers have moved on. */
+static void note_gone(struct rmt_commit *c)
+{
+    struct rmt_limbo *limbo = &c->store->limbo;
+    const struct rmt_readers *now = c->store->readers;
+    uint64_t gone = least_gone(limbo->held, now);
+    if (!limbo->fresh) {
+        *limbo = (struct rmt_limbo){limbo->held, c->state.id + 1, 0, UINT64_MAX, 0};
+    } else if (gone < limbo->at) {
+        uint64_t *pass = limbo->at == UINT64_MAX ? &limbo->at : &limbo->again;
+        *pass = rmt_min(*pass, gone + 1);
+    }
+    limbo->held->count = now->count;
+    memcpy(limbo->held->v, now->v, now->count * sizeof(now->v[0]));
+}
+
+/* Looks at lists from *at to before end, as many as budget says. *at: where it came to. */
+static int look(struct rmt_commit *c, uint64_t *at, uint64_t end, uint64_t budget)
+{
+    /* An entering reader may need all that was freed after what it said, whatever it is. */
+    uint64_t limit = rmt_min(c->slots_at, c->store->readers->entering);
     struct rmt_key prefix = {.bytes = {'L'}, .size = 1};
     rmt_auto(rmt_scan_fini) struct rmt_scan scan;
     rmt_scan_init(&scan, &c->store->pages, &c->catalog, &prefix);
-    scan.from = c->store->limbo_at;
-    c->store->limbo_at = 0;
+    scan.from = *at;
     struct rmt_list list;
     int rc;
-    for (int i = 0; (rc = next_list(c, &scan, &list)) > 0; i++) {
+    while ((rc = next_list(c, &scan, &list)) > 0) {
         uint64_t freed = rmt_get_be64(list.key.bytes + 1);
-        if (freed > c->slots_at)
+        if (freed >= end)
+            break;
+        bool other = freed != *at; /* those of one commit are not parted */
+        *at = freed;
+        if (freed > limit || (budget == 0 && other))
             return 0;
-        if (i == LISTS_AT_ONCE) {
-            c->store->limbo_at = freed;
-            return 0;
-        }
+        budget -= budget > 0;
         rc = release_list(c, &list, freed);
         if (rc < 0)
             return rc;
+    }
+    *at = end;
+    return rc < 0 ? rc : 0;
+}
+
+int rmt_limbo_release(struct rmt_commit *c)
+{
+    struct rmt_limbo *limbo = &c->store->limbo;
+    note_gone(c);
+    if (c->state.limbo_pages == 0) {
+        *limbo = (struct rmt_limbo){limbo->held, c->id, UINT64_MAX, UINT64_MAX, 0};
+        return 0;
+    }
+    uint64_t budget = rmt_max(LISTS_AT_ONCE, c->state.limbo_pages / LISTS_SHARE);
+    uint64_t old = limbo->fresh;
+    int rc = look(c, &limbo->fresh, c->id, budget);
+    if (rc < 0 || limbo->at == UINT64_MAX)
+        return rc;
+    if (!limbo->budget)
+        limbo->budget = budget;
+    rc = look(c, &limbo->at, old, limbo->budget);
+    if (rc == 0 && limbo->at == old) {
+        limbo->at = limbo->again;
+        limbo->again = UINT64_MAX;
+        limbo->budget = 0;
     }
     return rc;
 }

@@ -53,7 +53,16 @@ int rmt_dead_drop(struct rmt_commit *c, uint64_t owner);
 
 /* Adds runs to the list of pages that this commit frees. */
 int rmt_limbo_add(struct rmt_commit *c, const struct rmt_runs *runs, size_t from);
+/* A list of pages that a commit before this one freed. */
+int rmt_limbo_add_of(struct rmt_commit *c, uint64_t freed, const struct rmt_runs *runs);
 /* Pages that nobody needs any more leave limbo. First thing in a commit. (R8) */
 int rmt_limbo_release(struct rmt_commit *c);
+/* True: whole commits are to go on with what readers let go of. */
+static inline bool rmt_limbo_pending(const struct ramet_store *store)
+{
+    return store->limbo.at != UINT64_MAX;
+}
+/* A commit that released some came to nothing. */
+void rmt_limbo_doubt(struct ramet_store *store);
 
 #endif

@@ -178,6 +178,7 @@ static void free_store(struct ramet_store *store)
     for (size_t i = 0; i < RMT_LAYOUTS; i++)
         free(store->layouts[i]);
     free(store->readers);
+    free(store->limbo.held);
     free(store);
 }
 RMT_AUTO(free_store, struct ramet_store)
@@ -206,7 +207,8 @@ int rmt_store_open_io(struct rmt_io *io, const struct ramet_options *options,
     rmt_assert(pthread_cond_init(&store->commit_cond, NULL) == 0);
     rmt_assert(pthread_cond_init(&store->claims_cond, NULL) == 0);
     store->readers = malloc(sizeof(*store->readers));
-    if (!store->readers)
+    store->limbo.held = calloc(1, sizeof(*store->limbo.held));
+    if (!store->readers || !store->limbo.held)
         return rmt_fail(-ENOMEM, "store '%s'", io->path);
     rc = io->ops->lock(io, RMT_BYTE_OPEN, RMT_IO_LOCK_EXCLUSIVE, true);
     if (rc == 0)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "store/single.h"
 
+#include "store/list.h"
 #include "store/txn.h"
 #include "store/walk.h"
 #include "store/writers.h"
@@ -8,6 +9,12 @@
 
 /* Pages that one of these commits may need: it goes down two trees, and may split each node. */
 #define PAGES_MAX 64u
+
+/* What a commit replaced. */
+struct gone {
+    struct rmt_run run;
+    uint64_t freed; /* id of that commit */
+};
 
 /* Of a store in memory; guarded by its commit lock. */
 struct rmt_single {
@@ -19,8 +26,8 @@ struct rmt_single {
     struct rmt_tree map;
     char ref[RAMET_NAME_MAX + 1], map_name[RAMET_NAME_MAX + 1];
 
-    unsigned count;       /* commits since the last whole one */
-    struct rmt_runs gone; /* that they replaced */
+    unsigned count;            /* commits since the last whole one */
+    RMT_VEC(struct gone) gone; /* that they replaced, by commit */
     uint64_t gone_pages;
     struct rmt_page_pool pool;
 };
@@ -137,11 +144,12 @@ static bool is_ours(const struct rmt_edit *edit, uint64_t horizon, uint64_t *out
     return true;
 }
 
-static bool note_gone(struct rmt_single *s, const struct rmt_runs *gone)
+static bool note_gone(struct rmt_single *s, const struct rmt_runs *gone, uint64_t id)
 {
     size_t count = s->gone.count;
     for (size_t i = 0; i < gone->count; i++) {
-        if (!rmt_vec_push(&s->gone, gone->items[i])) {
+        struct gone one = {gone->items[i], id};
+        if (!rmt_vec_push(&s->gone, one)) {
             s->gone.count = count;
             return false;
         }
@@ -183,7 +191,7 @@ static int write_pages(struct single *one, struct rmt_single *s, uint64_t id)
     rc = rmt_state_balance(store, state);
     if (rc < 0)
         return rc;
-    if (!note_gone(s, &one->edit.gone))
+    if (!note_gone(s, &one->edit.gone, id))
         return -ENOMEM;
     s->gone_pages += gone_pages;
     return 0;
@@ -247,8 +255,9 @@ static int write_locked(struct ramet_store *store, const char *ref, const char *
     if (!store->single)
         store->single = calloc(1, sizeof(*store->single));
     struct rmt_single *s = store->single;
-    if (!s || store->group || s->count >= 4 * RMT_SINGLES || rmt_store_writable(store) < 0 ||
-        !find(store, s, ref, map) || !rmt_branch_hold(store, s->branch.number))
+    if (!s || store->group || s->count >= 4 * RMT_SINGLES || rmt_limbo_pending(store) ||
+        rmt_store_writable(store) < 0 || !find(store, s, ref, map) ||
+        !rmt_branch_hold(store, s->branch.number))
         return -EBUSY;
     int rc = commit(store, s, key, value, flags);
     rmt_branch_leave(store);
@@ -271,6 +280,25 @@ int rmt_single_write(struct ramet_store *store, const char *ref, const char *map
 
 /* ---- into the catalog ------------------------------------------------------------------------ */
 
+/* What one commit replaced, from *at on: readers need it and it goes on a list, or it is free. */
+static int settle_one(struct rmt_commit *c, const struct rmt_single *s, size_t *at)
+{
+    uint64_t freed = s->gone.items[*at].freed;
+    struct rmt_runs needed = {0};
+    int rc = 0;
+    for (; *at < s->gone.count && s->gone.items[*at].freed == freed && rc == 0; ++*at) {
+        struct rmt_run run = s->gone.items[*at].run;
+        if (!rmt_readers_need(c->store->readers, run.birth, freed))
+            rc = rmt_space_free(&c->store->space, run.addr, run.len);
+        else if (!rmt_vec_push(&needed, run))
+            rc = rmt_fail(-ENOMEM, "a commit");
+    }
+    if (rc == 0 && needed.count)
+        rc = rmt_limbo_add_of(c, freed, &needed);
+    rmt_vec_fini(&needed);
+    return rc;
+}
+
 int rmt_single_settle(struct rmt_commit *c)
 {
     const struct rmt_single *s = c->store->single;
@@ -279,16 +307,9 @@ int rmt_single_settle(struct rmt_commit *c)
         return 0;
     int rc = rmt_tree_put(&c->edit, &c->catalog, rmt_slice(overlay->key, overlay->key_size),
                           rmt_slice(overlay->value, overlay->value_size), 0);
-    /* All were replaced by the newest commit at the latest, and most that were replaced were not
-     * old: so no reader needs them, and they need not go on a list. */
-    for (size_t i = 0; i < s->gone.count && rc == 0; i++) {
-        struct rmt_run run = s->gone.items[i];
-        if (rmt_readers_need(c->store->readers, run.birth, c->state.id))
-            rc = rmt_commit_limbo(c, run.addr, run.len, run.birth);
-        else
-            rc = rmt_space_free(&c->store->space, run.addr, run.len);
-    }
     c->state.limbo_pages -= s->gone_pages; /* those that go on a list are counted again */
+    for (size_t i = 0; i < s->gone.count && rc == 0;)
+        rc = settle_one(c, s, &i);
     overlay->key_size = 0;
     return rc;
 }
@@ -308,6 +329,6 @@ int rmt_single_gone(const struct ramet_store *store, rmt_run_fn fn, void *ctx)
     const struct rmt_single *s = store->single;
     int rc = 0;
     for (size_t i = 0; s && i < s->gone.count && rc == 0; i++)
-        rc = fn(ctx, s->gone.items[i]);
+        rc = fn(ctx, s->gone.items[i].run);
     return rc;
 }

@@ -30,7 +30,8 @@
  * @flags  of ramet_put().
  * Returns 0, or 1: nothing has changed, and a transaction is to do it, or to say why it cannot be
  * done. So it is in a file; where the branch has a writer, or was not the last that was written to
- * in this way; the first time that a page of a snapshot is replaced; and with any failure.
+ * in this way; while readers have let go of more than one commit gives free; the first time that a
+ * page of a snapshot is replaced; and with any failure.
  */
 int rmt_single_write(struct ramet_store *store, const char *ref, const char *map,
                      struct ramet_slice key, struct ramet_slice value, unsigned flags);

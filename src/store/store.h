@@ -34,6 +34,19 @@ struct rmt_flusher;
 
 #define RMT_LAYOUTS 8
 
+/*
+ * What this process knows of the lists in limbo, by the ids of the commits that freed. A list was
+ * looked at, and kept for versions that were held: it is looked at again when one of these, older
+ * than it, is held no more. That is done in passes, a share with each commit.
+ */
+struct rmt_limbo {
+    struct rmt_readers *held; /* what readers held when it was last looked */
+    uint64_t fresh;           /* lists from here on were never looked at; 0: nothing is known */
+    uint64_t at;              /* those from here on are left of a pass; UINT64_MAX: there is none */
+    uint64_t again;           /* and where the next one begins; UINT64_MAX: likewise */
+    uint64_t budget;          /* of the pass: lists at once; 0: not yet set */
+};
+
 struct ramet_store {
     struct rmt_io *io; /* owned */
     struct rmt_pages pages;
@@ -51,7 +64,7 @@ struct ramet_store {
     struct rmt_group *flying;    /* is being flushed */
     uint64_t last_group;         /* number */
     unsigned in_a_row;           /* groups since the byte lock was last given back */
-    uint64_t limbo_at;           /* id of the limbo list to look at next */
+    struct rmt_limbo limbo;
     uint64_t behind_pages;       /* written since they were last sent to the disk */
     struct rmt_readers *readers; /* scratch of a commit */
     struct rmt_page_pool pool;   /* of commits */
