@@ -1275,7 +1275,8 @@ RAMET_API void ramet_cursor_close(struct ramet_cursor *c);
  * A version is held with ramet_handle_hold(): a snapshot of the whole map, to be looked at with
  * ramet_get(), ramet_get_many() and cursors while others write. A handle holds one at a time; more
  * are to be had with more handles, or read transactions. What a held version keeps of the store is
- * what it consists of, and no more, however long it is held and whatever is written meanwhile.
+ * what it consists of, and no more, however long it is held and whatever is written meanwhile. Of a
+ * store in memory, what nobody can see any more is used again within 64 commits.
  *
  * A thread may end without closing its handle, also one that is cancelled: any other may close it,
  * and ramet_close() does.
@@ -1434,13 +1435,14 @@ RAMET_API int ramet_handle_batch(struct ramet_handle *handle, size_t count,
  *          There is nothing to close.
  *
  * Returns 0, or
- *   RAMET_ENOTFOUND  the branch, or the snapshot, is gone. (Of a map that is gone, @out answers
- * so.) RAMET_ECORRUPT, -EIO and kin a page of the catalog, or of the list of maps Lifetime: @out as
- * long as @handle; its slices and cursor positions until the version is released. Its cursors may
- * stay open, and have no position in the next version that is held. Threads:  one at a time for a
- * handle. Until it is released, any number may read @out. Blocks:   on device reads; takes no lock,
- * never waits for a writer. Cost:     as of a ramet_handle_get() that finds nothing. Allocates
- * nothing.
+ *   RAMET_ENOTFOUND  the branch, or the snapshot, is gone. (Of a map that is gone, @out says so.)
+ *   RAMET_ECORRUPT, -EIO and kin
+ *                    a page of the catalog, or of the list of maps
+ * Lifetime: @out as long as @handle; its slices and cursor positions until the version is released.
+ *           Its cursors may stay open, and have no position in the next version that is held.
+ * Threads:  one at a time for a handle. Until it is released, any number may read @out.
+ * Blocks:   on device reads; takes no lock, never waits for a writer.
+ * Cost:     as of a ramet_handle_get() that finds nothing. Allocates nothing.
  */
 RAMET_API int ramet_handle_hold(struct ramet_handle *handle, struct ramet_map **out);
 
