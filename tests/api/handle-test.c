@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * handle-test.c - maps in one call each, by many threads: every get sees what it must, versions
- * that are held stay as they are, and threads that end in the middle leave nothing behind.
+ * that are held stay as they are, and threads that end in the middle leave nothing behind. What
+ * many threads are answered at once is judged in handle-linear-test.c.
  *
- *   --seed=N --seconds=N (of the histories, and of the sleeper with --long) --only=NAME
+ *   --seed=N --seconds=N (of the sleeper, with --long) --only=NAME
  *   --count=N (threads that add up versions) --dir=FOLDER --long
  */
 #include <errno.h>
@@ -20,7 +21,6 @@
 #include <ramet.h>
 
 #include "api/args.h"
-#include "api/linear.h"
 #include "base/base.h"
 
 static struct args args = {.seconds = 3, .count = 3};
@@ -324,164 +324,6 @@ static void a_write_that_fails_is_not_seen(void)
     ramet_close(store);
 }
 
-/* ---- histories ------------------------------------------------------------------------------- */
-
-#define THREADS 4
-#define KEYS 2
-#define OPS 10 /* of a thread in a round */
-
-struct round {
-    struct ramet_store *store;
-    pthread_barrier_t barrier;
-    _Atomic uint64_t clock;
-    _Atomic bool stop;
-    uint64_t rounds;
-};
-
-struct player {
-    struct round *round;
-    struct ramet_handle *handle;
-    uint64_t random;
-    uint32_t number; /* of the thread, and of what it sets */
-    struct linear_op ops[OPS];
-    unsigned keys[OPS];
-    pthread_t thread;
-};
-
-static void play(struct player *p, struct linear_op *op, unsigned key)
-{
-    uint32_t value = 0;
-    struct ramet_slice slice = {&value, sizeof(value)};
-    int64_t rc;
-    op->kind = (enum linear_kind)random_below(&p->random, 4);
-    op->failed = false;
-    p->number += THREADS;
-    value = p->number;
-    op->called = atomic_fetch_add(&p->round->clock, 1);
-    switch (op->kind) {
-    case LINEAR_GET:
-        rc = ramet_handle_get_u64(p->handle, key, &value, sizeof(value));
-        op->value = rc == RAMET_ENOTFOUND ? 0 : value;
-        break;
-    case LINEAR_DEL:
-        rc = ramet_handle_del_u64(p->handle, key);
-        op->value = 0;
-        break;
-    default:
-        op->value = value;
-        rc = ramet_handle_put_u64(p->handle, key, slice,
-                                  op->kind == LINEAR_MAKE ? RAMET_NOOVERWRITE : 0);
-    }
-    op->returned = atomic_fetch_add(&p->round->clock, 1);
-    if (rc < 0) {
-        must_or((int)rc, -EEXIST, RAMET_ENOTFOUND);
-        op->failed = true;
-    }
-}
-
-static void *play_rounds(void *arg)
-{
-    struct player *p = arg;
-    for (;;) {
-        (void)pthread_barrier_wait(&p->round->barrier);
-        if (atomic_load(&p->round->stop))
-            return NULL;
-        for (int i = 0; i < OPS; i++) {
-            p->keys[i] = (unsigned)random_below(&p->random, KEYS);
-            play(p, &p->ops[i], p->keys[i]);
-        }
-        (void)pthread_barrier_wait(&p->round->barrier);
-    }
-}
-
-static void judge(struct player *players, struct ramet_handle *h, uint32_t initial[KEYS])
-{
-    for (unsigned key = 0; key < KEYS; key++) {
-        struct linear_op ops[THREADS * OPS + 1];
-        size_t count = 0;
-        for (int t = 0; t < THREADS; t++) {
-            for (int i = 0; i < OPS; i++) {
-                if (players[t].keys[i] == key)
-                    ops[count++] = players[t].ops[i];
-            }
-        }
-        uint32_t last = 0;
-        (void)ramet_handle_get_u64(h, key, &last, sizeof(last));
-        ops[count++] = (struct linear_op){LINEAR_GET, last, false, UINT64_MAX - 2, UINT64_MAX - 1};
-        if (linear_check(ops, count, initial[key])) {
-            initial[key] = last;
-            continue;
-        }
-        for (size_t i = 0; i < count; i++)
-            (void)fprintf(stderr, "%" PRIu64 "-%" PRIu64 " %s %" PRIu32 "%s\n", ops[i].called,
-                          ops[i].returned,
-                          (const char *[]){"get", "put", "make", "del"}[ops[i].kind], ops[i].value,
-                          ops[i].failed ? " failed" : "");
-        fatal("key %u, which was %" PRIu32 ": no order of these is right", key, initial[key]);
-    }
-}
-
-static void play_on(struct ramet_store *store)
-{
-    struct round round = {.store = store};
-    struct player players[THREADS] = {{.round = &round}};
-    struct ramet_handle *h = new_handle(round.store);
-    uint32_t initial[KEYS] = {0};
-    want(pthread_barrier_init(&round.barrier, NULL, THREADS + 1) == 0);
-    for (uint32_t t = 0; t < THREADS; t++) {
-        players[t] = (struct player){.round = &round, .random = args.seed + t, .number = t + 1};
-        players[t].handle = new_handle(round.store);
-        start(&players[t].thread, play_rounds, &players[t]);
-    }
-    for (double end = now_s() + (double)args.seconds; now_s() < end; round.rounds++) {
-        (void)pthread_barrier_wait(&round.barrier);
-        (void)pthread_barrier_wait(&round.barrier);
-        judge(players, h, initial);
-    }
-    atomic_store(&round.stop, true);
-    (void)pthread_barrier_wait(&round.barrier);
-    for (int t = 0; t < THREADS; t++)
-        (void)pthread_join(players[t].thread, NULL);
-    (void)pthread_barrier_destroy(&round.barrier);
-    want(round.rounds > 0);
-    printf("%" PRIu64 " histories of %d operations\n", round.rounds, THREADS * OPS);
-    must(ramet_check(round.store, 0, NULL, NULL, NULL));
-    ramet_close(round.store);
-}
-
-static void gets_puts_and_dels_are_linearizable(void)
-{
-    play_on(new_store());
-}
-
-/* Where commits wait for a flush together, and begin at heads that are not yet to be seen. */
-static void so_they_are_in_a_file(void)
-{
-    struct ramet_store *store;
-    remove_file();
-    must(ramet_open(path, NULL, &store));
-    play_on(store);
-    remove_file();
-}
-
-/* What the judge is worth. */
-static void the_judge_refuses_what_is_wrong(void)
-{
-    struct linear_op stale[] = {{LINEAR_PUT, 1, false, 0, 1}, {LINEAR_GET, 0, false, 2, 3}};
-    struct linear_op back[] = {
-        {LINEAR_PUT, 1, false, 0, 9}, {LINEAR_GET, 1, false, 1, 2}, {LINEAR_GET, 0, false, 3, 4}};
-    struct linear_op twice[] = {{LINEAR_MAKE, 1, false, 0, 3}, {LINEAR_MAKE, 2, false, 1, 2}};
-    struct linear_op lost[] = {{LINEAR_DEL, 0, false, 0, 3}, {LINEAR_DEL, 0, false, 1, 2}};
-    want(!linear_check(stale, 2, 0) && !linear_check(back, 3, 0));
-    want(!linear_check(twice, 2, 0) && !linear_check(lost, 2, 7));
-    stale[1].called = 0; /* at once with the put: either will do */
-    want(linear_check(stale, 2, 0));
-    back[2].value = 1;
-    want(linear_check(back, 3, 0));
-    twice[1].failed = true;
-    want(linear_check(twice, 2, 0));
-}
-
 /* ---- versions of a whole map under writers --------------------------------------------------- */
 
 /* What 64 commits of one entry replace: of a map of two levels and of the list of maps. */
@@ -692,9 +534,6 @@ static const struct {
     T(maps_and_branches_come_and_go),
     T(sees_what_others_commit),
     T(a_write_that_fails_is_not_seen),
-    T(the_judge_refuses_what_is_wrong),
-    T(gets_puts_and_dels_are_linearizable),
-    T(so_they_are_in_a_file),
     T(threads_come_go_and_die),
     T(what_nobody_sees_is_used_again),
     T(a_sleeper_costs_what_it_holds),

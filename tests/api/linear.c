@@ -2,6 +2,7 @@
 #include "api/linear.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "api/args.h"
 
@@ -9,69 +10,115 @@
 
 struct state {
     uint64_t done; /* a bit for each operation */
-    uint32_t value;
-    bool used;
+    uint32_t values[LINEAR_KEYS];
+    uint32_t check; /* number of the check that came here */
 };
 
 struct search {
-    const struct linear_op *ops;
-    size_t count;
-    struct state *seen; /* [SEEN_SIZE], open addressing */
-    size_t nr_seen;
+    struct linear_op ops[LINEAR_OPS_MAX]; /* by return: the likely order */
+    /* Who put what a look saw; none: it was there, or is 0. */
+    int8_t from[LINEAR_OPS_MAX][LINEAR_KEYS];
+    size_t count, nr_seen;
 };
 
+static struct state *seen; /* [SEEN_SIZE], open addressing */
+static uint32_t check;
+
 /* False: it was there. */
-static bool note(struct search *s, uint64_t done, uint32_t value)
+static bool note(struct search *s, uint64_t done, const uint32_t values[LINEAR_KEYS])
 {
-    uint64_t hash = done ^ ((uint64_t)value << 40);
+    uint64_t hash = done;
+    for (int key = 0; key < LINEAR_KEYS; key++)
+        hash = random_next(&hash) ^ values[key];
     size_t at = random_next(&hash) % SEEN_SIZE;
-    for (; s->seen[at].used; at = (at + 1) % SEEN_SIZE) {
-        if (s->seen[at].done == done && s->seen[at].value == value)
+    for (; seen[at].check == check; at = (at + 1) % SEEN_SIZE) {
+        if (seen[at].done == done && memcmp(seen[at].values, values, sizeof(seen[at].values)) == 0)
             return false;
     }
     if (++s->nr_seen > SEEN_SIZE / 2)
         fatal("a history has too many orders to be judged");
-    s->seen[at] = (struct state){done, value, true};
+    seen[at].done = done;
+    seen[at].check = check;
+    memcpy(seen[at].values, values, sizeof(seen[at].values));
     return true;
 }
 
-/* False: it cannot have answered so. */
-static bool apply(const struct linear_op *op, uint32_t *value)
+static bool only_looks(const struct linear_op *op)
 {
-    switch (op->kind) {
-    case LINEAR_GET: return op->value == *value;
-    case LINEAR_PUT: *value = op->value; return true;
-    case LINEAR_MAKE:
-        if (op->failed)
-            return *value != 0;
-        if (*value != 0)
-            return false;
-        *value = op->value;
-        return true;
-    default:
-        if (op->failed)
-            return *value == 0;
-        if (*value == 0)
-            return false;
-        *value = 0;
-        return true;
-    }
+    return op->kind == LINEAR_GET || op->failed;
 }
 
-static bool search(struct search *s, uint64_t done, uint32_t value)
+/* False: it cannot have answered so. */
+static bool apply(const struct linear_op *op, uint32_t values[LINEAR_KEYS])
 {
-    uint64_t first = UINT64_MAX; /* return of those that are left */
+    for (unsigned key = 0; key < LINEAR_KEYS; key++) {
+        if (!(op->keys >> key & 1))
+            continue;
+        bool there = values[key] != 0;
+        if ((op->kind == LINEAR_GET && op->values[key] != values[key]) ||
+            (op->kind == LINEAR_MAKE && there != op->failed) ||
+            (op->kind == LINEAR_DEL && there == op->failed))
+            return false;
+        if (!only_looks(op))
+            values[key] = op->kind == LINEAR_DEL ? 0 : op->values[key];
+    }
+    return true;
+}
+
+/* The first return of those that are left. */
+static uint64_t first_return(const struct search *s, uint64_t done)
+{
+    uint64_t first = UINT64_MAX;
     for (size_t i = 0; i < s->count; i++) {
         if (!(done >> i & 1) && s->ops[i].returned < first)
             first = s->ops[i].returned;
     }
+    return first;
+}
+
+/* The operations that are done when all are that may only look now. */
+static uint64_t look_around(const struct search *s, uint64_t done, uint32_t values[LINEAR_KEYS])
+{
+    for (size_t i = 0; i < s->count; i++) {
+        if (done >> i & 1 || !only_looks(&s->ops[i]) || s->ops[i].called > first_return(s, done) ||
+            !apply(&s->ops[i], values))
+            continue;
+        done |= (uint64_t)1 << i;
+        i = SIZE_MAX; /* another one may be next now */
+    }
+    return done;
+}
+
+/* True: what is still to be seen was written over. */
+static bool is_lost(const struct search *s, uint64_t done, const uint32_t values[LINEAR_KEYS])
+{
+    for (size_t i = 0; i < s->count; i++) {
+        const struct linear_op *op = &s->ops[i];
+        if (done >> i & 1 || op->kind != LINEAR_GET)
+            continue;
+        for (unsigned key = 0; key < LINEAR_KEYS; key++) {
+            if (op->keys >> key & 1 && op->values[key] && op->values[key] != values[key] &&
+                (s->from[i][key] < 0 || done >> s->from[i][key] & 1))
+                return true;
+        }
+    }
+    return false;
+}
+
+static bool search(struct search *s, uint64_t done, const uint32_t before[LINEAR_KEYS])
+{
+    uint32_t values[LINEAR_KEYS], then[LINEAR_KEYS];
+    memcpy(values, before, sizeof(values));
+    done = look_around(s, done, values);
+    uint64_t first = first_return(s, done);
     if (first == UINT64_MAX)
         return true;
-    if (!note(s, done, value))
+    if (is_lost(s, done, values) || !note(s, done, values))
         return false;
     for (size_t i = 0; i < s->count; i++) {
-        uint32_t then = value;
-        if (done >> i & 1 || s->ops[i].called > first || !apply(&s->ops[i], &then))
+        memcpy(then, values, sizeof(then));
+        if (done >> i & 1 || only_looks(&s->ops[i]) || s->ops[i].called > first ||
+            !apply(&s->ops[i], then))
             continue;
         if (search(s, done | (uint64_t)1 << i, then))
             return true;
@@ -79,14 +126,39 @@ static bool search(struct search *s, uint64_t done, uint32_t value)
     return false;
 }
 
-bool linear_check(const struct linear_op *ops, size_t count, uint32_t initial)
+static int by_return(const void *a, const void *b)
 {
+    const struct linear_op *x = a, *y = b;
+    return (x->returned > y->returned) - (x->returned < y->returned);
+}
+
+/* Each number is put once. */
+static int8_t who_put(const struct search *s, unsigned key, uint32_t value)
+{
+    for (size_t i = 0; i < s->count; i++) {
+        const struct linear_op *op = &s->ops[i];
+        if (value && !only_looks(op) && op->keys >> key & 1 && op->values[key] == value &&
+            op->kind != LINEAR_DEL)
+            return (int8_t)i;
+    }
+    return -1;
+}
+
+bool linear_check(const struct linear_op *ops, size_t count, const uint32_t initial[LINEAR_KEYS])
+{
+    struct search s = {.count = count};
     if (count > LINEAR_OPS_MAX)
         fatal("a history of %zu operations", count);
-    struct search s = {.ops = ops, .count = count, .seen = calloc(SEEN_SIZE, sizeof(*s.seen))};
-    if (!s.seen)
+    if (!seen)
+        seen = calloc(SEEN_SIZE, sizeof(*seen));
+    if (!seen)
         fatal("no memory");
-    bool ok = search(&s, 0, initial);
-    free(s.seen);
-    return ok;
+    check++;
+    memcpy(s.ops, ops, count * sizeof(*ops));
+    qsort(s.ops, count, sizeof(*ops), by_return);
+    for (size_t i = 0; i < count; i++) {
+        for (unsigned key = 0; key < LINEAR_KEYS; key++)
+            s.from[i][key] = who_put(&s, key, s.ops[i].values[key]);
+    }
+    return search(&s, 0, initial);
 }
