@@ -1451,7 +1451,7 @@ RAMET_API int ramet_handle_hold(struct ramet_handle *handle, struct ramet_map **
  *
  * @handle  borrowed; NULL, or one that holds nothing, is allowed.
  *
- * Returns nothing: it cannot fail.
+ * Returns nothing: it cannot fail. In a forked child it does nothing.
  * Lifetime: slices and cursor positions of the version end.
  * Threads:  one, and no other may use @handle or its map meanwhile.
  * Blocks:   never.

@@ -206,12 +206,12 @@ static int renew(struct ramet_handle *h)
 /* What the transaction shows is the newest version, and is not used again before leave(). */
 static inline int enter(struct ramet_handle *h)
 {
-    if (h->held)
-        return 0;
     struct ramet_txn *txn = h->txn;
     int rc = rmt_store_usable(txn->store);
     if (rmt_unlikely(rc < 0))
         return rc;
+    if (h->held)
+        return 0;
     /* atomic: seq_cst, as rmt_reader_enter() */
     atomic_store(&txn->slot->v, txn->version.id);
     if (rmt_likely(rmt_shared_published(&txn->store->shared) == h->publication))
@@ -274,7 +274,8 @@ int ramet_handle_hold(struct ramet_handle *h, struct ramet_map **out)
 
 void ramet_handle_release(struct ramet_handle *h)
 {
-    if (!h || !h->held)
+    /* In a forked child the slot is the parent's. */
+    if (!h || rmt_store_usable(h->txn->store) < 0 || !h->held)
         return;
     h->held = false;
     rmt_arena_fini(&h->txn->arena);
