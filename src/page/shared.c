@@ -5,6 +5,7 @@
 
 #define MAGIC 0x6b636f6c2d746d72ull /* "rmt-lock" */
 #define LAYOUT 4u
+#define NEWEST_TRIES 8 /* in a row overtaken by publications */
 
 static bool is_known(const struct rmt_shared_bytes *bytes, const uint8_t boot_id[16],
                      const uint8_t store_id[16])
@@ -353,6 +354,21 @@ void rmt_reader_release(struct rmt_reader_slot *slot)
 {
     atomic_store_explicit(&slot->v, 0, memory_order_release);
     atomic_store_explicit(&slot->owner, 0, memory_order_release);
+}
+
+uint64_t rmt_reader_newest(struct rmt_shared *shared, struct rmt_reader_slot *slot,
+                           struct rmt_disk_slot *out, struct rmt_overlay *out_overlay)
+{
+    for (int i = 0; i < NEWEST_TRIES; i++) {
+        uint64_t number = rmt_shared_newest(shared, out, out_overlay);
+        atomic_store(&slot->v, rmt_get64(out->id));
+        if (rmt_likely(rmt_shared_published(shared) == number))
+            return number;
+    }
+    rmt_reader_enter(slot, rmt_get64(out->id));
+    uint64_t number = rmt_shared_newest(shared, out, out_overlay);
+    rmt_reader_settle(slot, rmt_get64(out->id));
+    return number;
 }
 
 static int compare(const void *a, const void *b)

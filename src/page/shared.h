@@ -9,9 +9,11 @@
  * (rmt_shared_open()).
  *
  * The interval rule: a page born at b, unreachable since commit f, is needed by a reader of version
- * v if b <= v < f. A reader first stores "entering, newest published id", then looks for its
- * version, then stores that version's id; while it is entering it may need any page with f above
- * what it stored.
+ * v if b <= v < f. A reader first stores the newest published id, and looks whether that is still
+ * the newest: then it has the catalog of that moment, and all versions in it. It looks for its
+ * version, and stores that one's id. So wherever it is stopped, it keeps what one moment consists
+ * of. Only when it was overtaken again and again, or is to hold a commit that is still to come, it
+ * stores "entering, newest published id", with which it may need any page with f above that.
  *
  * Ordering: the reader's store and its next load of `published` are sequentially
  * consistent, as are the writer's publishing and its later look at the slots. A reader that the
@@ -84,7 +86,7 @@ struct rmt_shared_bytes {
     _Atomic uint32_t processes_high; /* no place at or above it was ever taken */
     _Atomic uint32_t poisoned;       /* a flush failed */
     _Atomic uint32_t readers_high;   /* no reader slot at or above it was ever claimed */
-    /* atomic: seq_cst, pairs with rmt_reader_enter() */
+    /* atomic: seq_cst, pairs with rmt_reader_newest() */
     _Alignas(64) _Atomic uint64_t published;               /* number of the newest publication */
     _Alignas(64) struct rmt_published ring[RMT_PUBLISHED]; /* number % RMT_PUBLISHED */
     _Alignas(64) _Atomic uint32_t wake;       /* odd: somebody sleeps on it (rmt_shared_sleep()) */
@@ -172,7 +174,11 @@ uint64_t rmt_shared_lacking(struct rmt_shared *shared, uint64_t spare);
 int rmt_reader_claim(struct rmt_shared *shared, struct rmt_reader_slot **out);
 void rmt_reader_release(struct rmt_reader_slot *slot);
 
-/* Announces a reader that is looking for its version. */
+/* The newest version, which the slot then holds with its catalog. As rmt_shared_newest(). */
+uint64_t rmt_reader_newest(struct rmt_shared *shared, struct rmt_reader_slot *slot,
+                           struct rmt_disk_slot *out, struct rmt_overlay *out_overlay);
+
+/* Holds all that is published after id, whatever it is. */
 static inline void rmt_reader_enter(struct rmt_reader_slot *slot, uint64_t id)
 {
     atomic_store_explicit(&slot->v, RMT_ENTERING | id, memory_order_seq_cst);

@@ -95,11 +95,12 @@ void rmt_state_published(struct ramet_store *store, struct rmt_state *out)
 
 void rmt_state_hold(struct ramet_store *store, struct rmt_reader_slot *slot, struct rmt_state *out)
 {
-    rmt_state_published(store, out);
-    rmt_reader_enter(slot, out->id);
-    rmt_state_published(store, out);
-    /* The catalog's pages were born at or before the commit that published it. */
-    rmt_reader_settle(slot, out->id);
+    struct rmt_disk_slot newest;
+    struct rmt_overlay overlay;
+    (void)rmt_reader_newest(&store->shared, slot, &newest, &overlay);
+    rmt_state_load(out, &newest);
+    if (overlay.key_size)
+        out->overlay = overlay;
 }
 
 int rmt_moment_open(struct ramet_store *store, struct rmt_moment *moment)

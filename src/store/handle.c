@@ -160,12 +160,13 @@ static bool renew_by_note(struct ramet_handle *h)
 {
     struct ramet_txn *txn = h->txn;
     struct note note;
-    uint64_t id;
-    rmt_reader_enter(txn->slot, txn->version.id);
-    uint64_t publication = rmt_shared_newest_id(&txn->store->shared, &id);
+    uint64_t id, publication = rmt_shared_newest_id(&txn->store->shared, &id);
     if (!publication || !read_note(h->head, id, &note))
         return false;
-    rmt_reader_settle(txn->slot, note.version);
+    /* atomic: seq_cst, as rmt_reader_newest() */
+    atomic_store(&txn->slot->v, note.version);
+    if (rmt_shared_published(&txn->store->shared) != publication)
+        return false;
     struct rmt_version version = {
         .id = note.version,
         .number = note.number,
@@ -183,7 +184,7 @@ static int renew(struct ramet_handle *h)
     struct ramet_txn *txn = h->txn;
     struct rmt_found found;
     int cancel;
-    /* A thread that is cancelled here would leave the slot "entering". */
+    /* A thread that is cancelled here would leave the transaction between two versions. */
     (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
     h->publication = 0;
     uint64_t publication;
@@ -212,7 +213,7 @@ static inline int enter(struct ramet_handle *h)
         return rc;
     if (h->held)
         return 0;
-    /* atomic: seq_cst, as rmt_reader_enter() */
+    /* atomic: seq_cst, as rmt_reader_newest() */
     atomic_store(&txn->slot->v, txn->version.id);
     if (rmt_likely(rmt_shared_published(&txn->store->shared) == h->publication))
         return 0;

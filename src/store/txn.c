@@ -22,9 +22,7 @@ int rmt_txn_find(struct ramet_store *store, struct rmt_reader_slot *slot, const 
 {
     struct rmt_disk_slot disk;
     struct rmt_overlay overlay;
-    (void)rmt_shared_newest(&store->shared, &disk, NULL);
-    rmt_reader_enter(slot, rmt_get64(disk.id));
-    *out_publication = rmt_shared_newest(&store->shared, &disk, &overlay);
+    *out_publication = rmt_reader_newest(&store->shared, slot, &disk, &overlay);
     struct rmt_tree catalog = {
         .root = rmt_ref_load(&disk.catalog),
         .overlay = overlay.key_size ? &overlay : NULL,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * handle-test.c - processes that share a map in a file through handles: readers that are killed in
- * the middle of what they do, and one that forks while its threads are at it.
+ * the middle of what they do, or stopped, and one that forks while its threads are at it.
  *
  * The map holds a sum, which a writer moves about in batches; whoever sees a version that adds up
  * to something else ends the test.
@@ -26,6 +26,13 @@
 #define CELLS 3000
 #define SUM 1000000
 #define READERS 4 /* threads of a process */
+
+/* Of what takes long: where every access is looked at, less of it will do. */
+#if defined(__SANITIZE_THREAD__)
+#define SIZE(n) ((n) / 4)
+#else
+#define SIZE(n) (n)
+#endif
 
 static struct args args = {.seed = 1, .seconds = 3};
 static char path[256], lock_path[300];
@@ -236,6 +243,42 @@ static void killed_readers_leave_nothing(void)
            atomic_load(&tally->sums));
 }
 
+/* ---- readers that are stopped ---------------------------------------------------------------- */
+
+/* Wherever it is, each of its threads keeps at most what one version consists of, with the catalog
+ * of its time: not what is replaced from then on. */
+static void stopped_readers_keep_a_version_each(void)
+{
+    enum { STOPS = SIZE(60), WRITES = 300 };
+    uint64_t random = args.seed;
+    struct ramet_store *store = open_store();
+    struct ramet_handle *h = open_handle(store);
+    make(h);
+    pid_t reader = start_process();
+    while (atomic_load(&tally->sums) < 10)
+        move_some(h, &random);
+    for (int i = 0; i < STOPS; i++) {
+        int status;
+        for (uint64_t n = 1 + random_below(&random, 30); n; n--)
+            move_some(h, &random);
+        want(kill(reader, SIGSTOP) == 0);
+        want(waitpid(reader, &status, WUNTRACED) == reader && WIFSTOPPED(status));
+        uint64_t before = stat_of(store).limbo_bytes;
+        for (int n = 0; n < WRITES; n++)
+            move_some(h, &random);
+        struct ramet_stat stat = stat_of(store);
+        uint64_t limit = before + (READERS + 1) * (stat.data_bytes + 2 * stat.book_bytes);
+        if (stat.limbo_bytes > limit)
+            fatal("stop %d: %" PRIu64 " KiB in limbo; %" PRIu64 " are allowed", i,
+                  stat.limbo_bytes >> 10, limit >> 10);
+        want(kill(reader, SIGCONT) == 0);
+    }
+    atomic_store(&tally->stop, true);
+    want(!proc_wait(reader));
+    must(ramet_check(store, 0, NULL, NULL, NULL));
+    ramet_close(store);
+}
+
 /* ---- a process that forks -------------------------------------------------------------------- */
 
 /* In a child of a process with threads: nothing is allocated, and no exit handler runs. */
@@ -317,6 +360,7 @@ static const struct {
 #name, name \
     }
     T(killed_readers_leave_nothing),
+    T(stopped_readers_keep_a_version_each),
     T(children_disturb_nothing),
 #undef T
 };
