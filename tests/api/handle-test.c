@@ -4,8 +4,7 @@
  * that are held stay as they are, and threads that end in the middle leave nothing behind. What
  * many threads are answered at once is judged in handle-linear-test.c.
  *
- *   --seed=N --seconds=N (of the sleeper, with --long) --only=NAME
- *   --count=N (threads that add up versions) --dir=FOLDER --long
+ *   --seed=N --only=NAME --count=N (threads that add up versions) --dir=FOLDER
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -15,7 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <ramet.h>
@@ -23,7 +21,7 @@
 #include "api/args.h"
 #include "base/base.h"
 
-static struct args args = {.seconds = 3, .count = 3};
+static struct args args = {.count = 3};
 static char path[256]; /* for stores in a file */
 
 #define want(condition)                                 \
@@ -80,13 +78,6 @@ static void start(pthread_t *thread, void *(*fn)(void *), void *arg)
 {
     if (pthread_create(thread, NULL, fn, arg) != 0)
         fatal("no thread");
-}
-
-static double now_s(void)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
 /* ---- one thread ------------------------------------------------------------------------------ */
@@ -496,8 +487,7 @@ static void a_sleeper_costs_what_it_holds(void)
     must(ramet_handle_hold(sleeper, &map));
     uint64_t held = stat_of(store).data_bytes;
     uint64_t limit = 2 * stat_of(store).file_bytes + held;
-    double end = now_s() + (args.endless ? (double)args.seconds : 0);
-    while (sets < 40000 || now_s() < end) {
+    while (sets < 40000) {
         for (int i = 0; i < 1000; i++, sets++)
             put(h, random_below(&random, ENTRIES), sets);
         struct ramet_stat stat = stat_of(store);
