@@ -241,6 +241,8 @@ static void run(void)
             printf("%" PRIu64 " sets, %" PRIu64 " KiB, %" PRIu64 " in limbo, %" PRIu64
                    " resident\n",
                    number, stat.file_bytes >> 10, stat.limbo_bytes >> 10, resident() >> 10);
+        if (next % 1000 == 0)
+            (void)fflush(stdout);
     }
     want(resident() <= resident_before + limit);
     atomic_store(&stop, true);
