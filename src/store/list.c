@@ -3,8 +3,9 @@
 
 #include <inttypes.h>
 
-/* Limbo lists that one commit looks at; or a share of all. What readers let go of is noticed after
- * RMT_SINGLES commits, and is free after one pass or two: within 64 commits. */
+/* Limbo lists that one commit looks at; in memory a share of all, if that is more. What readers let
+ * go of is noticed after RMT_SINGLES commits, and is free after one pass or two: within 64 commits.
+ * (In a file a commit is not to wait for so many.) */
 #define LISTS_AT_ONCE 256
 #define LISTS_SHARE 12
 #define ANCESTORS_MAX 64 /* intervals of births that a deadlist keeps apart */
@@ -513,7 +514,8 @@ int rmt_limbo_release(struct rmt_commit *c)
         *limbo = (struct rmt_limbo){limbo->held, c->id, UINT64_MAX, UINT64_MAX, 0};
         return 0;
     }
-    uint64_t budget = rmt_max(LISTS_AT_ONCE, c->state.limbo_pages / LISTS_SHARE);
+    uint64_t share = c->store->io->durable ? 0 : c->state.limbo_pages / LISTS_SHARE;
+    uint64_t budget = rmt_max(LISTS_AT_ONCE, share);
     uint64_t old = limbo->fresh;
     int rc = look(c, &limbo->fresh, c->id, budget);
     if (rc < 0 || limbo->at == UINT64_MAX)
