@@ -4,6 +4,9 @@
 # Clients that are wrong: they get errors, and nobody else has any. $3: such a client.
 client=$(realpath "$3") || exit
 . "$(dirname "$0")/lib.sh"
+# A thread for each connection: of several, one may answer on a socket that another has closed, and
+# nbdkit 1.32 then ends with an assertion of its own (raw_send_socket).
+threads=1
 
 ramet create s
 ramet disk create s d 1M
@@ -19,12 +22,8 @@ for disk in d odd; do
     [ ! -s out ] || fail "as to disk '$disk'" out
 done
 
-stop KILL
 
 claim 'several at once, and one who is right beside them'
-# A thread for each connection: of several, one may answer on a socket that another has closed, and
-# nbdkit 1.32 then ends with an assertion of its own (raw_send_socket).
-threads=1 serve sock s
 for n in 1 2 3; do
     "$client" sock d 1048576 >"wrong$n.log" &
     eval "client$n=\$!"
