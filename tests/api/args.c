@@ -84,3 +84,15 @@ int args_must(int rc, const char *what, int line, ...)
         fatal("line %d: %s gave %d: %s", line, what, rc, ramet_errmsg());
     return rc;
 }
+
+void args_run(const struct args *args, const struct args_test *tests, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (args->only && !strstr(tests[i].name, args->only))
+            continue;
+        fatal_prefix("%s (seed %" PRIu64 ")", tests[i].name, args->seed);
+        tests[i].fn();
+        printf("ok %s\n", tests[i].name);
+        (void)fflush(stdout);
+    }
+}

@@ -31,6 +31,24 @@ _Noreturn void fatal(const char *fmt, ...) __attribute__((format(printf, 1, 2)))
 /* The codes that are allowed end with 0. Returns rc. */
 int args_must(int rc, const char *what, int line, ...);
 
+/* fatal() unless it is so. */
+#define want(condition)                                 \
+    do {                                                \
+        if (!(condition))                               \
+            fatal("line %d: %s", __LINE__, #condition); \
+    } while (0)
+
+/* Tests that a program has, by their names. */
+struct args_test {
+    const char *name;
+    void (*fn)(void);
+};
+/* clang-format off */
+#define ARGS_TEST(fn) {#fn, fn}
+/* clang-format on */
+/* Runs those whose names have what --only says in them, and says so of each. */
+void args_run(const struct args *args, const struct args_test *tests, size_t count);
+
 /* splitmix64 */
 static inline uint64_t random_next(uint64_t *state)
 {

@@ -32,12 +32,6 @@
 static struct args args = {.seconds = 1};
 static char path[256]; /* for a store in a file */
 
-#define want(condition)                                 \
-    do {                                                \
-        if (!(condition))                               \
-            fatal("line %d: %s", __LINE__, #condition); \
-    } while (0)
-
 /* ---- players --------------------------------------------------------------------------------- */
 
 struct round {
@@ -330,19 +324,11 @@ static void the_judge_refuses_torn_batches(void)
     want(linear_check(crossed, 4, none));
 }
 
-static const struct {
-    const char *name;
-    void (*fn)(void);
-} tests[] = {
-#define T(name)     \
-    {               \
-#name, name \
-    }
-    T(the_judge_refuses_what_is_wrong),
-    T(the_judge_refuses_torn_batches),
-    T(in_memory),
-    T(in_a_file),
-#undef T
+static const struct args_test tests[] = {
+    ARGS_TEST(the_judge_refuses_what_is_wrong),
+    ARGS_TEST(the_judge_refuses_torn_batches),
+    ARGS_TEST(in_memory),
+    ARGS_TEST(in_a_file),
 };
 
 int main(int argc, char **argv)
@@ -354,14 +340,7 @@ int main(int argc, char **argv)
         fatal("no folder for the test");
     (void)snprintf(path, sizeof(path), "%s/store", args.dir ? args.dir : folder);
     do {
-        for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {
-            if (args.only && !strstr(tests[i].name, args.only))
-                continue;
-            fatal_prefix("%s (seed %" PRIu64 ")", tests[i].name, args.seed);
-            tests[i].fn();
-            printf("ok %s\n", tests[i].name);
-            (void)fflush(stdout);
-        }
+        args_run(&args, tests, sizeof(tests) / sizeof(tests[0]));
         args.seed += THREADS_MAX;
     } while (args.endless);
     if (!args.dir)

@@ -37,12 +37,6 @@ static const bool cancels = false;
 static const bool cancels = true;
 #endif
 
-#define want(condition)                                 \
-    do {                                                \
-        if (!(condition))                               \
-            fatal("line %d: %s", __LINE__, #condition); \
-    } while (0)
-
 static struct ramet_store *store;
 static _Atomic uint64_t set[ENTRIES]; /* what a key's value is at least: numbers of sets ascend */
 static _Atomic bool stop;

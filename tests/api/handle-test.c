@@ -24,12 +24,6 @@
 static struct args args = {.count = 3};
 static char path[256]; /* for stores in a file */
 
-#define want(condition)                                 \
-    do {                                                \
-        if (!(condition))                               \
-            fatal("line %d: %s", __LINE__, #condition); \
-    } while (0)
-
 static struct ramet_store *new_store(void)
 {
     struct ramet_store *store;
@@ -508,26 +502,18 @@ static void a_sleeper_costs_what_it_holds(void)
     ramet_close(store);
 }
 
-static const struct {
-    const char *name;
-    void (*fn)(void);
-} tests[] = {
-#define T(name)     \
-    {               \
-#name, name \
-    }
-    T(does_what_it_says),
-    T(large_values_are_copied_in_part),
-    T(numbers_are_in_order),
-    T(a_batch_is_one_commit),
-    T(a_held_version_stays),
-    T(maps_and_branches_come_and_go),
-    T(sees_what_others_commit),
-    T(a_write_that_fails_is_not_seen),
-    T(threads_come_go_and_die),
-    T(what_nobody_sees_is_used_again),
-    T(a_sleeper_costs_what_it_holds),
-#undef T
+static const struct args_test tests[] = {
+    ARGS_TEST(does_what_it_says),
+    ARGS_TEST(large_values_are_copied_in_part),
+    ARGS_TEST(numbers_are_in_order),
+    ARGS_TEST(a_batch_is_one_commit),
+    ARGS_TEST(a_held_version_stays),
+    ARGS_TEST(maps_and_branches_come_and_go),
+    ARGS_TEST(sees_what_others_commit),
+    ARGS_TEST(a_write_that_fails_is_not_seen),
+    ARGS_TEST(threads_come_go_and_die),
+    ARGS_TEST(what_nobody_sees_is_used_again),
+    ARGS_TEST(a_sleeper_costs_what_it_holds),
 };
 
 int main(int argc, char **argv)
@@ -538,14 +524,7 @@ int main(int argc, char **argv)
     if (!args.dir && !mkdtemp(folder))
         fatal("no folder for the test");
     (void)snprintf(path, sizeof(path), "%s/store", args.dir ? args.dir : folder);
-    for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {
-        if (args.only && !strstr(tests[i].name, args.only))
-            continue;
-        fatal_prefix("%s (seed %" PRIu64 ")", tests[i].name, args.seed);
-        tests[i].fn();
-        printf("ok %s\n", tests[i].name);
-        (void)fflush(stdout);
-    }
+    args_run(&args, tests, sizeof(tests) / sizeof(tests[0]));
     (void)rmdir(folder);
     return 0;
 }

@@ -40,12 +40,6 @@
 
 static struct args args = {.seconds = 2};
 
-#define want(condition)                                 \
-    do {                                                \
-        if (!(condition))                               \
-            fatal("line %d: %s", __LINE__, #condition); \
-    } while (0)
-
 /* A handle that holds a version, and what else that keeps. */
 struct holder {
     struct ramet_handle *handle;
@@ -530,35 +524,20 @@ static void with_readers_that_renew_all_the_time(void)
     end(&w);
 }
 
-static const struct {
-    const char *name;
-    void (*fn)(void);
-} tests[] = {
-#define T(name)     \
-    {               \
-#name, name \
-    }
-    T(with_no_reader),
-    T(with_a_reader_that_sleeps),
-    T(with_a_large_map_that_is_held),
-    T(with_many_versions_held),
-    T(with_many_versions_released_at_once),
-    T(with_versions_held_at_random),
-    T(with_readers_that_renew_all_the_time),
-#undef T
+static const struct args_test tests[] = {
+    ARGS_TEST(with_no_reader),
+    ARGS_TEST(with_a_reader_that_sleeps),
+    ARGS_TEST(with_a_large_map_that_is_held),
+    ARGS_TEST(with_many_versions_held),
+    ARGS_TEST(with_many_versions_released_at_once),
+    ARGS_TEST(with_versions_held_at_random),
+    ARGS_TEST(with_readers_that_renew_all_the_time),
 };
 
 int main(int argc, char **argv)
 {
     if (!args_parse(argc, argv, &args))
         return 2;
-    for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {
-        if (args.only && !strstr(tests[i].name, args.only))
-            continue;
-        fatal_prefix("%s (seed %" PRIu64 ")", tests[i].name, args.seed);
-        tests[i].fn();
-        printf("ok %s\n", tests[i].name);
-        (void)fflush(stdout);
-    }
+    args_run(&args, tests, sizeof(tests) / sizeof(tests[0]));
     return 0;
 }

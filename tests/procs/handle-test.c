@@ -37,12 +37,6 @@
 static struct args args = {.seed = 1, .seconds = 3};
 static char path[256], lock_path[300];
 
-#define want(condition)                                 \
-    do {                                                \
-        if (!(condition))                               \
-            fatal("line %d: %s", __LINE__, #condition); \
-    } while (0)
-
 /* Of all processes. */
 struct tally {
     _Atomic uint64_t gets, sums;
@@ -351,18 +345,10 @@ static void children_disturb_nothing(void)
     ramet_close(store);
 }
 
-static const struct {
-    const char *name;
-    void (*fn)(void);
-} tests[] = {
-#define T(name)     \
-    {               \
-#name, name \
-    }
-    T(killed_readers_leave_nothing),
-    T(stopped_readers_keep_a_version_each),
-    T(children_disturb_nothing),
-#undef T
+static const struct args_test tests[] = {
+    ARGS_TEST(killed_readers_leave_nothing),
+    ARGS_TEST(stopped_readers_keep_a_version_each),
+    ARGS_TEST(children_disturb_nothing),
 };
 
 int main(int argc, char **argv)
@@ -377,14 +363,9 @@ int main(int argc, char **argv)
     tally = proc_share(sizeof(*tally));
     do {
         for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {
-            if (args.only && !strstr(tests[i].name, args.only))
-                continue;
             memset((void *)tally, 0, sizeof(*tally));
             (void)alarm((unsigned)(args.seconds * 10 + 200)); /* a hang is a failure */
-            fatal_prefix("%s (seed %" PRIu64 ")", tests[i].name, args.seed);
-            tests[i].fn();
-            printf("ok %s\n", tests[i].name);
-            (void)fflush(stdout);
+            args_run(&args, &tests[i], 1);
             (void)unlink(path);
             (void)unlink(lock_path);
         }
