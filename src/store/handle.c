@@ -49,16 +49,23 @@ struct rmt_map_head {
 };
 
 struct ramet_handle {
-    /* Cache lines of its own: what a reader writes, no other thread has to fetch again. */
-    _Alignas(64) struct ramet_handle *prev;
-    struct ramet_handle *next; /* of store->handles, as prev; guarded by txns_lock */
-    struct ramet_txn *txn;     /* that reads; its slot is the handle's */
-    struct ramet_map *map;     /* of txn */
+    /* What a get looks at, on a cache line of its own: what a reader writes, no other thread has to
+     * fetch again. Of the transaction it is a copy, for each line more may be one that lies just as
+     * the slot does in its page: it is then loaded after the store to the slot, and not meanwhile.
+     */
+    _Alignas(64) struct rmt_reader_slot *slot;
+    uint64_t id;                 /* of the version that txn shows */
+    uint64_t publication;        /* that it is of; 0: none */
+    _Atomic uint64_t *published; /* number of the newest one */
+    struct ramet_store *store;
+    struct ramet_map *map; /* of txn */
+    bool held;             /* the slot stays as it is until it is released */
+    bool creates;          /* a map that is not there is made by a write */
+
+    _Alignas(64) struct ramet_txn *txn; /* that reads; its slot is the handle's */
     struct rmt_map_head *head;
-    uint64_t publication; /* that txn shows; 0: none */
-    bool held;            /* the slot stays as it is until it is released */
-    bool creates;         /* a map that is not there is made by a write */
-    uint64_t branch;      /* number of what was last written to; 0: not known */
+    struct ramet_handle *prev, *next; /* of store->handles; guarded by txns_lock */
+    uint64_t branch;                  /* number of what was last written to; 0: not known */
 };
 
 /* ---- what commits say ------------------------------------------------------------------------ */
@@ -173,6 +180,7 @@ static bool renew_by_note(struct ramet_handle *h)
         .root = {note.maps_addr, note.maps_birth, (uint32_t)note.sums},
     };
     rmt_txn_show(txn, &version);
+    h->id = version.id;
     show_map(h->map, (struct rmt_ref){note.addr, note.birth, (uint32_t)(note.sums >> 32)},
              note.count);
     h->publication = publication;
@@ -200,6 +208,7 @@ static int renew(struct ramet_handle *h)
         txn->version.number = 0; /* of no version: what it shows is to be looked up again */
         rmt_reader_settle(txn->slot, 0);
     }
+    h->id = txn->version.id;
     (void)pthread_setcancelstate(cancel, NULL);
     return rc;
 }
@@ -207,15 +216,14 @@ static int renew(struct ramet_handle *h)
 /* What the transaction shows is the newest version, and is not used again before leave(). */
 static inline int enter(struct ramet_handle *h)
 {
-    struct ramet_txn *txn = h->txn;
-    int rc = rmt_store_usable(txn->store);
+    int rc = rmt_store_usable(h->store);
     if (rmt_unlikely(rc < 0))
         return rc;
     if (h->held)
         return 0;
     /* atomic: seq_cst, as rmt_reader_newest() */
-    atomic_store(&txn->slot->v, txn->version.id);
-    if (rmt_likely(rmt_shared_published(&txn->store->shared) == h->publication))
+    atomic_store(&h->slot->v, h->id);
+    if (rmt_likely(atomic_load(h->published) == h->publication))
         return 0;
     return renew_by_note(h) ? 0 : renew(h);
 }
@@ -223,7 +231,7 @@ static inline int enter(struct ramet_handle *h)
 static inline void leave(struct ramet_handle *h)
 {
     if (!h->held)
-        rmt_reader_settle(h->txn->slot, 0);
+        rmt_reader_settle(h->slot, 0);
 }
 
 /* A value that is not in its leaf. Returns its size, or a code. */
@@ -492,6 +500,10 @@ int ramet_handle_open(struct ramet_store *store, const char *ref, const char *ma
         free(h);
         return rc;
     }
+    h->store = store;
+    h->slot = h->txn->slot;
+    h->published = &store->shared.bytes->published;
+    h->id = h->txn->version.id;
     leave(h);
     list_handle(h);
     *out = h;
