@@ -887,6 +887,26 @@ static void numbers_are_found_among_other_keys(void **state)
     }
 }
 
+/* 2^32 commits later a page has the same half of a birth. */
+static void what_an_address_had_before_is_forgotten(void **state)
+{
+    (void)state;
+    static struct state s;
+    state_init(&s, 4096, 8, 1000);
+    put_all(&s, 0, 2000, 1, 8);
+    uint64_t first_leaf = s.fake.w.next, birth = s.fake.w.birth;
+    assert_int_equal(rmt_tree_seal(&s.edit, &s.tree, &s.fake.w), 0);
+    same_by_key(&s);
+    for (uint32_t n = 40; n < 100; n++) /* the leaf is general from now on */
+        put(&s, n, 8 + n % 3);
+    s.fake.w.next = first_leaf;
+    s.fake.w.skip = 1000; /* and no other has been written over */
+    s.fake.w.birth = birth + ((uint64_t)1 << 32);
+    assert_int_equal(rmt_tree_seal(&s.edit, &s.tree, &s.fake.w), 0);
+    same_by_key(&s);
+    state_fini(&s);
+}
+
 static void cursors_stay_while_layouts_change(void **state)
 {
     (void)state;
@@ -938,6 +958,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(ranges_are_cut_out),
         cmocka_unit_test(rolling_back_brings_the_layout_back),
         cmocka_unit_test(numbers_are_found_among_other_keys),
+        cmocka_unit_test(what_an_address_had_before_is_forgotten),
         cmocka_unit_test(cursors_stay_while_layouts_change),
     };
     chance_state = chance_seed(argc, argv);

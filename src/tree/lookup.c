@@ -127,7 +127,10 @@ static inline bool dense_value(const struct rmt_pages *pages, struct rmt_ref lea
     uint64_t shape = atomic_load_explicit(&dense->shape, memory_order_acquire);
     if (!shape || (uint32_t)shape != (uint32_t)leaf.birth)
         return false;
-    uint64_t index = number - atomic_load_explicit(&dense->first, memory_order_relaxed);
+    /* acquire: before the shape is looked at again, which rmt_pages_forget() may clear meanwhile */
+    uint64_t index = number - atomic_load_explicit(&dense->first, memory_order_acquire);
+    if (rmt_unlikely(atomic_load_explicit(&dense->shape, memory_order_relaxed) != shape))
+        return false;
     *rc = RAMET_ENOTFOUND;
     if (rmt_unlikely(index >= RMT_DENSE_COUNT(shape)))
         return true;

@@ -544,15 +544,21 @@ void rmt_node_known(struct rmt_pages *pages, const struct rmt_disk_node *node)
 {
     uint32_t n = rmt_node_prefix_size(node), count = rmt_node_count(node);
     uint32_t size = rmt_get16(node->cells_size);
-    if (!pages->dense || rmt_node_general(node) || !rmt_node_dense(node) || rmt_node_pages(node) ||
-        rmt_node_width(node) + n != 8)
+    if (!pages->dense)
         return;
+    struct rmt_dense *dense = &pages->dense[rmt_get64(node->addr)];
+    uint64_t shape = rmt_get64(node->birth) & UINT32_MAX;
+    if (rmt_node_general(node) || !rmt_node_dense(node) || rmt_node_pages(node) ||
+        rmt_node_width(node) + n != 8) {
+        /* What was there 2^32 commits ago is not to be taken for it. */
+        if ((atomic_load_explicit(&dense->shape, memory_order_relaxed) & UINT32_MAX) == shape)
+            atomic_store_explicit(&dense->shape, 0, memory_order_relaxed);
+        return;
+    }
     uint64_t last, head = rmt_node_head_at(node, 0);
     memcpy(&last, rmt_node_bytes(node) + pages->page_size - 8, 8);
     uint64_t prefix = __builtin_bswap64(last >> (64 - 8 * n));
-    uint64_t shape = rmt_get64(node->birth) & UINT32_MAX;
     shape |= (uint64_t)count << 32 | (uint64_t)size << 47 | (uint64_t)(n - 4) << 62;
-    struct rmt_dense *dense = &pages->dense[rmt_get64(node->addr)];
     atomic_store_explicit(&dense->first, prefix | head << 32 >> (8 * n), memory_order_relaxed);
     atomic_store_explicit(&dense->shape, shape, memory_order_release);
 }
