@@ -386,7 +386,7 @@ void rmt_readers_look(struct rmt_shared *shared, struct rmt_readers *out)
     uint32_t high = atomic_load(&shared->bytes->readers_high);
     for (uint32_t i = 0; i < high; i++) {
         struct rmt_reader_slot *slot = &shared->bytes->readers[i];
-        uint64_t owner = atomic_load_explicit(&slot->owner, memory_order_acquire);
+        uint64_t owner = atomic_load(&slot->owner); /* atomic: seq_cst, as v */
         if (owner == 0)
             continue;
         uint64_t v = atomic_load(&slot->v);
