@@ -425,7 +425,7 @@ typedef int (*ramet_reader_fn)(void *ctx, const struct ramet_reader_info *info);
  *   -EIO and kin     from the device
  * Lifetime: @info until @fn returns.
  * Threads:  any number at once. @fn may call anything but ramet_close().
- * Blocks:   on device reads.
+ * Blocks:   on device reads; of a store in memory for a commit under way.
  * Cost:     O(readers * runs of pages in limbo).
  */
 RAMET_API int ramet_reader_list(struct ramet_store *store, ramet_reader_fn fn, void *ctx);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "store/list.h"
+#include "store/single.h"
 #include "store/txn.h"
 #include "store/versions.h"
 #include "store/writers.h"
@@ -470,7 +471,7 @@ static int held_by(struct view *view, uint64_t v, uint64_t *out)
         if (rc < 0)
             return rc;
     }
-    *out = h.pages;
+    *out = h.pages + rmt_single_held(view->store, v);
     return rc;
 }
 

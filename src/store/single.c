@@ -80,19 +80,24 @@ static bool find(struct ramet_store *store, struct rmt_single *s, const char *re
         return true;
     if (strlen(ref) > RAMET_NAME_MAX || strlen(map) > RAMET_NAME_MAX)
         return false;
-    s->publication = 0;
-    if (!known)
+    if (!known) {
+        s->publication = 0;
         rmt_state_published(store, &s->state);
+    }
     if (!same) {
-        if (s->state.overlay.key_size) /* one branch at a time has its head beside the catalog */
+        /* One branch at a time has its head beside the catalog: what is known of it stays. */
+        if (s->state.overlay.key_size)
             return false;
+        s->publication = 0;
         struct rmt_tree catalog = rmt_state_catalog(&s->state);
         if (find_head(pages, &catalog, ref, s) < 0)
             return false;
         memcpy(s->ref, ref, strlen(ref) + 1);
     }
-    if (find_map(pages, s->head.root, map, &s->map) < 0)
+    struct rmt_tree tree = {.count = 0};
+    if (find_map(pages, s->head.root, map, &tree) < 0)
         return false;
+    s->map = tree;
     memcpy(s->map_name, map, strlen(map) + 1);
     s->publication = newest;
     return true;
@@ -322,6 +327,21 @@ void rmt_single_settled(struct ramet_store *store)
     s->count = 0;
     s->gone.count = 0;
     s->gone_pages = 0;
+}
+
+uint64_t rmt_single_held(struct ramet_store *store, uint64_t version)
+{
+    uint64_t pages = 0;
+    if (store->io->durable)
+        return 0;
+    rmt_lock_scope(&store->commit_lock);
+    const struct rmt_single *s = store->single;
+    for (size_t i = 0; s && i < s->gone.count; i++) {
+        const struct gone *gone = &s->gone.items[i];
+        if (gone->run.birth <= version && version < gone->freed)
+            pages += gone->run.len;
+    }
+    return pages;
 }
 
 int rmt_single_gone(const struct ramet_store *store, rmt_run_fn fn, void *ctx)

@@ -44,6 +44,8 @@ void rmt_single_settled(struct ramet_store *store);
 /* Calls fn for all pages that were replaced and are in no list of the catalog yet. Commit lock
  * held. */
 int rmt_single_gone(const struct ramet_store *store, rmt_run_fn fn, void *ctx);
+/* How many of these a reader of a version needs. Takes the commit lock, of a store in memory. */
+uint64_t rmt_single_held(struct ramet_store *store, uint64_t version);
 void rmt_single_free(struct rmt_single *single);
 
 #endif

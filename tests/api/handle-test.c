@@ -208,6 +208,34 @@ static void a_held_version_stays(void)
     ramet_close(store);
 }
 
+static int add_held(void *ctx, const struct ramet_reader_info *info)
+{
+    *(uint64_t *)ctx += info->held_bytes;
+    return 0;
+}
+
+static void what_a_held_version_costs_is_told(void)
+{
+    struct ramet_store *store = new_store();
+    struct ramet_handle *h = new_handle(store), *other = new_handle(store);
+    struct ramet_map *map;
+    uint64_t held = 0;
+    for (uint64_t i = 0; i < 2000; i++)
+        put(other, i, i);
+    must(ramet_handle_hold(h, &map));
+    for (uint64_t i = 0; i < 100; i++) {
+        put(other, i * 20, i);
+        held = 0;
+        must(ramet_reader_list(store, add_held, &held));
+        want(held >= 4096 && held <= stat_of(store).limbo_bytes);
+    }
+    ramet_handle_release(h);
+    held = 0;
+    must(ramet_reader_list(store, add_held, &held));
+    want(held == 0);
+    ramet_close(store);
+}
+
 static void drop_map(struct ramet_store *store)
 {
     struct ramet_txn *txn;
@@ -508,6 +536,7 @@ static const struct args_test tests[] = {
     ARGS_TEST(numbers_are_in_order),
     ARGS_TEST(a_batch_is_one_commit),
     ARGS_TEST(a_held_version_stays),
+    ARGS_TEST(what_a_held_version_costs_is_told),
     ARGS_TEST(maps_and_branches_come_and_go),
     ARGS_TEST(sees_what_others_commit),
     ARGS_TEST(a_write_that_fails_is_not_seen),
