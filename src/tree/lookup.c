@@ -96,27 +96,6 @@ static inline uint32_t number_child(const struct rmt_disk_node *node, uint32_t p
     return index;
 }
 
-static inline int number_value(const struct rmt_disk_node *leaf, uint32_t page_size,
-                               uint64_t number, struct rmt_value *out)
-{
-    uint32_t n = rmt_node_prefix_size(leaf);
-    uint64_t suffix;
-    if (!rmt_node_dense(leaf) || rmt_node_width(leaf) + n != 8)
-        return value_of_key(leaf, page_size, number, out);
-    if (rmt_unlikely(!number_suffix(leaf, page_size, n, number, &suffix)))
-        return RAMET_ENOTFOUND;
-    /* Below the first it is more than any index: the numbers end before they would wrap (N3). */
-    uint32_t first = rmt_load32(rmt_node_bytes(leaf) + RMT_NODE_HEADER);
-    uint32_t index = ((uint32_t)(suffix >> 32) - first) >> rmt_node_shift(leaf);
-    if (rmt_unlikely(index >= rmt_node_count(leaf)))
-        return RAMET_ENOTFOUND;
-    uint32_t size = rmt_node_value_size(leaf);
-    out->data = rmt_node_bytes(leaf) + page_size - n - (index + 1) * size;
-    out->size = size;
-    out->extents = rmt_node_pages(leaf);
-    return 0;
-}
-
 /* True if the leaf is one of numbers in a row: then rc is what there is to say. */
 static inline bool dense_value(const struct rmt_pages *pages, struct rmt_ref leaf, uint64_t number,
                                struct rmt_value *out, int *rc)
@@ -149,7 +128,10 @@ int LOOKUP(number)(struct rmt_pages *pages, const struct rmt_tree *tree, uint64_
     uint32_t page_size = pages->page_size;
     if (rmt_unlikely(rmt_ref_none(tree->root)))
         return RAMET_ENOTFOUND;
-    int rc = rmt_root_open(pages, tree->root, &node);
+    int rc;
+    if (dense_value(pages, tree->root, number, out, &rc)) /* there is no more than a leaf */
+        return rc;
+    rc = rmt_root_open(pages, tree->root, &node);
     if (rmt_unlikely(rc < 0))
         return rc;
     for (uint32_t level = node->level; level > 0; level--) {
@@ -161,7 +143,7 @@ int LOOKUP(number)(struct rmt_pages *pages, const struct rmt_tree *tree, uint64_
         if (rmt_unlikely(rc < 0))
             return rc;
     }
-    return number_value(node, page_size, number, out);
+    return value_of_key(node, page_size, number, out);
 }
 
 /* ---- any keys -------------------------------------------------------------------------------- */
