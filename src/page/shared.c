@@ -3,6 +3,8 @@
 
 #include <unistd.h>
 
+#include "base/words.h"
+
 #define MAGIC 0x6b636f6c2d746d72ull /* "rmt-lock" */
 #define LAYOUT 4u
 #define NEWEST_TRIES 8 /* in a row overtaken by publications */
@@ -126,27 +128,6 @@ void rmt_shared_close(struct rmt_shared *shared)
     atomic_store(&rmt_shared_own(shared)->id, 0);
 }
 
-/* What is published is copied word by word: a reader may be lapped while it reads, and then throws
- * away what it read. */
-static void words_store(void *to, const void *from, size_t size)
-{
-    _Atomic uint64_t *words = to;
-    for (size_t i = 0; i < size / 8; i++) {
-        uint64_t word;
-        memcpy(&word, (const uint8_t *)from + i * 8, 8);
-        atomic_store_explicit(&words[i], word, memory_order_release);
-    }
-}
-
-static void words_load(void *to, const void *from, size_t size)
-{
-    const _Atomic uint64_t *words = from;
-    for (size_t i = 0; i < size / 8; i++) {
-        uint64_t word = atomic_load_explicit(&words[i], memory_order_acquire);
-        memcpy((uint8_t *)to + i * 8, &word, 8);
-    }
-}
-
 /* The rest of a slot is zero, and a checksum that only the file needs. */
 #define SLOT_USED offsetof(struct rmt_disk_slot, zero)
 static_assert(SLOT_USED % 8 == 0, "is copied by words");
@@ -159,11 +140,11 @@ void rmt_shared_publish(struct rmt_shared *shared, const struct rmt_disk_slot *s
     uint64_t number = atomic_load(&bytes->published) + 1;
     struct rmt_published *entry = &bytes->ring[number % RMT_PUBLISHED];
     atomic_store(&entry->seq, 0);
-    words_store(&entry->slot, slot, SLOT_USED);
+    rmt_words_store(&entry->slot, slot, SLOT_USED);
     if (overlay)
-        words_store(&entry->overlay, overlay, sizeof(*overlay));
+        rmt_words_store(&entry->overlay, overlay, sizeof(*overlay));
     else
-        words_store(&entry->overlay.key_size, &none, sizeof(none));
+        rmt_words_store(&entry->overlay.key_size, &none, sizeof(none));
     atomic_store(&entry->seq, number);
     atomic_store(&bytes->published, number);
     if (rmt_unlikely(atomic_load(&bytes->wake) & 1))
@@ -199,11 +180,11 @@ uint64_t rmt_shared_newest(struct rmt_shared *shared, struct rmt_disk_slot *out,
         struct rmt_published *entry = &bytes->ring[number % RMT_PUBLISHED];
         if (atomic_load(&entry->seq) != number)
             continue;
-        words_load(out, &entry->slot, SLOT_USED);
+        rmt_words_load(out, &entry->slot, SLOT_USED);
         if (out_overlay) {
-            words_load(out_overlay, &entry->overlay, sizeof(out_overlay->key_size));
+            rmt_words_load(out_overlay, &entry->overlay, sizeof(out_overlay->key_size));
             if (out_overlay->key_size)
-                words_load(out_overlay, &entry->overlay, sizeof(*out_overlay));
+                rmt_words_load(out_overlay, &entry->overlay, sizeof(*out_overlay));
         }
         if (atomic_load(&entry->seq) == number)
             return number;

@@ -15,6 +15,7 @@
  */
 #include <pthread.h>
 
+#include "base/words.h"
 #include "format/disk.h"
 #include "store/single.h"
 #include "store/txn.h"
@@ -72,62 +73,65 @@ struct ramet_handle {
 
 static void write_note(_Atomic uint64_t *words, const struct note *note)
 {
-    uint64_t from[NOTE_WORDS];
-    memcpy(from, note, sizeof(*note));
     atomic_store_explicit(&words[0], 0, memory_order_relaxed);
-    for (size_t i = 1; i < NOTE_WORDS; i++) /* release: after the 0 */
-        atomic_store_explicit(&words[i], from[i], memory_order_release);
-    atomic_store_explicit(&words[0], from[0], memory_order_release);
+    rmt_words_store(&words[1], (const uint64_t *)note + 1, sizeof(*note) - 8);
+    atomic_store_explicit(&words[0], note->id, memory_order_release);
 }
 
 /* False: it is not there, or not any more. */
 static bool read_note(struct rmt_map_head *head, uint64_t id, struct note *out)
 {
     _Atomic uint64_t *words = head->notes[id % NOTES];
-    uint64_t to[NOTE_WORDS] = {id};
     if (atomic_load_explicit(&words[0], memory_order_acquire) != id)
         return false;
-    for (size_t i = 1; i < NOTE_WORDS; i++) /* acquire: before the id is looked at again */
-        to[i] = atomic_load_explicit(&words[i], memory_order_acquire);
-    memcpy(out, to, sizeof(*out));
+    out->id = id;
+    rmt_words_load((uint64_t *)out + 1, &words[1], sizeof(*out) - 8);
     return atomic_load_explicit(&words[0], memory_order_relaxed) == id;
+}
+
+/* Called with txns_lock. NULL: no handle is open on the map. */
+static struct rmt_map_head *find_head(const struct ramet_store *store, const char *ref,
+                                      const char *map)
+{
+    struct rmt_map_head *head = store->heads;
+    while (head && (strcmp(head->ref, ref) != 0 || strcmp(head->map, map) != 0))
+        head = head->next;
+    return head;
 }
 
 void rmt_handle_note(struct ramet_store *store, const char *ref, const char *map, uint64_t id,
                      const struct rmt_version *version, const struct rmt_tree *tree)
 {
     rmt_lock_scope(&store->txns_lock);
-    for (struct rmt_map_head *head = store->heads; head; head = head->next) {
-        if (strcmp(head->ref, ref) != 0 || strcmp(head->map, map) != 0)
-            continue;
-        struct note note = {
-            .id = id,
-            .version = version->id,
-            .number = version->number,
-            .maps_addr = version->root.addr,
-            .maps_birth = version->root.birth,
-            .addr = tree->root.addr,
-            .birth = tree->root.birth,
-            .sums = version->root.sum | (uint64_t)tree->root.sum << 32,
-            .count = tree->count,
-        };
-        write_note(head->notes[id % NOTES], &note);
-    }
+    struct rmt_map_head *head = find_head(store, ref, map);
+    if (!head)
+        return;
+    struct note note = {
+        .id = id,
+        .version = version->id,
+        .number = version->number,
+        .maps_addr = version->root.addr,
+        .maps_birth = version->root.birth,
+        .addr = tree->root.addr,
+        .birth = tree->root.birth,
+        .sums = version->root.sum | (uint64_t)tree->root.sum << 32,
+        .count = tree->count,
+    };
+    write_note(head->notes[id % NOTES], &note);
 }
 
 static int join_head(struct ramet_handle *h)
 {
-    struct ramet_store *store = h->txn->store;
+    struct ramet_store *store = h->store;
     size_t ref = strlen(h->txn->ref) + 1, map = strlen(h->map->name) + 1;
     rmt_lock_scope(&store->txns_lock);
-    for (struct rmt_map_head *head = store->heads; head; head = head->next) {
-        if (strcmp(head->ref, h->txn->ref) == 0 && strcmp(head->map, h->map->name) == 0) {
-            head->users++;
-            h->head = head;
-            return 0;
-        }
+    struct rmt_map_head *head = find_head(store, h->txn->ref, h->map->name);
+    if (head) {
+        head->users++;
+        h->head = head;
+        return 0;
     }
-    struct rmt_map_head *head = calloc(1, sizeof(*head) + ref + map);
+    head = calloc(1, sizeof(*head) + ref + map);
     if (!head)
         return rmt_fail(-ENOMEM, "a handle");
     memcpy(head->ref, h->txn->ref, ref);
@@ -143,7 +147,7 @@ static int join_head(struct ramet_handle *h)
 /* Called with txns_lock. */
 static void leave_head(struct ramet_handle *h)
 {
-    struct rmt_map_head **at = &h->txn->store->heads;
+    struct rmt_map_head **at = &h->store->heads;
     if (--h->head->users)
         return;
     while (*at != h->head)
@@ -242,12 +246,21 @@ static int64_t read_value(struct ramet_handle *h, struct ramet_slice key, void *
     return rc < 0 ? rc : (int64_t)whole;
 }
 
-static inline void copy_value(const struct rmt_value *value, void *buf, size_t size)
+/* The end of a get that began with enter(): rc is what looking for the value gave. */
+static inline int64_t hand_out(struct ramet_handle *h, int64_t rc, const struct rmt_value *value,
+                               struct ramet_slice key, void *buf, size_t size)
 {
-    if (rmt_likely(value->size == 8 && size >= 8))
-        memcpy(buf, value->data, 8);
-    else if (size)
-        memcpy(buf, value->data, rmt_min(value->size, size));
+    if (rmt_likely(rc == 0 && !value->extents)) {
+        if (rmt_likely(value->size == 8 && size >= 8))
+            memcpy(buf, value->data, 8);
+        else if (size)
+            memcpy(buf, value->data, rmt_min(value->size, size));
+        rc = value->size;
+    } else if (rc == 0) {
+        rc = read_value(h, key, buf, size);
+    }
+    leave(h);
+    return rc;
 }
 
 int64_t ramet_handle_get(struct ramet_handle *h, struct ramet_slice key, void *buf, size_t size)
@@ -259,14 +272,7 @@ int64_t ramet_handle_get(struct ramet_handle *h, struct ramet_slice key, void *b
         return rc;
     struct rmt_value value;
     rc = rmt_map_find(h->map, key, &value);
-    if (rmt_likely(rc == 0 && !value.extents)) {
-        copy_value(&value, buf, size);
-        rc = value.size;
-    } else if (rc == 0) {
-        rc = read_value(h, key, buf, size);
-    }
-    leave(h);
-    return rc;
+    return hand_out(h, rc, &value, key, buf, size);
 }
 
 int ramet_handle_hold(struct ramet_handle *h, struct ramet_map **out)
@@ -284,7 +290,7 @@ int ramet_handle_hold(struct ramet_handle *h, struct ramet_map **out)
 void ramet_handle_release(struct ramet_handle *h)
 {
     /* In a forked child the slot is the parent's. */
-    if (!h || rmt_store_usable(h->txn->store) < 0 || !h->held)
+    if (!h || rmt_store_usable(h->store) < 0 || !h->held)
         return;
     h->held = false;
     rmt_arena_fini(&h->txn->arena);
@@ -315,9 +321,9 @@ static int write_all(struct ramet_handle *h, size_t count, const struct ramet_sl
     struct ramet_txn *txn;
     struct ramet_map *map;
     if (count == 1 &&
-        rmt_single_write(h->txn->store, h->txn->ref, h->map->name, keys[0], values[0], flags) == 0)
+        rmt_single_write(h->store, h->txn->ref, h->map->name, keys[0], values[0], flags) == 0)
         return 0;
-    int rc = rmt_txn_write(h->txn->store, h->txn->ref, h->branch, &txn);
+    int rc = rmt_txn_write(h->store, h->txn->ref, h->branch, &txn);
     if (rc < 0)
         return rc;
     h->branch = strcmp(txn->ref, h->txn->ref) == 0 ? txn->branch : 0;
@@ -394,17 +400,10 @@ int64_t ramet_handle_get_u64(struct ramet_handle *h, uint64_t key, void *buf, si
     if (rmt_unlikely(rc < 0))
         return rc;
     struct rmt_value value;
+    uint8_t bytes[8];
+    rmt_put_be64(bytes, key);
     rc = rmt_map_find_number(h->map, key, &value);
-    if (rmt_likely(rc == 0 && !value.extents)) {
-        copy_value(&value, buf, size);
-        rc = value.size;
-    } else if (rc == 0) {
-        uint8_t bytes[8];
-        rmt_put_be64(bytes, key);
-        rc = read_value(h, rmt_slice(bytes, sizeof(bytes)), buf, size);
-    }
-    leave(h);
-    return rc;
+    return hand_out(h, rc, &value, rmt_slice(bytes, sizeof(bytes)), buf, size);
 }
 
 int ramet_handle_put_u64(struct ramet_handle *h, uint64_t key, struct ramet_slice value,
@@ -426,7 +425,7 @@ int ramet_handle_del_u64(struct ramet_handle *h, uint64_t key)
 
 static void list_handle(struct ramet_handle *h)
 {
-    struct ramet_store *store = h->txn->store;
+    struct ramet_store *store = h->store;
     rmt_lock_scope(&store->txns_lock);
     h->next = store->handles;
     if (h->next)
@@ -436,7 +435,7 @@ static void list_handle(struct ramet_handle *h)
 
 static void unlist_handle(struct ramet_handle *h)
 {
-    struct ramet_store *store = h->txn->store;
+    struct ramet_store *store = h->store;
     rmt_lock_scope(&store->txns_lock);
     if (h->prev)
         h->prev->next = h->next;
@@ -489,6 +488,7 @@ int ramet_handle_open(struct ramet_store *store, const char *ref, const char *ma
     if (!h)
         return rmt_fail(-ENOMEM, "a handle");
     memset(h, 0, sizeof(*h));
+    h->store = store;
     h->creates = flags & RAMET_CREATE;
     int rc = open_map(store, ref, map, h->creates, &h->txn, &h->map);
     if (rc == 0) {
@@ -500,7 +500,6 @@ int ramet_handle_open(struct ramet_store *store, const char *ref, const char *ma
         free(h);
         return rc;
     }
-    h->store = store;
     h->slot = h->txn->slot;
     h->published = &store->shared.bytes->published;
     h->id = h->txn->version.id;
@@ -512,7 +511,7 @@ int ramet_handle_open(struct ramet_store *store, const char *ref, const char *ma
 
 void ramet_handle_close(struct ramet_handle *h)
 {
-    if (!h || rmt_store_usable(h->txn->store) < 0)
+    if (!h || rmt_store_usable(h->store) < 0)
         return;
     unlist_handle(h);
     ramet_abort(h->txn);
