@@ -83,14 +83,20 @@ void rmt_state_save(const struct ramet_store *store, const struct rmt_state *sta
         rmt_sector_seal(out);
 }
 
+static void load_published(struct rmt_state *state, const struct rmt_disk_slot *slot,
+                           const struct rmt_overlay *overlay)
+{
+    rmt_state_load(state, slot);
+    if (overlay->key_size)
+        state->overlay = *overlay;
+}
+
 void rmt_state_published(struct ramet_store *store, struct rmt_state *out)
 {
     struct rmt_disk_slot slot;
     struct rmt_overlay overlay;
     (void)rmt_shared_newest(&store->shared, &slot, &overlay);
-    rmt_state_load(out, &slot);
-    if (overlay.key_size)
-        out->overlay = overlay;
+    load_published(out, &slot, &overlay);
 }
 
 void rmt_state_hold(struct ramet_store *store, struct rmt_reader_slot *slot, struct rmt_state *out)
@@ -98,9 +104,7 @@ void rmt_state_hold(struct ramet_store *store, struct rmt_reader_slot *slot, str
     struct rmt_disk_slot newest;
     struct rmt_overlay overlay;
     (void)rmt_reader_newest(&store->shared, slot, &newest, &overlay);
-    rmt_state_load(out, &newest);
-    if (overlay.key_size)
-        out->overlay = overlay;
+    load_published(out, &newest, &overlay);
 }
 
 int rmt_moment_open(struct ramet_store *store, struct rmt_moment *moment)

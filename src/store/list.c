@@ -368,6 +368,19 @@ int rmt_dead_drop(struct rmt_commit *c, uint64_t owner)
 
 /* ---- limbo ----------------------------------------------------------------------------------- */
 
+/* Adds runs to a list in limbo, and writes it. */
+static int limbo_save(struct rmt_commit *c, struct rmt_list *list, const struct rmt_runs *runs,
+                      size_t from)
+{
+    for (size_t i = from; i < runs->count; i++) {
+        int rc = rmt_list_add(c, list, runs->items[i]);
+        if (rc < 0)
+            return rc;
+        c->state.limbo_pages += runs->items[i].len;
+    }
+    return rmt_list_save(c, list);
+}
+
 int rmt_limbo_add(struct rmt_commit *c, const struct rmt_runs *runs, size_t from)
 {
     struct rmt_list list;
@@ -383,13 +396,7 @@ int rmt_limbo_add(struct rmt_commit *c, const struct rmt_runs *runs, size_t from
     else if ((rc = rmt_list_load(&list, &c->store->pages, &key,
                                  rmt_slice(value.data, value.size))) < 0)
         return rc;
-    for (size_t i = from; i < runs->count; i++) {
-        rc = rmt_list_add(c, &list, runs->items[i]);
-        if (rc < 0)
-            return rc;
-        c->state.limbo_pages += runs->items[i].len;
-    }
-    return rmt_list_save(c, &list);
+    return limbo_save(c, &list, runs, from);
 }
 
 int rmt_limbo_add_of(struct rmt_commit *c, uint64_t freed, const struct rmt_runs *runs)
@@ -397,13 +404,8 @@ int rmt_limbo_add_of(struct rmt_commit *c, uint64_t freed, const struct rmt_runs
     struct rmt_list list;
     uint64_t number = rmt_commit_number(c);
     struct rmt_key key = rmt_key2('L', freed, number);
-    int rc = 0;
     rmt_list_init(&list, &key, number);
-    for (size_t i = 0; i < runs->count && rc == 0; i++) {
-        rc = rmt_list_add(c, &list, runs->items[i]);
-        c->state.limbo_pages += runs->items[i].len;
-    }
-    return rc < 0 ? rc : rmt_list_save(c, &list);
+    return limbo_save(c, &list, runs, 0);
 }
 
 /* Frees those of the runs that no reader needs; adds the others to rest, if there is one. */

@@ -7,13 +7,17 @@
 
 /* ---- the records of maps --------------------------------------------------------------------- */
 
-/* Takes a map's tree out of the tree of maps. RAMET_ENOTFOUND without a message. */
-static int find(struct ramet_txn *txn, const char *name, struct rmt_tree *out)
+int rmt_map_find_tree(struct rmt_pages *pages, const struct rmt_tree *maps, const char *name,
+                      struct rmt_tree *out)
 {
     struct rmt_value value;
-    int rc =
-        rmt_tree_get(&txn->store->pages, &txn->maps_tree, rmt_slice(name, strlen(name)), &value);
-    return rc < 0 ? rc : rmt_map_load(&txn->store->pages, &value, RMT_ID_MAX, out);
+    int rc = rmt_tree_get(pages, maps, rmt_slice(name, strlen(name)), &value);
+    return rc < 0 ? rc : rmt_map_load(pages, &value, RMT_ID_MAX, out);
+}
+
+static int find(struct ramet_txn *txn, const char *name, struct rmt_tree *out)
+{
+    return rmt_map_find_tree(&txn->store->pages, &txn->maps_tree, name, out);
 }
 
 int rmt_map_put_record(struct rmt_edit *edit, struct rmt_tree *maps, const char *name,
@@ -546,10 +550,9 @@ int rmt_map_put(struct ramet_map *map, struct ramet_slice key, struct ramet_slic
     if (value.size > RAMET_VALUE_MAX)
         return rmt_fail(-EFBIG, "a value has at most %llu bytes",
                         (unsigned long long)RAMET_VALUE_MAX);
-    if (flags & ~(unsigned)(RAMET_NOOVERWRITE | RAMET_APPEND))
+    if (flags & ~RMT_MAP_PUT_FLAGS)
         return rmt_fail(-EINVAL, "ramet_put: flags");
-    unsigned put = (flags & RAMET_NOOVERWRITE ? RMT_PUT_NOOVERWRITE : 0) |
-                   (flags & RAMET_APPEND ? RMT_PUT_APPEND : 0) | (lend ? RMT_PUT_LEND : 0);
+    unsigned put = rmt_put_flags(flags) | (lend ? RMT_PUT_LEND : 0);
     if (rmt_unlikely(map->txn->optimistic))
         rc = note_put(map, key, flags & RAMET_NOOVERWRITE);
     if (rc < 0)

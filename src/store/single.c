@@ -3,7 +3,7 @@
 
 #include "store/list.h"
 #include "store/txn.h"
-#include "store/walk.h"
+#include "store/versions.h"
 #include "store/writers.h"
 #include "tree/node.h"
 
@@ -43,31 +43,13 @@ void rmt_single_free(struct rmt_single *single)
 
 /* ---- what a commit starts from --------------------------------------------------------------- */
 
-static bool same_name(const char *ours, const char *name)
-{
-    return strcmp(ours, name) == 0;
-}
-
-static int find_map(struct rmt_pages *pages, struct rmt_ref root, const char *name,
-                    struct rmt_tree *out)
-{
-    struct rmt_tree maps = {.root = root};
-    struct rmt_value value;
-    int rc = rmt_tree_get(pages, &maps, rmt_slice(name, strlen(name)), &value);
-    return rc < 0 ? rc : rmt_map_load(pages, &value, RMT_ID_MAX, out);
-}
-
 static int find_head(struct rmt_pages *pages, const struct rmt_tree *catalog, const char *ref,
                      struct rmt_single *s)
 {
-    struct rmt_version prev = {.id = 0};
     int rc = rmt_catalog_branch(pages, catalog, ref, &s->branch);
     if (rc == 0)
         rc = rmt_catalog_version(pages, catalog, s->branch.head, &s->head);
-    if (rc == 0 && s->head.prev)
-        rc = rmt_catalog_version(pages, catalog, s->head.prev, &prev);
-    s->horizon = prev.id;
-    return rc;
+    return rc < 0 ? rc : rmt_version_horizon(pages, catalog, &s->head, &s->horizon);
 }
 
 /* Looks up what is not known. False: it is not there, or cannot be written to in this way. */
@@ -75,8 +57,8 @@ static bool find(struct ramet_store *store, struct rmt_single *s, const char *re
 {
     struct rmt_pages *pages = &store->pages;
     uint64_t newest = rmt_shared_published(&store->shared);
-    bool known = s->publication == newest, same = known && same_name(s->ref, ref);
-    if (same && same_name(s->map_name, map))
+    bool known = s->publication == newest, same = known && strcmp(s->ref, ref) == 0;
+    if (same && strcmp(s->map_name, map) == 0)
         return true;
     if (strlen(ref) > RAMET_NAME_MAX || strlen(map) > RAMET_NAME_MAX)
         return false;
@@ -94,8 +76,8 @@ static bool find(struct ramet_store *store, struct rmt_single *s, const char *re
             return false;
         memcpy(s->ref, ref, strlen(ref) + 1);
     }
-    struct rmt_tree tree = {.count = 0};
-    if (find_map(pages, s->head.root, map, &tree) < 0)
+    struct rmt_tree maps = {.root = s->head.root}, tree = {.count = 0};
+    if (rmt_map_find_tree(pages, &maps, map, &tree) < 0)
         return false;
     s->map = tree;
     memcpy(s->map_name, map, strlen(map) + 1);
@@ -122,16 +104,13 @@ static int reserve(void *ctx, uint64_t pages)
 static int change(struct single *one, struct ramet_slice key, struct ramet_slice value,
                   unsigned flags)
 {
-    unsigned put = (flags & RAMET_NOOVERWRITE ? RMT_PUT_NOOVERWRITE : 0) |
-                   (flags & RAMET_APPEND ? RMT_PUT_APPEND : 0);
-    if (key.size == 0 || key.size > RAMET_KEY_MAX ||
-        flags & ~(unsigned)(RAMET_NOOVERWRITE | RAMET_APPEND))
+    if (key.size == 0 || key.size > RAMET_KEY_MAX || flags & ~RMT_MAP_PUT_FLAGS)
         return -EINVAL;
     if (!value.data)
         return rmt_tree_del(&one->edit, &one->map, key);
     if (!rmt_node_inline(one->store->pages.page_size, key.size, value.size))
         return -EFBIG;
-    return rmt_tree_put(&one->edit, &one->map, key, value, put);
+    return rmt_tree_put(&one->edit, &one->map, key, value, rmt_put_flags(flags));
 }
 
 /* Pages of a snapshot go on a list in the catalog. (References to shared pages too, which a user's

@@ -184,6 +184,16 @@ int rmt_maps_conflicts(struct rmt_pages *pages, struct rmt_ref root);
 void rmt_maps_fini(struct ramet_txn *txn);
 /* Writes the records of changed maps, and seals them and the tree of maps. */
 int rmt_maps_seal(struct ramet_txn *txn, struct rmt_writer *w);
+/* Takes a map's tree out of a tree of maps. RAMET_ENOTFOUND without a message. */
+int rmt_map_find_tree(struct rmt_pages *pages, const struct rmt_tree *maps, const char *name,
+                      struct rmt_tree *out);
+/* What ramet_put() takes for flags, and those of rmt_tree_put() for them. */
+#define RMT_MAP_PUT_FLAGS ((unsigned)(RAMET_NOOVERWRITE | RAMET_APPEND))
+static inline unsigned rmt_put_flags(unsigned flags)
+{
+    return (flags & RAMET_NOOVERWRITE ? RMT_PUT_NOOVERWRITE : 0) |
+           (flags & RAMET_APPEND ? RMT_PUT_APPEND : 0);
+}
 /* Puts a map's record into a tree of maps. */
 int rmt_map_put_record(struct rmt_edit *edit, struct rmt_tree *maps, const char *name,
                        const struct rmt_tree *tree);

@@ -15,10 +15,11 @@ static int get_version(struct rmt_commit *c, uint64_t number, struct rmt_version
     return rmt_catalog_version(&c->store->pages, &c->catalog, number, out);
 }
 
-int rmt_version_horizon(struct rmt_commit *c, const struct rmt_version *v, uint64_t *out)
+int rmt_version_horizon(struct rmt_pages *pages, const struct rmt_tree *catalog,
+                        const struct rmt_version *v, uint64_t *out)
 {
     struct rmt_version prev = {.id = 0};
-    int rc = v->prev ? get_version(c, v->prev, &prev) : 0;
+    int rc = v->prev ? rmt_catalog_version(pages, catalog, v->prev, &prev) : 0;
     if (rc == 0)
         *out = prev.id;
     return rc;
@@ -30,7 +31,7 @@ int rmt_version_move(struct rmt_commit *c, struct rmt_version *head, struct rmt_
                      uint64_t written, const struct rmt_runs *gone)
 {
     uint64_t horizon, freed = 0, lost = 0;
-    int rc = rmt_version_horizon(c, head, &horizon);
+    int rc = rmt_version_horizon(&c->store->pages, &c->catalog, head, &horizon);
     if (rc < 0)
         return rc;
     struct rmt_runs dead = {0};

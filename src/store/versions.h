@@ -16,7 +16,7 @@
  *   V6  a head keeps its number as long as what it goes on to stands on what it was: another number
  *       means that the branch was reset, or made anew
  *
- * All functions change the catalog of a commit.
+ * All functions but the first change the catalog of a commit.
  */
 #ifndef RMT_VERSIONS_H
 #define RMT_VERSIONS_H
@@ -24,7 +24,8 @@
 #include "store/catalog.h"
 
 /* 0, or the id of the version below. */
-int rmt_version_horizon(struct rmt_commit *c, const struct rmt_version *v, uint64_t *out);
+int rmt_version_horizon(struct rmt_pages *pages, const struct rmt_tree *catalog,
+                        const struct rmt_version *v, uint64_t *out);
 
 /* The head of a branch moves to a new root: written pages were queued for it, gone is what it
  * replaced. (R3) */
