@@ -18,6 +18,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "api/faults.h"
 #include "api/fixture.h"
 #include "base/base.h"
 
@@ -26,53 +27,10 @@
 
 /* ---- faults ---------------------------------------------------------------------------------- */
 
-#define NEVER UINT64_MAX
-
-static _Thread_local uint64_t allocations_left = NEVER; /* until one fails, */
-static _Thread_local uint64_t then_left = NEVER;        /* and from there to the next one */
-static _Thread_local unsigned fired;
 static _Atomic bool full;
 
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *p, size_t size);
-void *__real_aligned_alloc(size_t alignment, size_t size);
 int __real_fallocate64(int fd, int mode, off_t off, off_t len);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *p, size_t size);
-void *__wrap_aligned_alloc(size_t alignment, size_t size);
 int __wrap_fallocate64(int fd, int mode, off_t off, off_t len);
-
-static bool fails(void)
-{
-    if (allocations_left == NEVER || allocations_left-- > 0)
-        return false;
-    allocations_left = then_left;
-    then_left = NEVER;
-    fired++;
-    return true;
-}
-
-void *__wrap_malloc(size_t size)
-{
-    return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-    return fails() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *p, size_t size)
-{
-    return fails() ? NULL : __real_realloc(p, size);
-}
-
-void *__wrap_aligned_alloc(size_t alignment, size_t size)
-{
-    return fails() ? NULL : __real_aligned_alloc(alignment, size);
-}
 
 int __wrap_fallocate64(int fd, int mode, off_t off, off_t len)
 {
@@ -81,19 +39,6 @@ int __wrap_fallocate64(int fd, int mode, off_t off, off_t len)
         return -1;
     }
     return __real_fallocate64(fd, mode, off, len);
-}
-
-static void fail_after(uint64_t allocations)
-{
-    fired = 0;
-    allocations_left = allocations;
-}
-
-/* Returns how many failed. */
-static unsigned fail_no_more(void)
-{
-    allocations_left = then_left = NEVER;
-    return fired;
 }
 
 /* ---- a map, and what is in it ---------------------------------------------------------------- */
@@ -165,8 +110,10 @@ static uint64_t fail_each(call_fn call, done_fn done, unsigned faults)
     bool all = true; /* that were to fail did */
     uint64_t n = 0;
     for (; all; n++) {
-        fail_after(faults == 1 ? n : 0);
-        then_left = faults == 1 ? NEVER : n;
+        if (faults == 1)
+            fail_after(n);
+        else
+            fail_twice(0, n);
         int rc = call(n);
         unsigned failed = fail_no_more();
         all = failed == faults;
@@ -407,8 +354,8 @@ static void a_large_value_of_a_held_version(void **state)
             if (rc == 0)
                 ramet_cursor_close(c);
         }
-        assert_true(rc == 0 || (rc == -ENOMEM && fired));
-        (void)fail_no_more();
+        unsigned failed = fail_no_more();
+        assert_true(rc == 0 || (rc == -ENOMEM && failed));
         MUST(ramet_get(map, ramet_u64_key(100, key), &value));
         assert_int_equal(value.size, LARGE);
         assert_memory_equal(value.data, value_of(100, LARGE).data, LARGE);

@@ -17,6 +17,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "api/faults.h"
 #include "api/fixture.h"
 
 #define PAGE 4096u
@@ -25,45 +26,10 @@
 
 /* ---- faults ---------------------------------------------------------------------------------- */
 
-#define NEVER UINT64_MAX
+static bool no_register;
 
-static _Thread_local uint64_t allocations_left = NEVER; /* until one fails */
-static bool fired, no_register;
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *p, size_t size);
 int __real_ioctl(int fd, unsigned long request, void *arg);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *p, size_t size);
 int __wrap_ioctl(int fd, unsigned long request, void *arg);
-
-static bool fails(void)
-{
-    if (allocations_left == NEVER)
-        return false;
-    if (allocations_left-- > 0)
-        return false;
-    allocations_left = NEVER;
-    fired = true;
-    return true;
-}
-
-void *__wrap_malloc(size_t size)
-{
-    return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-    return fails() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *p, size_t size)
-{
-    return fails() ? NULL : __real_realloc(p, size);
-}
 
 int __wrap_ioctl(int fd, unsigned long request, void *arg)
 {
@@ -72,19 +38,6 @@ int __wrap_ioctl(int fd, unsigned long request, void *arg)
         return -1;
     }
     return __real_ioctl(fd, request, arg);
-}
-
-static void fail_after(uint64_t allocations)
-{
-    fired = false;
-    allocations_left = allocations;
-}
-
-/* Returns whether one failed. */
-static bool fail_no_more(void)
-{
-    allocations_left = NEVER;
-    return fired;
 }
 
 /* ---- a store --------------------------------------------------------------------------------- */
