@@ -1343,7 +1343,10 @@ RAMET_API void ramet_handle_close(struct ramet_handle *handle);
  * Blocks:   on device reads; takes no lock, never waits for a writer, and writes to memory of this
  *           handle alone.
  * Cost:     O(log entries); if something was committed in the store since the last call, O(log
- *           branches + log maps) more. Allocates nothing.
+ *           branches + log maps) more. Of a store in memory it is O(1) for keys that were got
+ *           before, as long as nothing was written beside them: the handle remembers where it found
+ *           them. Allocates memory for that alone, 16 to 32 bytes for each such key and 64 MiB at
+ *           most, and does without if there is none.
  */
 RAMET_API int64_t ramet_handle_get(struct ramet_handle *handle, struct ramet_slice key, void *buf,
                                    size_t size);

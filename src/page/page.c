@@ -41,7 +41,7 @@ int rmt_pages_init(struct rmt_pages *pages, struct rmt_io *io, uint32_t page_siz
     pages->verified = rmt_reserve_new(2 * pages->reserved * sizeof(*pages->verified));
     if (!pages->verified)
         return rmt_fail(-ENOMEM, "store '%s': no address space to map it", io->path);
-    pages->dense = rmt_reserve_new(pages->reserved * sizeof(*pages->dense));
+    pages->leaves = rmt_reserve_new(pages->reserved * sizeof(*pages->leaves));
     return 0;
 }
 
@@ -50,16 +50,16 @@ void rmt_pages_fini(struct rmt_pages *pages)
     rmt_reserve_free((void *)(uintptr_t)pages->verified,
                      2 * pages->reserved * sizeof(*pages->verified));
     pages->verified = NULL;
-    rmt_reserve_free(pages->dense, pages->reserved * sizeof(*pages->dense));
-    pages->dense = NULL;
+    rmt_reserve_free(pages->leaves, pages->reserved * sizeof(*pages->leaves));
+    pages->leaves = NULL;
 }
 
 void rmt_pages_forget(struct rmt_pages *pages)
 {
     rmt_reserve_clear((void *)(uintptr_t)pages->verified,
                       2 * pages->reserved * sizeof(*pages->verified));
-    if (pages->dense)
-        rmt_reserve_clear(pages->dense, pages->reserved * sizeof(*pages->dense));
+    if (pages->leaves)
+        rmt_reserve_clear(pages->leaves, pages->reserved * sizeof(*pages->leaves));
 }
 
 int rmt_spill_new(struct rmt_pages *pages, size_t size, void **out)

@@ -19,15 +19,33 @@
 #include "io/io.h"
 
 /*
- * Of a leaf of numbers in a row, all that it takes to find the value of one, so that a get touches
- * the value and nothing else of the page. (The headers of pages lie a power of two apart, and so
- * have to share a few lines of each cache.) Written before a reference to the page is seen; that of
- * another page that was there before has another birth.
+ * What readers look at of a leaf before they look at its page. Of a leaf of numbers in a row it is
+ * all that it takes to find the value of one, so that a get touches the value and nothing else of
+ * the page. (The headers of pages lie a power of two apart, and so have to share a few lines of
+ * each cache.) Written before a reference to the page is seen; that of another page that was there
+ * before has another birth.
+ *
+ * In a store in memory whoever knows of a leaf, by its address and birth, can tell from it whether
+ * a version has it: see rmt_leaf_gone(). When the page is used again, birth is 0 before gone says
+ * never; a reader looks in the opposite order.
  */
-struct rmt_dense {
-    _Atomic uint64_t shape; /* low half: of the birth; then RMT_DENSE_*; atomic: release, last */
-    _Atomic uint64_t first; /* number; atomic: relaxed */
+struct rmt_leaf {
+    /* of a dense one. low half: of the birth; then RMT_DENSE_*; 0: of none. atomic: release, last
+     */
+    _Atomic uint64_t shape;
+    _Atomic uint64_t first; /* number; of others: first bytes of the prefix, as one, then zeros.
+                               atomic: relaxed */
+    _Atomic uint64_t birth; /* and RMT_LEAF_*; 0: of none. atomic: release, last */
+    _Atomic uint64_t gone;  /* id of the first commit that replaced it, of any branch; UINT64_MAX:
+                               none has. atomic: release, after birth was 0 */
 };
+static_assert(sizeof(struct rmt_leaf) == 32, "never across cache lines");
+/* Bits 16 to 63 are the birth, 12 to 14 the size of a fixed or dense leaf's suffixes, 0 to 10 that
+ * of the prefix. */
+#define RMT_LEAF_WORD(birth, width, prefix_size) \
+    ((birth) << 16 | (uint64_t)(width) << 12 | (uint64_t)(prefix_size))
+#define RMT_LEAF_WIDTH(word) ((uint32_t)((word) >> 12) & 7)
+#define RMT_LEAF_PREFIX_SIZE(word) ((uint32_t)(word)&0x7ff)
 /* 15 bits of the count, 15 of a value's size, and 2 of the prefix's size, less 4. */
 #define RMT_DENSE_COUNT(shape) ((uint32_t)((shape) >> 32) & 0x7fff)
 #define RMT_DENSE_VALUE_SIZE(shape) ((uint32_t)((shape) >> 47) & 0x7fff)
@@ -49,7 +67,7 @@ struct rmt_pages {
                                     value of no more is written as a whole; a test may set it */
     _Atomic uint32_t *verified; /* [2 * reserved]: as nodes, then as data; atomic: relaxed, for
                                    pages do not change */
-    struct rmt_dense *dense;    /* [reserved]; NULL: there is no address space for it */
+    struct rmt_leaf *leaves;    /* [reserved]; NULL: there is no address space for it */
     _Atomic uint64_t nr_pages;  /* of the file, as far as this process knows; atomic: relaxed, only
                                    grows */
     /* Judges an untrusted node page whose header and checksum are right; pages is for sizes and
@@ -73,6 +91,23 @@ void rmt_pages_forget(struct rmt_pages *pages);
 static inline const struct rmt_disk_node *rmt_page_at(const struct rmt_pages *pages, uint64_t addr)
 {
     return (const struct rmt_disk_node *)(pages->base + (addr << pages->page_shift));
+}
+
+/*
+ * rmt_leaf_gone() - a commit replaces pages of a branch: notes it, in a store in memory.
+ *
+ * Called before the commit is published; if it is not, after all, they are taken for replaced.
+ * Pages that are no leaves are noted too.
+ */
+static inline void rmt_leaf_gone(struct rmt_pages *pages, struct rmt_run run, uint64_t id)
+{
+    if (pages->io->durable || !pages->leaves)
+        return;
+    for (uint64_t i = 0; i < run.len; i++) {
+        struct rmt_leaf *leaf = &pages->leaves[run.addr + i];
+        if (atomic_load_explicit(&leaf->gone, memory_order_relaxed) > id)
+            atomic_store_explicit(&leaf->gone, id, memory_order_release);
+    }
 }
 
 /* The checksum of a node page in this store. */

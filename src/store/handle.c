@@ -67,6 +67,7 @@ struct ramet_handle {
     struct rmt_map_head *head;
     struct ramet_handle *prev, *next; /* of store->handles; guarded by txns_lock */
     uint64_t branch;                  /* number of what was last written to; 0: not known */
+    struct rmt_hints hints;           /* map->hints, of a store in memory */
 };
 
 /* ---- what commits say ------------------------------------------------------------------------ */
@@ -158,6 +159,13 @@ static void leave_head(struct ramet_handle *h)
 
 /* ---- reading --------------------------------------------------------------------------------- */
 
+/* It reads another version from here on. */
+static void show_version(struct ramet_handle *h)
+{
+    h->id = h->txn->version.id;
+    rmt_hints_show(&h->hints, h->txn->version.number, h->id, h->map->tree.count);
+}
+
 static void show_map(struct ramet_map *map, struct rmt_ref root, uint64_t count)
 {
     rmt_tree_set(&map->tree, root, count);
@@ -184,9 +192,9 @@ static bool renew_by_note(struct ramet_handle *h)
         .root = {note.maps_addr, note.maps_birth, (uint32_t)note.sums},
     };
     rmt_txn_show(txn, &version);
-    h->id = version.id;
     show_map(h->map, (struct rmt_ref){note.addr, note.birth, (uint32_t)(note.sums >> 32)},
              note.count);
+    show_version(h);
     h->publication = publication;
     return true;
 }
@@ -212,7 +220,7 @@ static int renew(struct ramet_handle *h)
         txn->version.number = 0; /* of no version: what it shows is to be looked up again */
         rmt_reader_settle(txn->slot, 0);
     }
-    h->id = txn->version.id;
+    show_version(h);
     (void)pthread_setcancelstate(cancel, NULL);
     return rc;
 }
@@ -246,33 +254,42 @@ static int64_t read_value(struct ramet_handle *h, struct ramet_slice key, void *
     return rc < 0 ? rc : (int64_t)whole;
 }
 
-/* The end of a get that began with enter(): rc is what looking for the value gave. */
-static inline int64_t hand_out(struct ramet_handle *h, int64_t rc, const struct rmt_value *value,
-                               struct ramet_slice key, void *buf, size_t size)
+/* The end of a get that began with enter(): a value that stands in its leaf. */
+static inline int64_t hand_out(struct ramet_handle *h, const struct rmt_value *value, void *buf,
+                               size_t size)
 {
-    if (rmt_likely(rc == 0 && !value->extents)) {
-        if (rmt_likely(value->size == 8 && size >= 8))
-            memcpy(buf, value->data, 8);
-        else if (size)
-            memcpy(buf, value->data, rmt_min(value->size, size));
-        rc = value->size;
-    } else if (rc == 0) {
-        rc = read_value(h, key, buf, size);
-    }
+    if (rmt_likely(value->size == 8 && size >= 8))
+        memcpy(buf, value->data, 8);
+    else if (size)
+        memcpy(buf, value->data, rmt_min(value->size, size));
     leave(h);
-    return rc;
+    return value->size;
+}
+
+/* The same: rc is what looking for the value in the tree gave. */
+static int64_t hand_out_any(struct ramet_handle *h, int rc, const struct rmt_value *value,
+                            struct ramet_slice key, void *buf, size_t size)
+{
+    if (rc == 0 && !value->extents)
+        return hand_out(h, value, buf, size);
+    int64_t whole = rc < 0 ? rc : read_value(h, key, buf, size);
+    leave(h);
+    return whole;
 }
 
 int64_t ramet_handle_get(struct ramet_handle *h, struct ramet_slice key, void *buf, size_t size)
 {
     if (rmt_unlikely(!h || (!buf && size)))
         return rmt_fail(-EINVAL, "ramet_handle_get: handle or buf");
-    int64_t rc = enter(h);
+    int rc = enter(h);
     if (rmt_unlikely(rc < 0))
         return rc;
     struct rmt_value value;
-    rc = rmt_map_find(h->map, key, &value);
-    return hand_out(h, rc, &value, key, buf, size);
+    if (rmt_likely(key.size - 1 < RAMET_KEY_MAX && rmt_hints_mine(&h->hints)) &&
+        rmt_likely(rmt_hints_get(&h->hints, key, &value)))
+        return hand_out(h, &value, buf, size);
+    rc = rmt_map_look(h->map, key, &value);
+    return hand_out_any(h, rc, &value, key, buf, size);
 }
 
 int ramet_handle_hold(struct ramet_handle *h, struct ramet_map **out)
@@ -282,6 +299,10 @@ int ramet_handle_hold(struct ramet_handle *h, struct ramet_map **out)
     int rc = enter(h);
     if (rc < 0)
         return rc;
+    if (!h->held) {
+        h->hints.owner = pthread_self();
+        h->hints.owned = true;
+    }
     h->held = true;
     *out = h->map;
     return 0;
@@ -292,7 +313,7 @@ void ramet_handle_release(struct ramet_handle *h)
     /* In a forked child the slot is the parent's. */
     if (!h || rmt_store_usable(h->store) < 0 || !h->held)
         return;
-    h->held = false;
+    h->held = h->hints.owned = false;
     rmt_arena_fini(&h->txn->arena);
     leave(h);
 }
@@ -391,19 +412,29 @@ int ramet_handle_batch(struct ramet_handle *h, size_t count, const struct ramet_
 
 /* ---- numbers as keys ------------------------------------------------------------------------- */
 
+static __attribute__((noinline)) int64_t look_number(struct ramet_handle *h, uint64_t key,
+                                                     void *buf, size_t size)
+{
+    struct rmt_value value;
+    uint8_t bytes[8];
+    rmt_put_be64(bytes, key);
+    int rc = rmt_map_look_number(h->map, key, &value);
+    return hand_out_any(h, rc, &value, rmt_slice(bytes, sizeof(bytes)), buf, size);
+}
+
 /* In so few steps that each that is left out shows: so not by way of ramet_handle_get(). */
 int64_t ramet_handle_get_u64(struct ramet_handle *h, uint64_t key, void *buf, size_t size)
 {
     if (rmt_unlikely(!h || (!buf && size)))
         return rmt_fail(-EINVAL, "ramet_handle_get_u64: handle or buf");
-    int64_t rc = enter(h);
+    int rc = enter(h);
     if (rmt_unlikely(rc < 0))
         return rc;
     struct rmt_value value;
-    uint8_t bytes[8];
-    rmt_put_be64(bytes, key);
-    rc = rmt_map_find_number(h->map, key, &value);
-    return hand_out(h, rc, &value, rmt_slice(bytes, sizeof(bytes)), buf, size);
+    if (rmt_likely(rmt_hints_mine(&h->hints)) &&
+        rmt_likely(rmt_hints_get_number(&h->hints, key, &value)))
+        return hand_out(h, &value, buf, size);
+    return look_number(h, key, buf, size);
 }
 
 int ramet_handle_put_u64(struct ramet_handle *h, uint64_t key, struct ramet_slice value,
@@ -502,7 +533,10 @@ int ramet_handle_open(struct ramet_store *store, const char *ref, const char *ma
     }
     h->slot = h->txn->slot;
     h->published = &store->shared.bytes->published;
-    h->id = h->txn->version.id;
+    rmt_hints_init(&h->hints, &store->pages);
+    if (!store->io->durable)
+        h->map->hints = &h->hints;
+    show_version(h);
     leave(h);
     list_handle(h);
     *out = h;
@@ -515,6 +549,7 @@ void ramet_handle_close(struct ramet_handle *h)
         return;
     unlist_handle(h);
     ramet_abort(h->txn);
+    rmt_hints_fini(&h->hints);
     free(h);
 }
 

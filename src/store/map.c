@@ -415,49 +415,91 @@ static inline int value_slice(struct ramet_map *map, struct ramet_slice key,
     return 0;
 }
 
-int rmt_map_find(struct ramet_map *map, struct ramet_slice key, struct rmt_value *out)
+/* NULL: it has none, or they are not for this thread. */
+static inline struct rmt_hints *hints_of(const struct ramet_map *map)
+{
+    return map->hints && rmt_hints_mine(map->hints) ? map->hints : NULL;
+}
+
+int rmt_map_look(struct ramet_map *map, struct ramet_slice key, struct rmt_value *out)
 {
     int rc = usable(map, "ramet_get");
     if (rmt_unlikely(rc < 0))
         return rc;
     if (rmt_unlikely(!key_fits(key)))
         return bad_key(key);
-    return rmt_tree_get(&map->txn->store->pages, &map->tree, key, out);
+    rc = rmt_tree_get(&map->txn->store->pages, &map->tree, key, out);
+    if (rc == 0 && hints_of(map))
+        rmt_hints_note(map->hints, key, out);
+    return rc;
 }
 
-int rmt_map_find_number(struct ramet_map *map, uint64_t number, struct rmt_value *out)
+int rmt_map_look_number(struct ramet_map *map, uint64_t number, struct rmt_value *out)
 {
     int rc = usable(map, "ramet_get");
     if (rmt_unlikely(rc < 0))
         return rc;
-    return rmt_tree_get_number(&map->txn->store->pages, &map->tree, number, out);
+    rc = rmt_tree_get_number(&map->txn->store->pages, &map->tree, number, out);
+    if (rc == 0 && hints_of(map))
+        rmt_hints_note_number(map->hints, number, out);
+    return rc;
 }
 
 int ramet_get(struct ramet_map *map, struct ramet_slice key, struct ramet_slice *out)
 {
     struct rmt_value value;
-    int rc = rmt_map_find(map, key, &value);
+    if (map && key_fits(key) && hints_of(map) && rmt_hints_get(map->hints, key, &value)) {
+        *out = rmt_slice(value.data, value.size);
+        return 0;
+    }
+    int rc = rmt_map_look(map, key, &value);
     return rc < 0 ? rc : value_slice(map, key, &value, out);
+}
+
+#define BATCH 64u /* keys that are looked up at once */
+
+/* Looks up at most BATCH keys in the tree, but for those that have a bit in found. */
+static int look_many(struct ramet_map *map, size_t count, const struct ramet_slice *keys,
+                     uint64_t found, struct ramet_slice *outs)
+{
+    struct ramet_slice others[BATCH];
+    struct rmt_value values[BATCH];
+    uint8_t at[BATCH];
+    size_t n = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (found >> i & 1)
+            continue;
+        others[n] = keys[i];
+        at[n++] = (uint8_t)i;
+    }
+    int rc = rmt_tree_get_many(&map->txn->store->pages, &map->tree, n, others, values);
+    for (size_t i = 0; i < n && rc == 0; i++) {
+        struct ramet_slice *out = &outs[at[i]];
+        *out = rmt_slice(NULL, 0);
+        if (!values[i].data)
+            continue;
+        if (hints_of(map))
+            rmt_hints_note(map->hints, others[i], &values[i]);
+        rc = value_slice(map, others[i], &values[i], out);
+    }
+    return rc;
 }
 
 int ramet_get_many(struct ramet_map *map, size_t count, const struct ramet_slice *keys,
                    struct ramet_slice *outs)
 {
-    enum { BATCH = 64 };
     int rc = usable(map, "ramet_get_many");
     for (size_t at = 0; at < count && rc == 0; at += BATCH) {
-        struct rmt_value values[BATCH];
         size_t n = rmt_min(count - at, BATCH);
+        uint64_t found = 0;
         for (size_t i = 0; i < n; i++) {
             if (!key_fits(keys[at + i]))
                 return bad_key(keys[at + i]);
         }
-        rc = rmt_tree_get_many(&map->txn->store->pages, &map->tree, n, keys + at, values);
-        for (size_t i = 0; i < n && rc == 0; i++) {
-            outs[at + i] = rmt_slice(NULL, 0);
-            if (values[i].data)
-                rc = value_slice(map, keys[at + i], &values[i], &outs[at + i]);
-        }
+        if (hints_of(map))
+            found = rmt_hints_get_many(map->hints, n, keys + at, outs + at);
+        if (rmt_unlikely(found != UINT64_MAX >> (BATCH - n)))
+            rc = look_many(map, n, keys + at, found, outs + at);
     }
     return rc;
 }

@@ -11,12 +11,12 @@
 #define RECLAIM_PAGES 8192 /* a commit sweeps so many */
 
 /* Forks of this process: a child must not use the stores of its parent. */
-static _Atomic unsigned forks;
+_Atomic unsigned rmt_forks;
 static pthread_once_t forks_once = PTHREAD_ONCE_INIT;
 
 static void count_fork(void)
 {
-    atomic_fetch_add(&forks, 1);
+    atomic_fetch_add(&rmt_forks, 1);
 }
 
 static void watch_forks(void)
@@ -24,11 +24,9 @@ static void watch_forks(void)
     (void)pthread_atfork(NULL, NULL, count_fork); /* ENOMEM: forks go unnoticed */
 }
 
-int rmt_store_usable(const struct ramet_store *store)
+int rmt_store_forked(const struct ramet_store *store)
 {
-    if (rmt_unlikely(atomic_load_explicit(&forks, memory_order_relaxed) != store->forks))
-        return rmt_fail(RAMET_EFORKED, "store '%s'", store->io->path);
-    return 0;
+    return rmt_fail(RAMET_EFORKED, "store '%s'", store->io->path);
 }
 
 void rmt_store_note_dead(struct ramet_store *store, uint32_t readers)
@@ -196,7 +194,7 @@ int rmt_store_open_io(struct rmt_io *io, const struct ramet_options *options,
         return rmt_fail(-ENOMEM, "store '%s'", io->path);
     (void)pthread_once(&forks_once, watch_forks);
     store->io = rmt_take(owned);
-    store->forks = atomic_load(&forks);
+    store->forks = atomic_load(&rmt_forks);
     store->durability = o.durability;
     store->readonly = io->readonly;
     rmt_lock_init(&store->commit_lock, RMT_RANK_COMMIT);

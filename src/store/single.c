@@ -128,11 +128,13 @@ static bool is_ours(const struct rmt_edit *edit, uint64_t horizon, uint64_t *out
     return true;
 }
 
-static bool note_gone(struct rmt_single *s, const struct rmt_runs *gone, uint64_t id)
+static bool note_gone(struct rmt_pages *pages, struct rmt_single *s, const struct rmt_runs *gone,
+                      uint64_t id)
 {
     size_t count = s->gone.count;
     for (size_t i = 0; i < gone->count; i++) {
         struct gone one = {gone->items[i], id};
+        rmt_leaf_gone(pages, one.run, id);
         if (!rmt_vec_push(&s->gone, one)) {
             s->gone.count = count;
             return false;
@@ -175,7 +177,7 @@ static int write_pages(struct single *one, struct rmt_single *s, uint64_t id)
     rc = rmt_state_balance(store, state);
     if (rc < 0)
         return rc;
-    if (!note_gone(s, &one->edit.gone, id))
+    if (!note_gone(&store->pages, s, &one->edit.gone, id))
         return -ENOMEM;
     s->gone_pages += gone_pages;
     return 0;

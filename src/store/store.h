@@ -97,8 +97,15 @@ struct ramet_store {
 int rmt_store_open_io(struct rmt_io *io, const struct ramet_options *options,
                       struct ramet_store **out);
 
+extern _Atomic unsigned rmt_forks; /* of the process: how often; atomic: relaxed */
+int rmt_store_forked(const struct ramet_store *store);
 /* RAMET_EFORKED in a process that was forked after the store was opened. */
-int rmt_store_usable(const struct ramet_store *store);
+static inline int rmt_store_usable(const struct ramet_store *store)
+{
+    if (rmt_likely(atomic_load_explicit(&rmt_forks, memory_order_relaxed) == store->forks))
+        return 0;
+    return rmt_store_forked(store);
+}
 /* 0, -EROFS or RAMET_EPOISONED. */
 int rmt_store_writable(const struct ramet_store *store);
 /* Tells the log of readers whose processes died and that were ended, if there are any. */

@@ -13,12 +13,14 @@
 #define RMT_TXN_H
 
 #include "store/catalog.h"
+#include "tree/hints.h"
 
 struct ramet_map {
     struct ramet_txn *txn;
     struct ramet_map *next;
     struct ramet_cursor *cursors;
     struct rmt_tree tree;
+    struct rmt_hints *hints;         /* of a handle on a store in memory; NULL: there are none */
     struct ramet_map *keys, *ranges; /* of an optimistic transaction: what is noted of it, if any */
     bool exists;  /* false: dropped, or created after a point that was rolled back to */
     bool changed; /* its record in txn->maps_tree is out of date */
@@ -155,10 +157,11 @@ int rmt_map_tree(struct ramet_txn *txn, const char *name, const struct rmt_value
  * until the transaction has ended; what it is when the commit writes it is what is written. */
 int rmt_map_put(struct ramet_map *map, struct ramet_slice key, struct ramet_slice value,
                 unsigned flags, bool lend);
-/* A value as it lies in its leaf. RAMET_ENOTFOUND without a message, if it is of the key. */
-int rmt_map_find(struct ramet_map *map, struct ramet_slice key, struct rmt_value *out);
+/* A value as it lies in its leaf, which the hints do not know of, if there are some.
+ * RAMET_ENOTFOUND without a message, if it is of the key. */
+int rmt_map_look(struct ramet_map *map, struct ramet_slice key, struct rmt_value *out);
 /* The same of a key that is a number: ramet_key_u64(). */
-int rmt_map_find_number(struct ramet_map *map, uint64_t number, struct rmt_value *out);
+int rmt_map_look_number(struct ramet_map *map, uint64_t number, struct rmt_value *out);
 int rmt_map_name_check(const char *name);
 /* What a sentence says of it: "map" or "blob", and its name without the mark. */
 static inline const char *rmt_map_kind(const char *name)

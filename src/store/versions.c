@@ -37,6 +37,7 @@ int rmt_version_move(struct rmt_commit *c, struct rmt_version *head, struct rmt_
     struct rmt_runs dead = {0};
     for (size_t i = 0; i < gone->count && rc == 0; i++) {
         struct rmt_run run = gone->items[i];
+        rmt_leaf_gone(&c->store->pages, run, c->id);
         lost += run.len;
         if (run.birth > horizon) {
             freed += run.len;

@@ -32,8 +32,8 @@ struct rmt_writer {
 struct fake {
     struct rmt_pages pages;
     struct rmt_writer w;
-    void *memory, *verified, *dense;
-    size_t memory_size, verified_size, dense_size;
+    void *memory, *verified, *leaves;
+    size_t memory_size, verified_size, leaves_size;
     int64_t reserve_fail_in; /* calls until one fails; negative: none does */
     uint64_t reserved;
 };
@@ -46,11 +46,11 @@ static inline void fake_init(struct fake *fake, uint32_t page_size, uint64_t nr_
     fake->memory = mmap(NULL, fake->memory_size, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     fake->verified = calloc(nr_pages, sizeof(uint32_t));
-    fake->dense_size = nr_pages * sizeof(struct rmt_dense);
-    fake->dense = calloc(nr_pages, sizeof(struct rmt_dense));
+    fake->leaves_size = nr_pages * sizeof(struct rmt_leaf);
+    fake->leaves = calloc(nr_pages, sizeof(struct rmt_leaf));
     assert_ptr_not_equal(fake->memory, MAP_FAILED);
     assert_non_null(fake->verified);
-    assert_non_null(fake->dense);
+    assert_non_null(fake->leaves);
     fake->pages = (struct rmt_pages){
         .base = fake->memory,
         .page_size = page_size,
@@ -59,7 +59,7 @@ static inline void fake_init(struct fake *fake, uint32_t page_size, uint64_t nr_
         .first = 32,
         .reserved = nr_pages,
         .verified = fake->verified,
-        .dense = fake->dense,
+        .leaves = fake->leaves,
         .node_check = rmt_node_check,
         .node_known = rmt_node_known,
         .spill_bytes = FAKE_SPILL,
@@ -79,14 +79,14 @@ static inline void fake_fini(struct fake *fake)
 {
     munmap(fake->memory, fake->memory_size);
     free(fake->verified);
-    free(fake->dense);
+    free(fake->leaves);
 }
 
 /* As after opening anew: nothing is verified. */
 static inline void fake_forget(struct fake *fake)
 {
     memset(fake->verified, 0, fake->verified_size);
-    memset(fake->dense, 0, fake->dense_size);
+    memset(fake->leaves, 0, fake->leaves_size);
 }
 
 /* For rmt_edit_init(). */

@@ -100,9 +100,9 @@ static inline uint32_t number_child(const struct rmt_disk_node *node, uint32_t p
 static inline bool dense_value(const struct rmt_pages *pages, struct rmt_ref leaf, uint64_t number,
                                struct rmt_value *out, int *rc)
 {
-    if (!pages->dense || !leaf.birth || leaf.addr >= pages->reserved)
+    if (!pages->leaves || !leaf.birth || leaf.addr >= pages->reserved)
         return false;
-    struct rmt_dense *dense = &pages->dense[leaf.addr];
+    struct rmt_leaf *dense = &pages->leaves[leaf.addr];
     uint64_t shape = atomic_load_explicit(&dense->shape, memory_order_acquire);
     if (!shape || (uint32_t)shape != (uint32_t)leaf.birth)
         return false;

@@ -540,27 +540,51 @@ static const char *even_judge(const struct rmt_pages *pages, const struct rmt_di
     return NULL;
 }
 
-void rmt_node_known(struct rmt_pages *pages, const struct rmt_disk_node *node)
+/* The first eight bytes of the prefix, as a number, and zeros. */
+static uint64_t prefix_begin(const struct rmt_disk_node *node, uint32_t page_size)
+{
+    uint32_t n = rmt_min(rmt_node_prefix_size(node), 8);
+    const uint8_t *prefix = rmt_node_prefix(node, page_size);
+    uint64_t begin = 0;
+    for (uint32_t i = 0; i < n; i++)
+        begin |= (uint64_t)prefix[i] << (56 - 8 * i);
+    return begin;
+}
+
+/* The numbers of a dense leaf: what it says of its shape; 0: it has others. */
+static uint64_t dense_shape(const struct rmt_disk_node *node)
 {
     uint32_t n = rmt_node_prefix_size(node), count = rmt_node_count(node);
-    uint32_t size = rmt_get16(node->cells_size);
-    if (!pages->dense)
-        return;
-    struct rmt_dense *dense = &pages->dense[rmt_get64(node->addr)];
-    uint64_t shape = rmt_get64(node->birth) & UINT32_MAX;
     if (rmt_node_general(node) || !rmt_node_dense(node) || rmt_node_pages(node) ||
-        rmt_node_width(node) + n != 8) {
-        /* What was there 2^32 commits ago is not to be taken for it. */
-        if ((atomic_load_explicit(&dense->shape, memory_order_relaxed) & UINT32_MAX) == shape)
-            atomic_store_explicit(&dense->shape, 0, memory_order_relaxed);
+        rmt_node_width(node) + n != 8)
+        return 0;
+    return (uint64_t)count << 32 | (uint64_t)rmt_node_value_size(node) << 47 |
+           (uint64_t)(n - 4) << 62 | (rmt_get64(node->birth) & UINT32_MAX);
+}
+
+void rmt_node_known(struct rmt_pages *pages, const struct rmt_disk_node *node)
+{
+    if (!pages->leaves)
         return;
-    }
-    uint64_t last, head = rmt_node_head_at(node, 0);
-    memcpy(&last, rmt_node_bytes(node) + pages->page_size - 8, 8);
-    uint64_t prefix = __builtin_bswap64(last >> (64 - 8 * n));
-    shape |= (uint64_t)count << 32 | (uint64_t)size << 47 | (uint64_t)(n - 4) << 62;
-    atomic_store_explicit(&dense->first, prefix | head << 32 >> (8 * n), memory_order_relaxed);
-    atomic_store_explicit(&dense->shape, shape, memory_order_release);
+    struct rmt_leaf *leaf = &pages->leaves[rmt_get64(node->addr)];
+    uint64_t birth = rmt_get64(node->birth), shape = dense_shape(node);
+    atomic_store_explicit(&leaf->birth, 0, memory_order_relaxed);
+    atomic_store_explicit(&leaf->gone, UINT64_MAX, memory_order_release);
+    /* What was there 2^32 commits ago is not to be taken for it. */
+    if (!shape &&
+        (uint32_t)atomic_load_explicit(&leaf->shape, memory_order_relaxed) == (uint32_t)birth)
+        atomic_store_explicit(&leaf->shape, 0, memory_order_relaxed);
+    if (node->level > 0)
+        return;
+    uint64_t first = prefix_begin(node, pages->page_size);
+    if (shape)
+        first |= (uint64_t)rmt_node_head_at(node, 0) << 32 >> (8 * rmt_node_prefix_size(node));
+    atomic_store_explicit(&leaf->first, first, memory_order_relaxed);
+    if (shape)
+        atomic_store_explicit(&leaf->shape, shape, memory_order_release);
+    uint32_t width = rmt_node_general(node) ? 0 : rmt_node_width(node);
+    atomic_store_explicit(&leaf->birth, RMT_LEAF_WORD(birth, width, rmt_node_prefix_size(node)),
+                          memory_order_release);
 }
 
 int rmt_node_check(const struct rmt_pages *pages, const struct rmt_disk_node *node)

@@ -530,6 +530,79 @@ static void a_sleeper_costs_what_it_holds(void)
     ramet_close(store);
 }
 
+/* ---- many readers of what one handle holds --------------------------------------------------- */
+
+enum { NAMES = 3000, NAME_SIZE = 24, ROUNDS = 30, AT_ONCE = 8 };
+
+struct shown {
+    struct ramet_map *map;
+    _Atomic uint32_t done;
+};
+
+static struct ramet_slice name_of(uint64_t i, char *buf)
+{
+    int size = snprintf(buf, NAME_SIZE, "the name of %" PRIu64, i * 977 % NAMES);
+    return (struct ramet_slice){buf, (size_t)size};
+}
+
+static void want_number(struct ramet_slice value, uint64_t number)
+{
+    want(value.size == sizeof(number) && memcmp(value.data, &number, sizeof(number)) == 0);
+}
+
+/* One by one, and several at once. */
+static void *read_shown(void *arg)
+{
+    struct shown *shown = arg;
+    for (uint64_t n = 0; n < (uint64_t)ROUNDS * NAMES; n += AT_ONCE) {
+        char names[AT_ONCE][NAME_SIZE];
+        struct ramet_slice keys[AT_ONCE], values[AT_ONCE], value;
+        for (uint64_t i = 0; i < AT_ONCE; i++)
+            keys[i] = name_of((n + i) % NAMES, names[i]);
+        must(ramet_get(shown->map, keys[0], &value));
+        want_number(value, n % NAMES);
+        must(ramet_get_many(shown->map, AT_ONCE, keys, values));
+        for (uint64_t i = 0; i < AT_ONCE; i++)
+            want_number(values[i], (n + i) % NAMES);
+    }
+    atomic_fetch_add(&shown->done, 1);
+    return NULL;
+}
+
+static void put_name(struct ramet_handle *h, uint64_t i, uint64_t number)
+{
+    char name[NAME_SIZE];
+    must(ramet_handle_put(h, name_of(i, name), (struct ramet_slice){&number, sizeof(number)}, 0));
+}
+
+static void a_held_version_has_many_readers(void)
+{
+    enum { OTHERS = 3 };
+    struct ramet_store *store = new_store();
+    struct ramet_handle *writer = new_handle(store), *holder = new_handle(store);
+    struct shown shown = {.map = NULL};
+    pthread_t others[OTHERS];
+    for (uint64_t i = 0; i < NAMES; i++)
+        put_name(writer, i, i);
+    must(ramet_handle_hold(holder, &shown.map));
+    for (int i = 0; i < OTHERS; i++)
+        start(&others[i], read_shown, &shown);
+    (void)read_shown(&shown);
+    for (uint64_t i = 0; atomic_load(&shown.done) <= OTHERS; i = (i + 1) % NAMES) {
+        char name[NAME_SIZE];
+        uint64_t number;
+        put_name(writer, i, ~i);
+        want(ramet_handle_get(holder, name_of(i, name), &number, sizeof(number)) == 8);
+        want(number == i);
+        want(ramet_handle_get(writer, name_of(i, name), &number, sizeof(number)) == 8);
+        want(number == ~i);
+    }
+    for (int i = 0; i < OTHERS; i++)
+        (void)pthread_join(others[i], NULL);
+    ramet_handle_release(holder);
+    ramet_close(store);
+}
+
 static const struct args_test tests[] = {
     ARGS_TEST(does_what_it_says),
     ARGS_TEST(large_values_are_copied_in_part),
@@ -543,6 +616,7 @@ static const struct args_test tests[] = {
     ARGS_TEST(threads_come_go_and_die),
     ARGS_TEST(what_nobody_sees_is_used_again),
     ARGS_TEST(a_sleeper_costs_what_it_holds),
+    ARGS_TEST(a_held_version_has_many_readers),
 };
 
 int main(int argc, char **argv)
