@@ -17,11 +17,11 @@ struct memory {
     struct rmt_lock grow_lock;
     const uint8_t *view; /* set once in map() */
     uint64_t view_size;
-    /* The same once more, for write(); guarded by grow_lock. */
-    uint8_t *writable; /* NULL: not yet mapped, or there is no room for it */
-    bool tried;
-    uint64_t size; /* bytes that have their memory, from the first on */
-    void *shared;  /* set once in shared() */
+    /* The same once more, for write(). atomic: release, written with grow_lock. */
+    uint8_t *_Atomic writable; /* NULL: not yet mapped, or there is no room for it */
+    _Atomic uint64_t size;     /* bytes that have their memory, from the first on; only grows */
+    bool tried;                /* guarded by grow_lock */
+    void *shared;              /* set once in shared() */
     size_t shared_size;
     uint8_t boot_id[16]; /* set once in open */
 };
@@ -50,16 +50,26 @@ static int memory_read(struct rmt_io *io, void *buf, size_t len, uint64_t off)
     return rmt_system_read(memory_of(io)->fd, io->path, buf, len, off);
 }
 
-/* Where bytes can be written without the kernel; NULL: they cannot. */
-static uint8_t *writable_at(struct memory *m, uint64_t off, uint64_t len)
+/* NULL: there is no room for it. */
+static uint8_t *map_writable(struct memory *m)
 {
     rmt_lock_scope(&m->grow_lock);
     if (!m->tried && m->view) { /* not before the store has what address space it needs */
         m->tried = true;
-        m->writable = rmt_system_map_writable(m->fd, m->view_size);
+        atomic_store_explicit(&m->writable, rmt_system_map_writable(m->fd, m->view_size),
+                              memory_order_release);
     }
-    uint64_t size = rmt_min(m->size, m->view_size);
-    return m->writable && len <= size && off <= size - len ? m->writable + off : NULL;
+    return m->writable;
+}
+
+/* Where bytes can be written without the kernel; NULL: they cannot. */
+static uint8_t *writable_at(struct memory *m, uint64_t off, uint64_t len)
+{
+    uint8_t *writable = atomic_load_explicit(&m->writable, memory_order_acquire);
+    if (rmt_unlikely(!writable))
+        writable = map_writable(m);
+    uint64_t size = rmt_min(atomic_load_explicit(&m->size, memory_order_acquire), m->view_size);
+    return writable && len <= size && off <= size - len ? writable + off : NULL;
 }
 
 /* A call of the kernel costs more than to copy the pages of a small commit. What is written has its
@@ -103,7 +113,7 @@ static int memory_grow(struct rmt_io *io, uint64_t size)
     rmt_lock_scope(&m->grow_lock);
     int rc = rmt_system_grow(m->fd, io->path, size);
     if (rc == 0)
-        m->size = rmt_max(m->size, size);
+        atomic_store_explicit(&m->size, rmt_max(m->size, size), memory_order_release);
     return rc;
 }
 

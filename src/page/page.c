@@ -11,7 +11,8 @@
 
 int rmt_pages_init(struct rmt_pages *pages, struct rmt_io *io, uint32_t page_size, uint64_t seed,
                    int (*node_check)(const struct rmt_pages *, const struct rmt_disk_node *),
-                   void (*node_known)(struct rmt_pages *, const struct rmt_disk_node *))
+                   void (*node_known)(struct rmt_pages *, struct rmt_ref,
+                                      const struct rmt_disk_node *))
 {
     memset(pages, 0, sizeof(*pages));
     uint64_t size, reserve = RESERVE_MAX;
@@ -130,7 +131,7 @@ int rmt_page_verify(struct rmt_pages *pages, struct rmt_ref ref)
     int rc = rmt_page_load(pages, ref, 0, buf);
     if (rc < 0)
         return rc;
-    pages->node_known(pages, (const struct rmt_disk_node *)buf);
+    pages->node_known(pages, ref, (const struct rmt_disk_node *)buf);
     rmt_page_known(pages, ref.addr, ref.birth);
     return 0;
 }

@@ -74,13 +74,15 @@ struct rmt_pages {
      * limits. */
     int (*node_check)(const struct rmt_pages *pages, const struct rmt_disk_node *node);
     /* Notes what it wants of a node page, of any kind, that was verified, or is being written. */
-    void (*node_known)(struct rmt_pages *pages, const struct rmt_disk_node *node);
+    void (*node_known)(struct rmt_pages *pages, struct rmt_ref ref,
+                       const struct rmt_disk_node *node);
 };
 
 /* Maps the io's file. io: borrowed, must outlive pages. */
 int rmt_pages_init(struct rmt_pages *pages, struct rmt_io *io, uint32_t page_size, uint64_t seed,
                    int (*node_check)(const struct rmt_pages *, const struct rmt_disk_node *),
-                   void (*node_known)(struct rmt_pages *, const struct rmt_disk_node *));
+                   void (*node_known)(struct rmt_pages *, struct rmt_ref,
+                                      const struct rmt_disk_node *));
 void rmt_pages_fini(struct rmt_pages *pages);
 /* Memory that can be written out (unnamed files beside the store), zeroed. -ENOSPC and kin. */
 int rmt_spill_new(struct rmt_pages *pages, size_t size, void **out);
@@ -216,6 +218,18 @@ struct rmt_writer;
  * Returns 0, -ENOSPC, -ENOMEM, or what writing gave.
  */
 int rmt_writer_node(struct rmt_writer *w, void *page, struct rmt_ref *out);
+
+/*
+ * rmt_writer_patched() - writes a node as it is in the file, but for a few bytes, at once.
+ *
+ * Of a store in memory, whose nodes have no checksums.
+ *
+ * @node   in the mapping; bytes: instead of those at an offset behind its header.
+ * @out    the reference that its parent must hold.
+ * Returns 0, -ENOSPC, -ENOMEM, or what writing gave.
+ */
+int rmt_writer_patched(struct rmt_writer *w, const struct rmt_disk_node *node, uint32_t offset,
+                       struct ramet_slice bytes, struct rmt_ref *out);
 
 /*
  * rmt_writer_data() - queues the beginning of so many pages of raw data as one run.

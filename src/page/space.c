@@ -95,10 +95,20 @@ static int cover(struct rmt_space *space, uint64_t since)
     return 0;
 }
 
+/* The region of a page, and which of its pages that is. (The first one without a division: it is
+ * most often the only one of a store in memory.) */
+static inline struct rmt_region *region_of(const struct rmt_space *space, uint64_t addr,
+                                           uint64_t *out_index)
+{
+    uint64_t number = addr < space->region_pages ? 0 : addr / space->region_pages;
+    *out_index = addr - number * space->region_pages;
+    return &space->regions.items[number];
+}
+
 static bool taken(const struct rmt_space *space, uint64_t addr)
 {
-    const struct rmt_region *region = &space->regions.items[addr / space->region_pages];
-    uint64_t i = addr % space->region_pages;
+    uint64_t i;
+    const struct rmt_region *region = region_of(space, addr, &i);
     return region->bits[WORD(i)] & BIT(i);
 }
 
@@ -121,8 +131,8 @@ static void set(struct rmt_space *space, uint64_t addr, uint64_t len, bool value
     if (value)
         space->written = rmt_max(space->written, addr + len);
     for (; len; addr++, len--) {
-        struct rmt_region *region = &space->regions.items[addr / space->region_pages];
-        uint64_t i = addr % space->region_pages;
+        uint64_t i;
+        struct rmt_region *region = region_of(space, addr, &i);
         if (value)
             region->bits[WORD(i)] |= BIT(i);
         else
@@ -144,8 +154,8 @@ static void count_free(struct rmt_space *space)
 static uint64_t find(const struct rmt_space *space, uint64_t addr, uint64_t end, bool value)
 {
     while (addr < end) {
-        const struct rmt_region *region = &space->regions.items[addr / space->region_pages];
-        uint64_t i = addr % space->region_pages;
+        uint64_t i;
+        const struct rmt_region *region = region_of(space, addr, &i);
         uint64_t word = region->bits[WORD(i)];
         word = (value ? word : ~word) >> i % 64;
         if (word) {

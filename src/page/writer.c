@@ -93,6 +93,38 @@ int rmt_writer_node(struct rmt_writer *w, void *page, struct rmt_ref *out)
     return rmt_writer_node_at(w, page, addr, out);
 }
 
+int rmt_writer_patched(struct rmt_writer *w, const struct rmt_disk_node *node, uint32_t offset,
+                       struct ramet_slice bytes, struct rmt_ref *out)
+{
+    struct rmt_pages *pages = w->pages;
+    rmt_assert(!pages->summed && offset >= sizeof(*node));
+    int rc = have_run(w, 1);
+    if (rc < 0)
+        return rc;
+    uint64_t addr = w->run.addr++;
+    w->run.len--;
+    w->nr_written++;
+    w->expected -= w->expected > 0;
+    struct rmt_disk_node header = *node;
+    header.addr = rmt_put64(addr);
+    header.birth = rmt_put64(w->birth);
+    uint8_t *old = (uint8_t *)(uintptr_t)node; /* to be read: struct iovec knows no const */
+    size_t end = offset + bytes.size;
+    struct iovec iov[] = {
+        {&header, sizeof(header)},
+        {old + sizeof(header), offset - sizeof(header)},
+        {(void *)(uintptr_t)bytes.data, bytes.size},
+        {old + end, pages->page_size - end},
+    };
+    rc = pages->io->ops->write(pages->io, iov, 4, addr << pages->page_shift);
+    if (rc < 0)
+        return rc;
+    *out = (struct rmt_ref){addr, w->birth, 0};
+    pages->node_known(pages, *out, node); /* nothing that it looks at has changed */
+    rmt_page_known(pages, addr, w->birth);
+    return 0;
+}
+
 int rmt_writer_data(struct rmt_writer *w, const void *data, uint64_t pages,
                     struct rmt_disk_run *out)
 {
@@ -167,7 +199,8 @@ int rmt_writer_flush(struct rmt_writer *w)
             iov[n].iov_len = piece->size;
             uint64_t pages = piece->size >> w->pages->page_shift;
             if (piece->node) {
-                w->pages->node_known(w->pages, piece->data);
+                struct rmt_ref ref = {end, w->birth, 0};
+                w->pages->node_known(w->pages, ref, piece->data);
                 rmt_page_known(w->pages, end, w->birth);
             } else {
                 rmt_data_known(w->pages, end, pages, w->birth);

@@ -20,13 +20,18 @@ static int find(struct ramet_txn *txn, const char *name, struct rmt_tree *out)
     return rmt_map_find_tree(&txn->store->pages, &txn->maps_tree, name, out);
 }
 
+struct ramet_slice rmt_map_record(const struct rmt_tree *tree, struct rmt_disk_map *buf)
+{
+    *buf = (struct rmt_disk_map){.count = rmt_put64(tree->count), .kind = rmt_put32(RMT_MAP_KIND)};
+    rmt_ref_store(&buf->root, tree->root);
+    return rmt_slice(buf, sizeof(*buf));
+}
+
 int rmt_map_put_record(struct rmt_edit *edit, struct rmt_tree *maps, const char *name,
                        const struct rmt_tree *tree)
 {
-    struct rmt_disk_map disk = {.count = rmt_put64(tree->count), .kind = rmt_put32(RMT_MAP_KIND)};
-    rmt_ref_store(&disk.root, tree->root);
-    return rmt_tree_put(edit, maps, rmt_slice(name, strlen(name)), rmt_slice(&disk, sizeof(disk)),
-                        0);
+    struct rmt_disk_map disk;
+    return rmt_tree_put(edit, maps, rmt_slice(name, strlen(name)), rmt_map_record(tree, &disk), 0);
 }
 
 static int put_record(struct ramet_txn *txn, const char *name, const struct rmt_tree *tree)

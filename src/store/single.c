@@ -27,6 +27,8 @@ struct rmt_single {
     char ref[RAMET_NAME_MAX + 1], map_name[RAMET_NAME_MAX + 1];
 
     unsigned count;            /* commits since the last whole one */
+    struct rmt_runs replaced;  /* by the commit under way */
+    uint64_t written;          /* pages, by the last one */
     RMT_VEC(struct gone) gone; /* that they replaced, by commit */
     uint64_t gone_pages;
     struct rmt_page_pool pool;
@@ -36,6 +38,7 @@ void rmt_single_free(struct rmt_single *single)
 {
     if (!single)
         return;
+    rmt_vec_fini(&single->replaced);
     rmt_vec_fini(&single->gone);
     rmt_page_pool_fini(&single->pool);
     free(single);
@@ -90,51 +93,78 @@ static bool find(struct ramet_store *store, struct rmt_single *s, const char *re
 /* What a commit makes, before anybody sees it. */
 struct single {
     struct ramet_store *store;
-    struct rmt_edit edit;
+    struct rmt_single *s;
     struct rmt_writer writer;
     struct rmt_tree map, maps;
 };
 
+/* An entry that is to be put into a tree, or deleted from it. */
+struct change {
+    struct ramet_slice key;
+    struct ramet_slice value; /* data NULL: to be deleted */
+    unsigned flags;           /* of rmt_tree_put() */
+};
+
 static int reserve(void *ctx, uint64_t pages)
 {
-    const struct single *one = ctx;
-    return one->edit.nr_reserved + pages <= PAGES_MAX ? 0 : -ENOSPC;
+    const struct rmt_edit *edit = ctx;
+    return edit->nr_reserved + pages <= PAGES_MAX / 2 ? 0 : -ENOSPC;
 }
 
-static int change(struct single *one, struct ramet_slice key, struct ramet_slice value,
-                  unsigned flags)
+/* The pages that edit has replaced: those of a snapshot go on a list in the catalog. (References to
+ * shared pages too, which a user's map has none of.) */
+static int take_gone(struct rmt_single *s, const struct rmt_edit *edit)
 {
-    if (key.size == 0 || key.size > RAMET_KEY_MAX || flags & ~RMT_MAP_PUT_FLAGS)
-        return -EINVAL;
-    if (!value.data)
-        return rmt_tree_del(&one->edit, &one->map, key);
-    if (!rmt_node_inline(one->store->pages.page_size, key.size, value.size))
-        return -EFBIG;
-    return rmt_tree_put(&one->edit, &one->map, key, value, rmt_put_flags(flags));
-}
-
-/* Pages of a snapshot go on a list in the catalog. (References to shared pages too, which a user's
- * map has none of.) */
-static bool is_ours(const struct rmt_edit *edit, uint64_t horizon, uint64_t *out_pages)
-{
-    uint64_t pages = 0;
-    for (size_t i = 0; i < edit->gone.count; i++) {
-        if (edit->gone.items[i].birth <= horizon)
-            return false;
-        pages += edit->gone.items[i].len;
-    }
-    *out_pages = pages;
     rmt_assert(edit->refs.count == 0);
-    return true;
+    if (!rmt_vec_reserve(&s->replaced, s->replaced.count + edit->gone.count))
+        return -ENOMEM;
+    for (size_t i = 0; i < edit->gone.count; i++) {
+        if (edit->gone.items[i].birth <= s->horizon)
+            return -EBUSY;
+        s->replaced.items[s->replaced.count++] = edit->gone.items[i];
+    }
+    return 0;
 }
 
-static bool note_gone(struct rmt_pages *pages, struct rmt_single *s, const struct rmt_runs *gone,
-                      uint64_t id)
+/* By way of private pages, which are written. */
+static int change_by_edit(struct single *one, struct rmt_tree *tree, const struct change *change)
+{
+    struct rmt_edit edit;
+    struct rmt_writer *w = &one->writer;
+    rmt_edit_init(&edit, &one->store->pages, reserve, &edit);
+    edit.pool = &one->s->pool;
+    int rc = change->value.data
+                 ? rmt_tree_put(&edit, tree, change->key, change->value, change->flags)
+                 : rmt_tree_del(&edit, tree, change->key);
+    w->expected = edit.nr_private;
+    if (rc == 0)
+        rc = rmt_tree_seal(&edit, tree, w);
+    rmt_writer_settle(w);
+    if (rc == 0)
+        rc = rmt_writer_flush(w);
+    if (rc == 0)
+        rc = take_gone(one->s, &edit);
+    rmt_edit_fini(&edit);
+    return rc;
+}
+
+static int change_tree(struct single *one, struct rmt_tree *tree, const struct change *change)
+{
+    struct rmt_single *s = one->s;
+    int rc = 1;
+    if (change->value.data && change->flags == 0) {
+        rc = rmt_tree_replace(&one->store->pages, tree, change->key, change->value, s->horizon,
+                              &one->writer, &s->replaced);
+    }
+    return rc > 0 ? change_by_edit(one, tree, change) : rc;
+}
+
+static bool note_gone(struct ramet_store *store, struct rmt_single *s, uint64_t id)
 {
     size_t count = s->gone.count;
-    for (size_t i = 0; i < gone->count; i++) {
-        struct gone one = {gone->items[i], id};
-        rmt_leaf_gone(pages, one.run, id);
+    for (size_t i = 0; i < s->replaced.count; i++) {
+        struct gone one = {s->replaced.items[i], id};
+        rmt_leaf_gone(&store->pages, one.run, id);
         if (!rmt_vec_push(&s->gone, one)) {
             s->gone.count = count;
             return false;
@@ -145,26 +175,28 @@ static bool note_gone(struct rmt_pages *pages, struct rmt_single *s, const struc
 
 /* Writes the pages, and makes s what is to be published. On failure s is not to be used again
  * before it is found anew; only its list is as it was. */
-static int write_pages(struct single *one, struct rmt_single *s, uint64_t id)
+static int write_pages(struct single *one, const struct change *change, uint64_t id)
 {
     struct ramet_store *store = one->store;
+    struct rmt_single *s = one->s;
     struct rmt_state *state = &s->state;
-    uint64_t gone_pages;
-    one->writer.expected = one->edit.nr_private + 1;
-    int rc = rmt_tree_seal(&one->edit, &one->map, &one->writer);
-    if (rc == 0)
-        rc = rmt_map_put_record(&one->edit, &one->maps, s->map_name, &one->map);
-    if (rc == 0)
-        rc = rmt_tree_seal(&one->edit, &one->maps, &one->writer);
-    rmt_writer_settle(&one->writer);
-    if (rc == 0)
-        rc = rmt_writer_flush(&one->writer);
+    struct rmt_disk_map record;
+    s->replaced.count = 0;
+    one->writer.expected = s->written; /* it is much as the last one */
+    int rc = change_tree(one, &one->map, change);
     if (rc < 0)
         return rc;
-    if (!is_ours(&one->edit, s->horizon, &gone_pages))
-        return -EBUSY;
-    uint64_t written = one->writer.nr_written;
-    s->map = (struct rmt_tree){.root = one->map.root, .count = one->map.count};
+    const struct change of_map = {.key = rmt_slice(s->map_name, strlen(s->map_name)),
+                                  .value = rmt_map_record(&one->map, &record)};
+    rc = change_tree(one, &one->maps, &of_map);
+    if (rc < 0)
+        return rc;
+    rmt_writer_settle(&one->writer);
+    uint64_t written = s->written = one->writer.nr_written, gone_pages = 0;
+    for (size_t i = 0; i < s->replaced.count; i++)
+        gone_pages += s->replaced.items[i].len;
+    s->map.root = one->map.root;
+    s->map.count = one->map.count;
     s->head.id = id;
     s->head.root = one->maps.root;
     s->head.owned_pages += written - gone_pages;
@@ -177,7 +209,7 @@ static int write_pages(struct single *one, struct rmt_single *s, uint64_t id)
     rc = rmt_state_balance(store, state);
     if (rc < 0)
         return rc;
-    if (!note_gone(&store->pages, s, &one->edit.gone, id))
+    if (!note_gone(store, s, id))
         return -ENOMEM;
     s->gone_pages += gone_pages;
     return 0;
@@ -203,10 +235,9 @@ static void publish(struct ramet_store *store, struct rmt_single *s)
 }
 
 /* With the commit lock, and nobody writing to the branch. */
-static int commit(struct ramet_store *store, struct rmt_single *s, struct ramet_slice key,
-                  struct ramet_slice value, unsigned flags)
+static int commit(struct ramet_store *store, struct rmt_single *s, const struct change *change)
 {
-    struct single one = {.store = store, .map = s->map, .maps = {.root = s->head.root}};
+    struct single one; /* large, most of it the writer */
     uint64_t id;
     int rc = rmt_space_follow(&store->space, s->state.log);
     if (rc == 0)
@@ -215,28 +246,26 @@ static int commit(struct ramet_store *store, struct rmt_single *s, struct ramet_
         rc = rmt_space_reserve(&store->space, PAGES_MAX, false);
     if (rc < 0)
         return rc;
-    rmt_edit_init(&one.edit, &store->pages, reserve, &one);
-    one.edit.pool = &s->pool;
+    one.store = store;
+    one.s = s;
+    one.map = s->map;
+    one.maps = (struct rmt_tree){.root = s->head.root};
     rmt_writer_init(&one.writer, &store->pages, &store->space, id);
-    rc = change(&one, key, value, flags);
+    s->publication = 0; /* until all is well */
+    rc = write_pages(&one, change, id);
     if (rc == 0) {
-        s->publication = 0; /* until all is well */
-        rc = write_pages(&one, s, id);
-        if (rc == 0) {
-            rmt_space_done(&store->space);
-            publish(store, s);
-        } else {
-            rmt_space_undo(&store->space);
-        }
+        rmt_space_done(&store->space);
+        publish(store, s);
+    } else {
+        rmt_space_undo(&store->space);
     }
     rmt_writer_fini(&one.writer);
-    rmt_edit_fini(&one.edit);
     rmt_space_release(&store->space, PAGES_MAX);
     return rc;
 }
 
 static int write_locked(struct ramet_store *store, const char *ref, const char *map,
-                        struct ramet_slice key, struct ramet_slice value, unsigned flags)
+                        const struct change *change)
 {
     if (!store->single)
         store->single = calloc(1, sizeof(*store->single));
@@ -245,7 +274,7 @@ static int write_locked(struct ramet_store *store, const char *ref, const char *
         rmt_store_writable(store) < 0 || !find(store, s, ref, map) ||
         !rmt_branch_hold(store, s->branch.number))
         return -EBUSY;
-    int rc = commit(store, s, key, value, flags);
+    int rc = commit(store, s, change);
     rmt_branch_leave(store);
     return rc;
 }
@@ -253,10 +282,13 @@ static int write_locked(struct ramet_store *store, const char *ref, const char *
 int rmt_single_write(struct ramet_store *store, const char *ref, const char *map,
                      struct ramet_slice key, struct ramet_slice value, unsigned flags)
 {
-    if (store->io->durable || rmt_store_usable(store) < 0)
+    const struct change change = {key, value, rmt_put_flags(flags)};
+    if (store->io->durable || rmt_store_usable(store) < 0 || key.size == 0 ||
+        key.size > RAMET_KEY_MAX || flags & ~RMT_MAP_PUT_FLAGS ||
+        !rmt_node_inline(store->pages.page_size, key.size, value.size))
         return 1;
     rmt_lock_take(&store->commit_lock);
-    int rc = write_locked(store, ref, map, key, value, flags);
+    int rc = write_locked(store, ref, map, &change);
     bool turn = rc == 0 && store->single->count >= RMT_SINGLES;
     rmt_lock_give(&store->commit_lock);
     if (turn) /* if it fails now it is due again; the entry is written */

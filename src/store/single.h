@@ -8,6 +8,9 @@
  * store. The next whole commit puts both into the catalog; there is one after RMT_SINGLES at the
  * latest, and only it gives pages free.
  *
+ * A value that gives way to one of the same size does so in pages that are written at once, with
+ * these bytes changed (tree/replace.c); all else goes by way of private pages.
+ *
  *            rmt_single_write()                     any whole commit
  *   (whole) -------------------> overlaid --+ ------------------------> (whole)
  *                                  ^       | another, of the same branch
@@ -20,7 +23,7 @@
 
 #include "store/store.h"
 
-#define RMT_SINGLES 32u
+#define RMT_SINGLES 48u
 
 /*
  * rmt_single_write() - puts an entry, or deletes it, in a commit of its own.

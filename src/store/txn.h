@@ -197,7 +197,9 @@ static inline unsigned rmt_put_flags(unsigned flags)
     return (flags & RAMET_NOOVERWRITE ? RMT_PUT_NOOVERWRITE : 0) |
            (flags & RAMET_APPEND ? RMT_PUT_APPEND : 0);
 }
-/* Puts a map's record into a tree of maps. */
+/* What a tree of maps has of a map: in buf. */
+struct ramet_slice rmt_map_record(const struct rmt_tree *tree, struct rmt_disk_map *buf);
+/* Puts it there. */
 int rmt_map_put_record(struct rmt_edit *edit, struct rmt_tree *maps, const char *name,
                        const struct rmt_tree *tree);
 /* Says where all are that changed: rmt_handle_note(). */

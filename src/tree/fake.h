@@ -112,7 +112,7 @@ static inline int fake_known(struct rmt_pages *pages, struct rmt_ref ref, int rc
 {
     if (rc < 0)
         return rc;
-    pages->node_known(pages, rmt_page_at(pages, ref.addr));
+    pages->node_known(pages, ref, rmt_page_at(pages, ref.addr));
     atomic_store_explicit(&pages->verified[ref.addr], (uint32_t)ref.birth, memory_order_relaxed);
     return 0;
 }
@@ -183,11 +183,21 @@ int rmt_writer_node(struct rmt_writer *w, void *page, struct rmt_ref *out)
     if (rmt_node_check(w->pages, node) < 0)
         fail_msg("wrote a bad page: %s", ramet_errmsg());
     memcpy((void *)(uintptr_t)rmt_page_at(w->pages, w->next), page, w->pages->page_size);
-    w->pages->node_known(w->pages, node);
     *out = (struct rmt_ref){w->next, w->birth, (uint32_t)rmt_get64(node->checksum)};
+    w->pages->node_known(w->pages, *out, node);
     w->next += 1 + w->skip;
     fake_grown(w);
     return 0;
+}
+
+int rmt_writer_patched(struct rmt_writer *w, const struct rmt_disk_node *node, uint32_t offset,
+                       struct ramet_slice bytes, struct rmt_ref *out)
+{
+    uint8_t page[RMT_PAGE_SIZE_MAX];
+    assert_in_range(offset, sizeof(*node), w->pages->page_size - bytes.size);
+    memcpy(page, node, w->pages->page_size);
+    memcpy(page + offset, bytes.data, bytes.size);
+    return rmt_writer_node(w, page, out);
 }
 
 int rmt_writer_data(struct rmt_writer *w, const void *data, uint64_t pages,

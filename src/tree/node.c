@@ -543,31 +543,33 @@ static const char *even_judge(const struct rmt_pages *pages, const struct rmt_di
 /* The first eight bytes of the prefix, as a number, and zeros. */
 static uint64_t prefix_begin(const struct rmt_disk_node *node, uint32_t page_size)
 {
-    uint32_t n = rmt_min(rmt_node_prefix_size(node), 8);
-    const uint8_t *prefix = rmt_node_prefix(node, page_size);
-    uint64_t begin = 0;
-    for (uint32_t i = 0; i < n; i++)
-        begin |= (uint64_t)prefix[i] << (56 - 8 * i);
-    return begin;
+    uint32_t n = rmt_node_prefix_size(node);
+    uint64_t last;
+    if (n == 0)
+        return 0;
+    if (n >= 8)
+        return rmt_get_be64(rmt_node_prefix(node, page_size));
+    memcpy(&last, rmt_node_bytes(node) + page_size - 8, 8);
+    return __builtin_bswap64(last >> (64 - 8 * n));
 }
 
 /* The numbers of a dense leaf: what it says of its shape; 0: it has others. */
-static uint64_t dense_shape(const struct rmt_disk_node *node)
+static uint64_t dense_shape(const struct rmt_disk_node *node, uint64_t birth)
 {
     uint32_t n = rmt_node_prefix_size(node), count = rmt_node_count(node);
     if (rmt_node_general(node) || !rmt_node_dense(node) || rmt_node_pages(node) ||
         rmt_node_width(node) + n != 8)
         return 0;
     return (uint64_t)count << 32 | (uint64_t)rmt_node_value_size(node) << 47 |
-           (uint64_t)(n - 4) << 62 | (rmt_get64(node->birth) & UINT32_MAX);
+           (uint64_t)(n - 4) << 62 | (birth & UINT32_MAX);
 }
 
-void rmt_node_known(struct rmt_pages *pages, const struct rmt_disk_node *node)
+void rmt_node_known(struct rmt_pages *pages, struct rmt_ref ref, const struct rmt_disk_node *node)
 {
     if (!pages->leaves)
         return;
-    struct rmt_leaf *leaf = &pages->leaves[rmt_get64(node->addr)];
-    uint64_t birth = rmt_get64(node->birth), shape = dense_shape(node);
+    struct rmt_leaf *leaf = &pages->leaves[ref.addr];
+    uint64_t birth = ref.birth, shape = dense_shape(node, birth);
     atomic_store_explicit(&leaf->birth, 0, memory_order_relaxed);
     atomic_store_explicit(&leaf->gone, UINT64_MAX, memory_order_release);
     /* What was there 2^32 commits ago is not to be taken for it. */

@@ -126,6 +126,20 @@ int rmt_tree_get_number(struct rmt_pages *pages, const struct rmt_tree *tree, ui
 /* Looks up count keys at once, overlapping their cache misses. Absent: data NULL. */
 int rmt_tree_get_many(struct rmt_pages *pages, const struct rmt_tree *tree, size_t count,
                       const struct ramet_slice *keys, struct rmt_value *outs);
+/*
+ * rmt_tree_replace() - gives an entry another value of the same size, in pages that are written at
+ * once: of a store in memory.
+ *
+ * @tree     without private pages; gets its new root.
+ * @horizon  what was born at it or before is not replaced.
+ * @gone     gets the pages that were replaced.
+ * Returns 0; 1: there is no such entry, or its value is of another size or not in its leaf, or it
+ * would replace what it must not, and nothing was done; or what writing gave, or -ENOMEM: then some
+ * pages may be written, and the tree is as it was.
+ */
+int rmt_tree_replace(struct rmt_pages *pages, struct rmt_tree *tree, struct ramet_slice key,
+                     struct ramet_slice value, uint64_t horizon, struct rmt_writer *w,
+                     struct rmt_runs *gone);
 /* Keys of 1 to RAMET_KEY_MAX bytes. On failure the tree is as it was. */
 int rmt_tree_put(struct rmt_edit *edit, struct rmt_tree *tree, struct ramet_slice key,
                  struct ramet_slice value, unsigned flags);
@@ -305,8 +319,9 @@ int rmt_cursor_leaf(struct rmt_cursor *c, const struct rmt_disk_node **out_leaf,
 /* The gate: judges an untrusted leaf or inner page (header, checksum and address are right
  * already). */
 int rmt_node_check(const struct rmt_pages *pages, const struct rmt_disk_node *node);
-/* Of a page that is verified, or being written: fills pages->dense. */
-void rmt_node_known(struct rmt_pages *pages, const struct rmt_disk_node *node);
+/* Of a page that is verified, or being written: fills pages->leaves. The address and birth that the
+ * node itself has are not looked at. */
+void rmt_node_known(struct rmt_pages *pages, struct rmt_ref ref, const struct rmt_disk_node *node);
 /* Children of an inner node, entries of a leaf. */
 uint32_t rmt_node_size(const struct rmt_disk_node *node);
 struct rmt_ref rmt_node_child(const struct rmt_disk_node *node, uint32_t index);
