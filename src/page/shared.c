@@ -6,7 +6,7 @@
 #include "base/words.h"
 
 #define MAGIC 0x6b636f6c2d746d72ull /* "rmt-lock" */
-#define LAYOUT 4u
+#define LAYOUT 5u
 #define NEWEST_TRIES 8 /* in a row overtaken by publications */
 
 static bool is_known(const struct rmt_shared_bytes *bytes, const uint8_t boot_id[16],
@@ -146,6 +146,8 @@ void rmt_shared_publish(struct rmt_shared *shared, const struct rmt_disk_slot *s
     else
         rmt_words_store(&entry->overlay.key_size, &none, sizeof(none));
     atomic_store(&entry->seq, number);
+    atomic_store_explicit(&bytes->ids[number % RMT_PUBLISHED_IDS], rmt_get64(slot->id),
+                          memory_order_release);
     atomic_store(&bytes->published, number);
     if (rmt_unlikely(atomic_load(&bytes->wake) & 1))
         rmt_shared_rouse(shared);
@@ -196,20 +198,9 @@ uint64_t rmt_shared_newest_id(struct rmt_shared *shared, uint64_t *out_id)
 {
     struct rmt_shared_bytes *bytes = shared->bytes;
     uint64_t number = atomic_load(&bytes->published);
-    struct rmt_published *entry = &bytes->ring[number % RMT_PUBLISHED];
-    const _Atomic uint64_t *from =
-        (const void *)((const uint8_t *)&entry->slot + offsetof(struct rmt_disk_slot, id));
-    if (atomic_load(&entry->seq) != number)
-        return 0;
-    uint64_t word = atomic_load_explicit(from, memory_order_acquire);
-    if (atomic_load(&entry->seq) != number)
-        return 0;
-    struct {
-        rmt_le64 id;
-    } raw;
-    memcpy(&raw, &word, sizeof(raw));
-    *out_id = rmt_get64(raw.id);
-    return number;
+    *out_id = atomic_load_explicit(&bytes->ids[number % RMT_PUBLISHED_IDS], memory_order_acquire);
+    /* The next but so many is the first to write there. */
+    return atomic_load(&bytes->published) - number < RMT_PUBLISHED_IDS - 1 ? number : 0;
 }
 
 /* ---- space ------------------------------------------------------------------------------------

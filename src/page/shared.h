@@ -43,6 +43,7 @@ enum {
 #define RMT_PROCESSES 256
 #define RMT_READERS 4096
 #define RMT_PUBLISHED 16
+#define RMT_PUBLISHED_IDS 7
 #define RMT_ENTERING ((uint64_t)1 << 63)
 
 struct rmt_reader_slot {
@@ -87,7 +88,10 @@ struct rmt_shared_bytes {
     _Atomic uint32_t poisoned;       /* a flush failed */
     _Atomic uint32_t readers_high;   /* no reader slot at or above it was ever claimed */
     /* atomic: seq_cst, pairs with rmt_reader_newest() */
-    _Alignas(64) _Atomic uint64_t published;               /* number of the newest publication */
+    _Alignas(64) _Atomic uint64_t published; /* number of the newest publication */
+    _Atomic uint64_t
+        ids[RMT_PUBLISHED_IDS]; /* of it, and of those before: number % so many; on the
+                                   same cache line. atomic: release, before published */
     _Alignas(64) struct rmt_published ring[RMT_PUBLISHED]; /* number % RMT_PUBLISHED */
     _Alignas(64) _Atomic uint32_t wake;       /* odd: somebody sleeps on it (rmt_shared_sleep()) */
     _Alignas(64) _Atomic uint64_t file_pages; /* of the file, which may be longer; only grows */

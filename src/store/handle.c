@@ -31,20 +31,20 @@
 #define NOTE_WORDS (sizeof(struct note) / sizeof(uint64_t))
 
 struct note {
-    uint64_t id;      /* of the commit */
-    uint64_t version; /* id and number */
-    uint64_t number;
+    uint64_t id;                                 /* of the commit, and the version */
+    uint64_t number;                             /* of the version */
     uint64_t maps_addr, maps_birth, addr, birth; /* roots */
     uint64_t sums;                               /* of both */
     uint64_t count;
 };
+static_assert(sizeof(struct note) == 64, "a cache line");
 
 struct rmt_map_head {
     struct rmt_map_head *next; /* of store->heads; guarded by txns_lock */
     size_t users;              /* guarded by txns_lock */
     /* Ring, by id. atomic: the first word is 0 while the others are written, and is looked at
      * before and after them. Written with the commit lock. */
-    _Atomic uint64_t notes[NOTES][NOTE_WORDS];
+    _Alignas(64) _Atomic uint64_t notes[NOTES][NOTE_WORDS];
     const char *map; /* in ref, behind it */
     char ref[];
 };
@@ -107,9 +107,10 @@ void rmt_handle_note(struct ramet_store *store, const char *ref, const char *map
     struct rmt_map_head *head = find_head(store, ref, map);
     if (!head)
         return;
+    if (version->id != id) /* it did not move */
+        return;
     struct note note = {
         .id = id,
-        .version = version->id,
         .number = version->number,
         .maps_addr = version->root.addr,
         .maps_birth = version->root.birth,
@@ -132,9 +133,11 @@ static int join_head(struct ramet_handle *h)
         h->head = head;
         return 0;
     }
-    head = calloc(1, sizeof(*head) + ref + map);
+    const size_t align = _Alignof(struct rmt_map_head), size = sizeof(*head) + ref + map;
+    head = aligned_alloc(align, rmt_div_up(size, align) * align);
     if (!head)
         return rmt_fail(-ENOMEM, "a handle");
+    memset(head, 0, sizeof(*head));
     memcpy(head->ref, h->txn->ref, ref);
     memcpy(head->ref + ref, h->map->name, map);
     head->map = head->ref + ref;
@@ -183,11 +186,11 @@ static bool renew_by_note(struct ramet_handle *h)
     if (!publication || !read_note(h->head, id, &note))
         return false;
     /* atomic: seq_cst, as rmt_reader_newest() */
-    atomic_store(&txn->slot->v, note.version);
+    atomic_store(&txn->slot->v, note.id);
     if (rmt_shared_published(&txn->store->shared) != publication)
         return false;
     struct rmt_version version = {
-        .id = note.version,
+        .id = note.id,
         .number = note.number,
         .root = {note.maps_addr, note.maps_birth, (uint32_t)note.sums},
     };

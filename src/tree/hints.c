@@ -11,7 +11,6 @@
 #define BLOCK_SHIFT 6u   /* numbers that one hint of a dense leaf is for, log2 */
 #define WINDOW 1024u     /* misses after which it is judged whether this is worth while */
 #define REST 65536u      /* gets that do without, if it was not */
-#define GROWTH 2u        /* so many times as many buckets, log2 */
 #define KEYS_A_BUCKET 2u /* of a map that is read as a whole */
 
 enum { KEYS = 1, BLOCKS = 2 }; /* kinds of hints */
@@ -21,7 +20,7 @@ enum { KEYS = 1, BLOCKS = 2 }; /* kinds of hints */
  *   tag    a byte of the hash; even for a block, odd for a key; 0: there is no hint
  *   where  birth of the leaf (48 bits), bits 32 to 39 of the cell's offset in the store (8)
  *   what   head of the key (32), bits 0 to 31 of that offset (32)
- * Instead of the cell it is the value, in a fixed leaf, and any byte of a dense one. What lies
+ * Instead of the cell it is the value, in a fixed leaf, and the page, of a dense one. What lies
  * behind the first TiB, and in pages of other sizes than 4 KiB, has no hints.
  */
 #define PAGE_SHIFT 12u
@@ -59,9 +58,9 @@ static inline uint64_t mix(uint64_t number)
     return (uint64_t)(p >> 64) ^ (uint64_t)p;
 }
 
-static inline uint64_t hash_block(uint64_t number)
+static inline uint64_t hash_block(uint64_t block)
 {
-    return mix(~(number >> BLOCK_SHIFT));
+    return mix(~block);
 }
 
 static inline uint64_t hash_key(struct ramet_slice key)
@@ -254,14 +253,19 @@ static bool resize(struct rmt_hints *hints, uint32_t bits)
     return true;
 }
 
-/* More buckets, without a hint in them, if the map has keys for them. */
+/* More buckets, without a hint in them, if the map has keys for them: the share of the gets that
+ * found a hint is about that of the keys that have one. */
 static bool grow(struct rmt_hints *hints)
 {
-    uint32_t bits = 64 - hints->shift, most = bits + GROWTH;
-    while (bits < most && (uint64_t)KEYS_A_BUCKET << bits < hints->count &&
-           sizeof(struct rmt_hints_bucket) << bits < RMT_HINTS_MAX)
+    uint32_t had = 64 - hints->shift, bits = had;
+    uint64_t gets = hints->found + hints->missed, found = rmt_max(hints->found, 1);
+    for (uint64_t share = 1; share * found < gets; share *= 2) {
+        if ((uint64_t)KEYS_A_BUCKET << bits >= hints->count ||
+            sizeof(struct rmt_hints_bucket) << bits >= RMT_HINTS_MAX)
+            break;
         bits++;
-    return bits > 64 - hints->shift && resize(hints, bits);
+    }
+    return bits > had && resize(hints, bits);
 }
 
 /* By what came of the last gets. */
@@ -286,7 +290,7 @@ static __attribute__((noinline)) bool missed(struct rmt_hints *hints)
 
 static inline bool find_block(const struct rmt_hints *hints, uint64_t number, struct rmt_value *out)
 {
-    uint64_t hash = hash_block(number);
+    uint64_t hash = hash_block(number >> BLOCK_SHIFT);
     const struct rmt_hints_bucket *bucket = bucket_of(hints, hash);
     for (uint32_t ways = tagged(bucket, block_tag(hash)); ways; ways &= ways - 1) {
         uint32_t i = first_way(ways);
@@ -394,23 +398,23 @@ static void put(struct rmt_hints *hints, uint64_t hash, uint8_t tag, uint64_t wh
 {
     uint64_t word;
     struct rmt_hints_bucket *bucket = bucket_of(hints, hash);
-    uint32_t at = hints->evicted % WAYS;
-    bool evicts = true;
+    uint32_t at = WAYS;
     for (uint32_t i = 0; i < WAYS; i++) {
-        if (bucket->tags[i] == tag &&
-            !leaf_of(hints->view, where_at(bucket, i),
-                     offset_of(where_at(bucket, i), bucket->what[i]), &word)) {
+        uint64_t was_where = where_at(bucket, i), was_what = bucket->what[i];
+        if (bucket->tags[i] == 0) {
+            at = i;
+        } else if (bucket->tags[i] == tag) {
+            if (was_where == where && was_what == what)
+                return;
+            if (leaf_of(hints->view, was_where, offset_of(was_where, was_what), &word))
+                continue; /* another key, or the other leaf that a block lies in */
             hints->outdated++;
-            evicts = false;
             at = i;
             break;
         }
-        if (bucket->tags[i] == 0) {
-            evicts = false;
-            at = i;
-        }
     }
-    hints->evicted += evicts;
+    if (at == WAYS)
+        at = hints->evicted++ % WAYS;
     rmt_le64 bytes = rmt_put64(where);
     bucket->tags[at] = tag;
     memcpy(&bucket->where[(size_t)WHERE_SIZE * at], &bytes, WHERE_SIZE);
@@ -449,27 +453,35 @@ static void note(struct rmt_hints *hints, const struct rmt_disk_node *leaf, stru
     hints->kinds |= KEYS;
 }
 
+/* All of a dense leaf: each of its numbers is as likely to be the next one. */
+static void note_blocks(struct rmt_hints *hints, const struct rmt_disk_node *leaf, uint64_t where,
+                        uint64_t what)
+{
+    const struct rmt_leaf *known = &hints->pages->leaves[rmt_get64(leaf->addr)];
+    uint64_t shape = atomic_load_explicit(&known->shape, memory_order_relaxed);
+    uint64_t first = atomic_load_explicit(&known->first, memory_order_relaxed);
+    if ((uint32_t)shape != (uint32_t)where)
+        return;
+    uint64_t last = first + RMT_DENSE_COUNT(shape) - 1;
+    for (uint64_t block = first >> BLOCK_SHIFT; block <= last >> BLOCK_SHIFT; block++) {
+        uint64_t hash = hash_block(block);
+        put(hints, hash, block_tag(hash), where, what & ~(uint64_t)((1 << PAGE_SHIFT) - 1));
+    }
+    hints->kinds |= BLOCKS;
+}
+
 void rmt_hints_note_number(struct rmt_hints *hints, uint64_t number, const struct rmt_value *value)
 {
     const struct rmt_disk_node *leaf;
     uint64_t where, what;
+    uint8_t bytes[8];
     if (!place_of(hints, value, &leaf, &where, &what))
         return;
-    if (rmt_node_dense(leaf)) {
-        const struct rmt_leaf *known = &hints->pages->leaves[rmt_get64(leaf->addr)];
-        uint64_t shape = atomic_load_explicit(&known->shape, memory_order_relaxed);
-        if ((uint32_t)shape != (uint32_t)where)
-            return;
-        uint64_t hash = hash_block(number);
-        put(hints, hash, block_tag(hash), where, what);
-        hints->kinds |= BLOCKS;
-        return;
-    }
-    if (rmt_node_prefix_size(leaf) >= 8)
-        return;
-    uint8_t bytes[8];
     rmt_put_be64(bytes, number);
-    note(hints, leaf, rmt_slice(bytes, sizeof(bytes)), mix(number), where, what);
+    if (rmt_node_dense(leaf))
+        note_blocks(hints, leaf, where, what);
+    else if (rmt_node_prefix_size(leaf) < sizeof(bytes))
+        note(hints, leaf, rmt_slice(bytes, sizeof(bytes)), mix(number), where, what);
 }
 
 void rmt_hints_note(struct rmt_hints *hints, struct ramet_slice key, const struct rmt_value *value)
