@@ -83,7 +83,7 @@ static void write_note(_Atomic uint64_t *words, const struct note *note)
 static bool read_note(struct rmt_map_head *head, uint64_t id, struct note *out)
 {
     _Atomic uint64_t *words = head->notes[id % NOTES];
-    if (atomic_load_explicit(&words[0], memory_order_acquire) != id)
+    if (id == 0 || atomic_load_explicit(&words[0], memory_order_acquire) != id)
         return false;
     out->id = id;
     rmt_words_load((uint64_t *)out + 1, &words[1], sizeof(*out) - 8);

@@ -173,13 +173,10 @@ static bool note_gone(struct ramet_store *store, struct rmt_single *s, uint64_t 
     return true;
 }
 
-/* Writes the pages, and makes s what is to be published. On failure s is not to be used again
- * before it is found anew; only its list is as it was. */
-static int write_pages(struct single *one, const struct change *change, uint64_t id)
+/* Writes the pages of both trees. On failure what s says is what it said. */
+static int write_pages(struct single *one, const struct change *change)
 {
-    struct ramet_store *store = one->store;
     struct rmt_single *s = one->s;
-    struct rmt_state *state = &s->state;
     struct rmt_disk_map record;
     s->replaced.count = 0;
     one->writer.expected = s->written; /* it is much as the last one */
@@ -189,9 +186,17 @@ static int write_pages(struct single *one, const struct change *change, uint64_t
     const struct change of_map = {.key = rmt_slice(s->map_name, strlen(s->map_name)),
                                   .value = rmt_map_record(&one->map, &record)};
     rc = change_tree(one, &one->maps, &of_map);
-    if (rc < 0)
-        return rc;
     rmt_writer_settle(&one->writer);
+    return rc;
+}
+
+/* Makes s what is to be published. On failure it is not to be used again before it is found anew;
+ * only its list is as it was. */
+static int move_head(struct single *one, uint64_t id)
+{
+    struct ramet_store *store = one->store;
+    struct rmt_single *s = one->s;
+    struct rmt_state *state = &s->state;
     uint64_t written = s->written = one->writer.nr_written, gone_pages = 0;
     for (size_t i = 0; i < s->replaced.count; i++)
         gone_pages += s->replaced.items[i].len;
@@ -206,7 +211,7 @@ static int write_pages(struct single *one, const struct change *change, uint64_t
     state->ceiling = id + RMT_CEILING_STEP;
     state->data_pages += written - gone_pages;
     state->limbo_pages += gone_pages;
-    rc = rmt_state_balance(store, state);
+    int rc = rmt_state_balance(store, state);
     if (rc < 0)
         return rc;
     if (!note_gone(store, s, id))
@@ -251,8 +256,11 @@ static int commit(struct ramet_store *store, struct rmt_single *s, const struct 
     one.map = s->map;
     one.maps = (struct rmt_tree){.root = s->head.root};
     rmt_writer_init(&one.writer, &store->pages, &store->space, id);
-    s->publication = 0; /* until all is well */
-    rc = write_pages(&one, change, id);
+    rc = write_pages(&one, change);
+    if (rc == 0) {
+        s->publication = 0; /* until all is well */
+        rc = move_head(&one, id);
+    }
     if (rc == 0) {
         rmt_space_done(&store->space);
         publish(store, s);

@@ -218,6 +218,58 @@ static void test_texts(void **state)
     }
 }
 
+/* Keys of 16 bytes that a number is just a part of, behind what all of them begin with. */
+static void test_numbers_in_longer_keys(void **state)
+{
+    enum { TREES = 300 };
+    (void)state;
+    for (int n = 0; n < TREES; n++) {
+        struct keys keys;
+        struct bench b;
+        bench_init(&b);
+        for (int i = 0; i < KEYS; i++) {
+            rmt_put_be64(keys.bytes[i], 0);
+            rmt_put_be64(keys.bytes[i] + 8, chance(UINT64_MAX));
+            keys.size[i] = 16;
+        }
+        fill(&b, &keys, false);
+        note_all(&b, &keys);
+        for (int i = 0; i < KEYS; i++) {
+            struct rmt_value value;
+            uint64_t number = rmt_get_be64(keys.bytes[i] + 8);
+            assert_false(rmt_hints_get_number(&b.hints, number, &value));
+        }
+        bench_fini(&b);
+    }
+}
+
+/* Values without a byte: of a page that has no prefix, the last ones lie where it ends. */
+static void test_no_values(void **state)
+{
+    struct keys keys;
+    struct bench b;
+    struct rmt_edit edit;
+    struct rmt_tree trees[2] = {{.count = 0}, {.count = 0}};
+    (void)state;
+    bench_init(&b);
+    texts(&keys, 0, 0, 4, 4);
+    for (int n = 0; n < 2; n++) { /* the second lies behind the first */
+        rmt_edit_init(&edit, &b.fake.pages, fake_reserve, &b.fake);
+        for (int i = 0; i < KEYS; i++)
+            assert_int_equal(rmt_tree_put(&edit, &trees[n], key_at(&keys, i), rmt_slice("", 0), 0),
+                             0);
+        assert_int_equal(rmt_tree_seal(&edit, &trees[n], &b.fake.w), 0);
+        rmt_edit_fini(&edit);
+    }
+    b.tree = trees[0];
+    note_all(&b, &keys);
+    (void)found_of(&b, &keys);
+    rmt_leaf_gone(&b.fake.pages, (struct rmt_run){.addr = b.tree.root.addr, .len = 1}, 11);
+    rmt_hints_show(&b.hints, 1, 11, KEYS);
+    assert_int_equal(found_of(&b, &keys), 0);
+    bench_fini(&b);
+}
+
 /* ---- keys that begin alike, and whose hints meet --------------------------------------------- */
 
 /* True if both have their hints in one bucket, of as few as there are at first, with one tag. */
@@ -408,11 +460,18 @@ int main(int argc, char **argv)
 {
     chance_state = chance_seed(argc, argv);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_numbers_in_a_row), cmocka_unit_test(test_numbers_with_gaps),
-        cmocka_unit_test(test_any_numbers),      cmocka_unit_test(test_texts),
-        cmocka_unit_test(test_key_and_value),    cmocka_unit_test(test_key_and_zero),
-        cmocka_unit_test(test_replaced),         cmocka_unit_test(test_used_again),
-        cmocka_unit_test(test_another_line),     cmocka_unit_test(test_as_many_as_are_got),
+        cmocka_unit_test(test_numbers_in_a_row),
+        cmocka_unit_test(test_numbers_with_gaps),
+        cmocka_unit_test(test_any_numbers),
+        cmocka_unit_test(test_texts),
+        cmocka_unit_test(test_numbers_in_longer_keys),
+        cmocka_unit_test(test_no_values),
+        cmocka_unit_test(test_key_and_value),
+        cmocka_unit_test(test_key_and_zero),
+        cmocka_unit_test(test_replaced),
+        cmocka_unit_test(test_used_again),
+        cmocka_unit_test(test_another_line),
+        cmocka_unit_test(test_as_many_as_are_got),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -46,7 +46,7 @@ void rmt_hints_fini(struct rmt_hints *hints)
     hints->memory = NULL;
     hints->buckets = NULL;
     hints->kinds = 0;
-    hints->found = hints->missed = hints->evicted = hints->outdated = hints->rest = 0;
+    hints->found = hints->missed = hints->evicted = hints->added = hints->rest = 0;
 }
 
 /* ---- hashes ---------------------------------------------------------------------------------- */
@@ -85,15 +85,15 @@ static inline struct rmt_hints_bucket *bucket_of(const struct rmt_hints *hints, 
 
 /* ---- hints ----------------------------------------------------------------------------------- */
 
-/* The lowest bit is in byte i if way i has the tag; bits above it may be of others too: they are
- * looked at in turn, and are rare. Which way it is, is as chance has it: so without a branch.
- * (The usual search for a zero byte: Mycroft, 1987.) */
+/* The highest bit of byte i if way i has the tag. Which way it is, is as chance has it: so without
+ * a branch. (Exactly those: a sum of seven bits carries into no other byte.) */
 static inline uint32_t tagged(const struct rmt_hints_bucket *bucket, uint8_t tag)
 {
+    const uint32_t low = UINT32_C(0x7f7f7f7f);
     uint32_t tags;
     memcpy(&tags, bucket->tags, sizeof(tags));
     tags ^= tag * UINT32_C(0x01010101);
-    return (tags - UINT32_C(0x01010101)) & ~tags & UINT32_C(0x80808080);
+    return ~(((tags & low) + low) | tags | low);
 }
 
 static inline uint32_t first_way(uint32_t ways)
@@ -135,7 +135,7 @@ static inline bool number_in_block(struct rmt_hints_view v, uint64_t where, uint
     struct rmt_leaf *leaf = leaf_of(v, where, offset, &word);
     if (rmt_unlikely(!leaf))
         return false;
-    uint64_t shape = atomic_load_explicit(&leaf->shape, memory_order_relaxed);
+    uint64_t shape = atomic_load_explicit(&leaf->shape, memory_order_relaxed); /* 0: not dense */
     uint64_t index = number - atomic_load_explicit(&leaf->first, memory_order_relaxed);
     if (rmt_unlikely(index >= RMT_DENSE_COUNT(shape)))
         return false;
@@ -171,7 +171,9 @@ static inline bool number_there(struct rmt_hints_view v, uint64_t where, uint64_
     struct rmt_leaf *leaf = leaf_of(v, where, offset, &word);
     if (rmt_unlikely(!leaf))
         return false;
-    uint32_t n = RMT_LEAF_PREFIX_SIZE(word) % 8; /* of a number: it was fewer when it was noted */
+    uint32_t n = RMT_LEAF_PREFIX_SIZE(word);
+    if (rmt_unlikely(n >= 8)) /* of longer keys */
+        return false;
     if (rmt_unlikely(!value_there(v, offset, RMT_LEAF_WIDTH(word), 8 - n, out)))
         return false;
     /* What neither prefix nor head has of it is the tail. */
@@ -268,14 +270,13 @@ static bool grow(struct rmt_hints *hints)
     return bits > had && resize(hints, bits);
 }
 
-/* By what came of the last gets. */
+/* By what came of the last gets: found little, and learnt little that is new? */
 static void judge(struct rmt_hints *hints)
 {
     bool crowded = hints->evicted > WINDOW / 2 && hints->found < 16 * WINDOW;
-    if (!(crowded && grow(hints)) && hints->found < WINDOW / 8 &&
-        hints->evicted + hints->outdated > WINDOW / 2)
+    if (!(crowded && grow(hints)) && hints->found < WINDOW / 8 && hints->added < WINDOW / 4)
         hints->rest = REST;
-    hints->found = hints->missed = hints->evicted = hints->outdated = 0;
+    hints->found = hints->missed = hints->evicted = hints->added = 0;
 }
 
 /* One more was not found. */
@@ -354,7 +355,7 @@ uint64_t rmt_hints_get_many(struct rmt_hints *hints, size_t count, const struct 
 {
     uint64_t hashes[64], wheres[64], whats[64], found = 0;
     if (!works(hints)) {
-        (void)missed(hints);
+        hints->rest -= rmt_min(hints->rest, (uint32_t)count);
         return 0;
     }
     const struct rmt_hints_view v = hints->view;
@@ -367,7 +368,7 @@ uint64_t rmt_hints_get_many(struct rmt_hints *hints, size_t count, const struct 
         const struct rmt_hints_bucket *bucket = bucket_of(hints, hashes[i]);
         uint32_t ways = tagged(bucket, key_tag(hashes[i]));
         uint32_t way = first_way(ways | UINT32_C(1) << 31);
-        wheres[i] = ways ? where_at(bucket, way) : 0; /* no leaf was born then */
+        wheres[i] = ways ? where_at(bucket, way) : RMT_ID_MAX; /* which no commit has */
         whats[i] = bucket->what[way];
         uint64_t offset = offset_of(wheres[i], whats[i]);
         __builtin_prefetch(v.base + offset);
@@ -399,6 +400,7 @@ static void put(struct rmt_hints *hints, uint64_t hash, uint8_t tag, uint64_t wh
     uint64_t word;
     struct rmt_hints_bucket *bucket = bucket_of(hints, hash);
     uint32_t at = WAYS;
+    bool outdated = false;
     for (uint32_t i = 0; i < WAYS; i++) {
         uint64_t was_where = where_at(bucket, i), was_what = bucket->what[i];
         if (bucket->tags[i] == 0) {
@@ -408,20 +410,24 @@ static void put(struct rmt_hints *hints, uint64_t hash, uint8_t tag, uint64_t wh
                 return;
             if (leaf_of(hints->view, was_where, offset_of(was_where, was_what), &word))
                 continue; /* another key, or the other leaf that a block lies in */
-            hints->outdated++;
+            outdated = true;
             at = i;
             break;
         }
     }
     if (at == WAYS)
         at = hints->evicted++ % WAYS;
+    else
+        hints->added += !outdated;
     rmt_le64 bytes = rmt_put64(where);
     bucket->tags[at] = tag;
     memcpy(&bucket->where[(size_t)WHERE_SIZE * at], &bytes, WHERE_SIZE);
     bucket->what[at] = what;
 }
 
-/* The leaf that a value stands in, and where there. False: that is too far away, or in no leaf. */
+/* The leaf that a value stands in, and where there. False: there is no telling, or no use: it is
+ * too far away, or a commit is said to have replaced the leaf (one that failed, or of another
+ * branch). A value of 0 bytes can be at the end of its page, where another begins. */
 static bool place_of(struct rmt_hints *hints, const struct rmt_value *value,
                      const struct rmt_disk_node **out_leaf, uint64_t *out_where, uint64_t *out_what)
 {
@@ -429,12 +435,14 @@ static bool place_of(struct rmt_hints *hints, const struct rmt_value *value,
     uint64_t offset = (uint64_t)((const uint8_t *)value->data - pages->base);
     uint64_t addr = offset >> PAGE_SHIFT;
     if (value->extents || hints->rest || pages->page_shift != PAGE_SHIFT || offset > OFFSET_MAX ||
-        !pages->leaves || addr >= pages->reserved)
+        !pages->leaves || addr >= pages->reserved || offset % (1 << PAGE_SHIFT) == 0)
         return false;
     const struct rmt_disk_node *leaf = rmt_page_at(pages, addr);
     uint64_t birth = rmt_get64(leaf->birth);
     uint64_t word = atomic_load_explicit(&pages->leaves[addr].birth, memory_order_relaxed);
-    if (word >> 16 != birth || (!hints->buckets && !resize(hints, BITS_MIN)))
+    uint64_t gone = atomic_load_explicit(&pages->leaves[addr].gone, memory_order_relaxed);
+    if (word >> 16 != birth || gone <= hints->view.id ||
+        (!hints->buckets && !resize(hints, BITS_MIN)))
         return false;
     *out_leaf = leaf;
     *out_where = birth | offset >> 32 << 48;

@@ -45,9 +45,9 @@ struct rmt_hints {
     uint32_t shift;                   /* 64 - log2 of their number */
     uint32_t kinds;                   /* of hints that are there */
 
-    /* Of the last gets: whether it is worth while. evicted, outdated: hints that were there, where
-     * one was put. */
-    uint32_t found, missed, evicted, outdated;
+    /* Of the last gets: whether it is worth while. added: hints that took no other's place;
+     * evicted: that took one which may have been of use. */
+    uint32_t found, missed, added, evicted;
     uint32_t rest; /* gets that do without it */
 
     /* While a version is held any thread may read it, but only that one with the hints. */

@@ -572,9 +572,7 @@ void rmt_node_known(struct rmt_pages *pages, struct rmt_ref ref, const struct rm
     uint64_t birth = ref.birth, shape = dense_shape(node, birth);
     atomic_store_explicit(&leaf->birth, 0, memory_order_relaxed);
     atomic_store_explicit(&leaf->gone, UINT64_MAX, memory_order_release);
-    /* What was there 2^32 commits ago is not to be taken for it. */
-    if (!shape &&
-        (uint32_t)atomic_load_explicit(&leaf->shape, memory_order_relaxed) == (uint32_t)birth)
+    if (!shape)
         atomic_store_explicit(&leaf->shape, 0, memory_order_relaxed);
     if (node->level > 0)
         return;

@@ -28,10 +28,11 @@ enum {
     LARGE = 6000
 };
 
-/* Of the keys of a map; PAGES: gaps, and each value is a page. */
-enum kind { ROW, GAPS, PAGES, ANY, TEXTS, SHARED, KINDS };
+/* Of the keys of a map. PAGES: gaps, and each value is a page; SET: no value has a byte. */
+enum kind { ROW, GAPS, PAGES, ANY, TEXTS, SHARED, SET, KINDS };
 
-static const char *const map_names[KINDS] = {"row", "gaps", "pages", "any", "texts", "shared"};
+static const char *const map_names[KINDS] = {"row",   "gaps",   "pages", "any",
+                                             "texts", "shared", "set"};
 static const char *const branch_names[BRANCHES] = {"main", "other"};
 
 static struct args args = {.seconds = 60};
@@ -88,14 +89,14 @@ static struct ramet_slice key_of(enum kind kind, uint64_t i, uint8_t buf[KEY_MAX
     if (kind == SHARED)
         return shared_key(i, buf);
     memcpy(buf, words, sizeof(words));
-    return (struct ramet_slice){buf, sizeof(words)};
+    return (struct ramet_slice){buf, kind == SET ? 4 : sizeof(words)};
 }
 
 /* Most have one size, so that leaves of numbers are arrays; some maps have values of each. */
 static struct ramet_slice value_of(enum kind kind, uint32_t number)
 {
     static uint32_t bytes[LARGE / 4];
-    size_t size = kind == PAGES ? PAGE : 8;
+    size_t size = kind == PAGES ? PAGE : kind == SET ? 0 : 8;
     if (kind == ANY || kind == SHARED)
         size = number % 61 == 0 ? LARGE : number % 8 * 4;
     for (size_t i = 0; i < size / 4; i++)
