@@ -231,6 +231,9 @@ int rmt_writer_node(struct rmt_writer *w, void *page, struct rmt_ref *out);
 int rmt_writer_patched(struct rmt_writer *w, const struct rmt_disk_node *node, uint32_t offset,
                        struct ramet_slice bytes, struct rmt_ref *out);
 
+/* Writes a node at once; the page is the caller's again. As rmt_writer_patched(). */
+int rmt_writer_at_once(struct rmt_writer *w, void *page, struct rmt_ref *out);
+
 /*
  * rmt_writer_data() - queues the beginning of so many pages of raw data as one run.
  *

@@ -93,36 +93,58 @@ int rmt_writer_node(struct rmt_writer *w, void *page, struct rmt_ref *out)
     return rmt_writer_node_at(w, page, addr, out);
 }
 
-int rmt_writer_patched(struct rmt_writer *w, const struct rmt_disk_node *node, uint32_t offset,
-                       struct ramet_slice bytes, struct rmt_ref *out)
+/* Takes a page for a node that is written at once. */
+static int take_page(struct rmt_writer *w, struct rmt_ref *out)
 {
-    struct rmt_pages *pages = w->pages;
-    rmt_assert(!pages->summed && offset >= sizeof(*node));
+    rmt_assert(!w->pages->summed);
     int rc = have_run(w, 1);
     if (rc < 0)
         return rc;
-    uint64_t addr = w->run.addr++;
+    *out = (struct rmt_ref){w->run.addr++, w->birth, 0};
     w->run.len--;
     w->nr_written++;
     w->expected -= w->expected > 0;
+    return 0;
+}
+
+/* header: of the node; all else of it that is looked at is in node. */
+static int write_at_once(struct rmt_writer *w, struct rmt_ref ref, struct rmt_disk_node *header,
+                         struct iovec *iov, int count, const struct rmt_disk_node *node)
+{
+    struct rmt_pages *pages = w->pages;
+    header->checksum = rmt_put64(0);
+    header->addr = rmt_put64(ref.addr);
+    header->birth = rmt_put64(ref.birth);
+    int rc = pages->io->ops->write(pages->io, iov, count, ref.addr << pages->page_shift);
+    if (rc < 0)
+        return rc;
+    pages->node_known(pages, ref, node);
+    rmt_page_known(pages, ref.addr, ref.birth);
+    return 0;
+}
+
+int rmt_writer_patched(struct rmt_writer *w, const struct rmt_disk_node *node, uint32_t offset,
+                       struct ramet_slice bytes, struct rmt_ref *out)
+{
     struct rmt_disk_node header = *node;
-    header.addr = rmt_put64(addr);
-    header.birth = rmt_put64(w->birth);
     uint8_t *old = (uint8_t *)(uintptr_t)node; /* to be read: struct iovec knows no const */
     size_t end = offset + bytes.size;
     struct iovec iov[] = {
         {&header, sizeof(header)},
         {old + sizeof(header), offset - sizeof(header)},
         {(void *)(uintptr_t)bytes.data, bytes.size},
-        {old + end, pages->page_size - end},
+        {old + end, w->pages->page_size - end},
     };
-    rc = pages->io->ops->write(pages->io, iov, 4, addr << pages->page_shift);
-    if (rc < 0)
-        return rc;
-    *out = (struct rmt_ref){addr, w->birth, 0};
-    pages->node_known(pages, *out, node); /* nothing that it looks at has changed */
-    rmt_page_known(pages, addr, w->birth);
-    return 0;
+    rmt_assert(offset >= sizeof(header));
+    int rc = take_page(w, out);
+    return rc < 0 ? rc : write_at_once(w, *out, &header, iov, 4, node);
+}
+
+int rmt_writer_at_once(struct rmt_writer *w, void *page, struct rmt_ref *out)
+{
+    struct iovec iov = {page, w->pages->page_size};
+    int rc = take_page(w, out);
+    return rc < 0 ? rc : write_at_once(w, *out, page, &iov, 1, page);
 }
 
 int rmt_writer_data(struct rmt_writer *w, const void *data, uint64_t pages,

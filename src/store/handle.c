@@ -344,8 +344,7 @@ static int write_all(struct ramet_handle *h, size_t count, const struct ramet_sl
 {
     struct ramet_txn *txn;
     struct ramet_map *map;
-    if (count == 1 &&
-        rmt_single_write(h->store, h->txn->ref, h->map->name, keys[0], values[0], flags) == 0)
+    if (rmt_single_write(h->store, h->txn->ref, h->map->name, count, keys, values, flags) == 0)
         return 0;
     int rc = rmt_txn_write(h->store, h->txn->ref, h->branch, &txn);
     if (rc < 0)

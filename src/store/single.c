@@ -9,6 +9,13 @@
 
 /* Pages that one of these commits may need: it goes down two trees, and may split each node. */
 #define PAGES_MAX 64u
+/* And of a batch, each entry beyond the first; but no more than the version has. */
+#define PAGES_A_KEY 4u
+
+/* So many pages that were replaced are enough for a whole commit, which gives them free. */
+#define GONE_MAX 512u
+/* After a batch that had to be done in another way, so many are not tried in this one. */
+#define BATCHES_SKIPPED 15u
 
 /* What a commit replaced. */
 struct gone {
@@ -29,6 +36,7 @@ struct rmt_single {
     unsigned count;            /* commits since the last whole one */
     struct rmt_runs replaced;  /* by the commit under way */
     uint64_t written;          /* pages, by the last one */
+    unsigned skips;            /* batches that are not to be tried */
     RMT_VEC(struct gone) gone; /* that they replaced, by commit */
     uint64_t gone_pages;
     struct rmt_page_pool pool;
@@ -98,11 +106,11 @@ struct single {
     struct rmt_tree map, maps;
 };
 
-/* An entry that is to be put into a tree, or deleted from it. */
+/* Entries that are to be put into a tree; of one, data may be NULL: it is to be deleted. */
 struct change {
-    struct ramet_slice key;
-    struct ramet_slice value; /* data NULL: to be deleted */
-    unsigned flags;           /* of rmt_tree_put() */
+    size_t count;
+    const struct ramet_slice *keys, *values;
+    unsigned flags; /* of rmt_tree_put() */
 };
 
 static int reserve(void *ctx, uint64_t pages)
@@ -131,11 +139,11 @@ static int change_by_edit(struct single *one, struct rmt_tree *tree, const struc
 {
     struct rmt_edit edit;
     struct rmt_writer *w = &one->writer;
+    struct ramet_slice key = change->keys[0], value = change->values[0];
     rmt_edit_init(&edit, &one->store->pages, reserve, &edit);
     edit.pool = &one->s->pool;
-    int rc = change->value.data
-                 ? rmt_tree_put(&edit, tree, change->key, change->value, change->flags)
-                 : rmt_tree_del(&edit, tree, change->key);
+    int rc = value.data ? rmt_tree_put(&edit, tree, key, value, change->flags)
+                        : rmt_tree_del(&edit, tree, key);
     w->expected = edit.nr_private;
     if (rc == 0)
         rc = rmt_tree_seal(&edit, tree, w);
@@ -151,11 +159,17 @@ static int change_by_edit(struct single *one, struct rmt_tree *tree, const struc
 static int change_tree(struct single *one, struct rmt_tree *tree, const struct change *change)
 {
     struct rmt_single *s = one->s;
+    struct rmt_pages *pages = &one->store->pages;
     int rc = 1;
-    if (change->value.data && change->flags == 0) {
-        rc = rmt_tree_replace(&one->store->pages, tree, change->key, change->value, s->horizon,
-                              &one->writer, &s->replaced);
+    if (change->count > 1) {
+        rc = rmt_tree_replace_many(pages, tree, change->count, change->keys, change->values,
+                                   s->horizon, &one->writer, &s->replaced);
+        s->skips = rc == 0 ? 0 : BATCHES_SKIPPED;
+        return rc > 0 ? -EBUSY : rc;
     }
+    if (change->values[0].data && change->flags == 0)
+        rc = rmt_tree_replace(pages, tree, change->keys[0], change->values[0], s->horizon,
+                              &one->writer, &s->replaced);
     return rc > 0 ? change_by_edit(one, tree, change) : rc;
 }
 
@@ -183,8 +197,9 @@ static int write_pages(struct single *one, const struct change *change)
     int rc = change_tree(one, &one->map, change);
     if (rc < 0)
         return rc;
-    const struct change of_map = {.key = rmt_slice(s->map_name, strlen(s->map_name)),
-                                  .value = rmt_map_record(&one->map, &record)};
+    struct ramet_slice name = rmt_slice(s->map_name, strlen(s->map_name));
+    struct ramet_slice value = rmt_map_record(&one->map, &record);
+    const struct change of_map = {.count = 1, .keys = &name, .values = &value};
     rc = change_tree(one, &one->maps, &of_map);
     rmt_writer_settle(&one->writer);
     return rc;
@@ -247,8 +262,9 @@ static int commit(struct ramet_store *store, struct rmt_single *s, const struct 
     int rc = rmt_space_follow(&store->space, s->state.log);
     if (rc == 0)
         rc = rmt_store_next_id(store, &id);
+    uint64_t pages = PAGES_MAX + rmt_min((change->count - 1) * PAGES_A_KEY, s->head.total_pages);
     if (rc == 0)
-        rc = rmt_space_reserve(&store->space, PAGES_MAX, false);
+        rc = rmt_space_reserve(&store->space, pages, false);
     if (rc < 0)
         return rc;
     one.store = store;
@@ -268,7 +284,7 @@ static int commit(struct ramet_store *store, struct rmt_single *s, const struct 
         rmt_space_undo(&store->space);
     }
     rmt_writer_fini(&one.writer);
-    rmt_space_release(&store->space, PAGES_MAX);
+    rmt_space_release(&store->space, pages);
     return rc;
 }
 
@@ -279,27 +295,45 @@ static int write_locked(struct ramet_store *store, const char *ref, const char *
         store->single = calloc(1, sizeof(*store->single));
     struct rmt_single *s = store->single;
     if (!s || store->group || s->count >= 4 * RMT_SINGLES || rmt_limbo_pending(store) ||
-        rmt_store_writable(store) < 0 || !find(store, s, ref, map) ||
-        !rmt_branch_hold(store, s->branch.number))
+        rmt_store_writable(store) < 0)
+        return -EBUSY;
+    if (change->count > 1 && s->skips) {
+        s->skips--;
+        return -EBUSY;
+    }
+    if (!find(store, s, ref, map) || !rmt_branch_hold(store, s->branch.number))
         return -EBUSY;
     int rc = commit(store, s, change);
     rmt_branch_leave(store);
     return rc;
 }
 
-int rmt_single_write(struct ramet_store *store, const char *ref, const char *map,
-                     struct ramet_slice key, struct ramet_slice value, unsigned flags)
+/* Whether it is for a transaction to do, or to say why not. */
+static bool suits(const struct ramet_store *store, const struct change *change)
 {
-    const struct change change = {key, value, rmt_put_flags(flags)};
-    if (store->io->durable || rmt_store_usable(store) < 0 || key.size == 0 ||
-        key.size > RAMET_KEY_MAX || flags & ~RMT_MAP_PUT_FLAGS ||
-        !rmt_node_inline(store->pages.page_size, key.size, value.size))
+    for (size_t i = 0; i < change->count; i++) {
+        struct ramet_slice key = change->keys[i], value = change->values[i];
+        if (key.size == 0 || key.size > RAMET_KEY_MAX || (change->count > 1 && !value.data) ||
+            !rmt_node_inline(store->pages.page_size, key.size, value.size))
+            return false;
+    }
+    return true;
+}
+
+int rmt_single_write(struct ramet_store *store, const char *ref, const char *map, size_t count,
+                     const struct ramet_slice *keys, const struct ramet_slice *values,
+                     unsigned flags)
+{
+    const struct change change = {count, keys, values, rmt_put_flags(flags)};
+    if (store->io->durable || rmt_store_usable(store) < 0 || flags & ~RMT_MAP_PUT_FLAGS ||
+        (count > 1 && flags) || !suits(store, &change))
         return 1;
     rmt_lock_take(&store->commit_lock);
     int rc = write_locked(store, ref, map, &change);
-    bool turn = rc == 0 && store->single->count >= RMT_SINGLES;
+    const struct rmt_single *s = store->single;
+    bool turn = rc == 0 && (s->count >= RMT_SINGLES || s->gone_pages >= GONE_MAX);
     rmt_lock_give(&store->commit_lock);
-    if (turn) /* if it fails now it is due again; the entry is written */
+    if (turn) /* if it fails now it is due again; the entries are written */
         (void)rmt_store_turn(store);
     return rc < 0 ? 1 : 0;
 }

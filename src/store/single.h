@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * single.h - commits of one entry in a store in memory.
+ * single.h - commits of one entry in a store in memory, and of batches that only change values.
  *
  * Where one entry is changed, most of the work of a commit is what it does to the catalog: the
  * head's record, and the list of what was replaced. Here the catalog stays as it is. The head's
@@ -26,18 +26,21 @@
 #define RMT_SINGLES 48u
 
 /*
- * rmt_single_write() - puts an entry, or deletes it, in a commit of its own.
+ * rmt_single_write() - puts entries, or deletes one, in a commit of its own.
  *
- * @ref    a branch.
- * @value  data NULL: the entry is deleted.
- * @flags  of ramet_put().
+ * @ref     a branch.
+ * @count   of keys and values; of more than one, each is there and has a value of that size.
+ * @values  data NULL: the entry is deleted.
+ * @flags   of ramet_put(); 0 for more than one.
  * Returns 0, or 1: nothing has changed, and a transaction is to do it, or to say why it cannot be
  * done. So it is in a file; where the branch has a writer, or was not the last that was written to
  * in this way; while readers have let go of more than one commit gives free; the first time that a
- * page of a snapshot is replaced; and with any failure.
+ * page of a snapshot is replaced; after batches that had to be done by a transaction, for some
+ * more; and with any failure.
  */
-int rmt_single_write(struct ramet_store *store, const char *ref, const char *map,
-                     struct ramet_slice key, struct ramet_slice value, unsigned flags);
+int rmt_single_write(struct ramet_store *store, const char *ref, const char *map, size_t count,
+                     const struct ramet_slice *keys, const struct ramet_slice *values,
+                     unsigned flags);
 
 /* First thing in a whole commit, when it has looked at the readers: what is beside the catalog goes
  * into it. */

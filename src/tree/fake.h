@@ -200,6 +200,11 @@ int rmt_writer_patched(struct rmt_writer *w, const struct rmt_disk_node *node, u
     return rmt_writer_node(w, page, out);
 }
 
+int rmt_writer_at_once(struct rmt_writer *w, void *page, struct rmt_ref *out)
+{
+    return rmt_writer_node(w, page, out);
+}
+
 int rmt_writer_data(struct rmt_writer *w, const void *data, uint64_t pages,
                     struct rmt_disk_run *out)
 {

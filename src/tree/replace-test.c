@@ -147,6 +147,102 @@ static void test_what_it_is_not_for(void **state)
     bench_fini(&b);
 }
 
+/* ---- many ------------------------------------------------------------------------------------ */
+
+enum { BATCH = 2500 };
+
+struct batch {
+    uint32_t count, at[BATCH], value[BATCH]; /* of the model */
+    uint8_t bytes[BATCH][8], values[BATCH][64];
+    struct ramet_slice key[BATCH], with[BATCH];
+};
+
+/* Keys as they come: some twice, and many side by side or none. */
+static void fill_batch(const struct bench *b, struct batch *batch, uint32_t count, uint32_t number)
+{
+    uint32_t within = chance(2) ? KEYS : 50 + (uint32_t)chance(500);
+    batch->count = count;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t at;
+        do
+            at = (uint32_t)chance(within);
+        while (b->model.size[at] == SIZE_MAX_);
+        struct ramet_slice value = value_of(number + i, b->model.size[at]);
+        if (value.size)
+            memcpy(batch->values[i], value.data, value.size);
+        batch->at[i] = at;
+        batch->value[i] = number + i;
+        batch->key[i] = key_of(b->model.keys[at], batch->bytes[i]);
+        batch->with[i] = rmt_slice(batch->values[i], value.size);
+    }
+}
+
+static int replace_many(struct bench *b, const struct batch *batch, uint64_t horizon)
+{
+    return rmt_tree_replace_many(&b->fake.pages, &b->tree, batch->count, batch->key, batch->with,
+                                 horizon, &b->fake.w, &b->gone);
+}
+
+static void want_all(struct bench *b, const struct rmt_tree *tree, const struct model *model)
+{
+    for (uint32_t i = 0; i < KEYS; i++)
+        want(b, tree, i, model->value[i]);
+}
+
+static void test_many_are_as_puts(void **state)
+{
+    static struct batch batch;
+    (void)state;
+    for (enum shape shape = DENSE; shape < SHAPES; shape++) {
+        struct bench b;
+        bench_init(&b, shape);
+        for (uint32_t n = 0; n < 60; n++) {
+            struct rmt_tree before = b.tree;
+            struct model was = b.model;
+            uint64_t gone = 0, next = b.fake.w.next;
+            fill_batch(&b, &batch, 1 + (uint32_t)chance(n % 3 ? 40 : BATCH), 10000 + n * BATCH);
+            b.gone.count = 0;
+            b.fake.w.birth++;
+            assert_int_equal(replace_many(&b, &batch, 5), 0);
+            for (size_t i = 0; i < b.gone.count; i++)
+                gone += b.gone.items[i].len;
+            assert_int_equal(b.fake.w.next - next, gone);
+            for (uint32_t i = 0; i < batch.count; i++)
+                b.model.value[batch.at[i]] = batch.value[i];
+            want_all(&b, &b.tree, &b.model);
+            want_all(&b, &before, &was);
+        }
+        fake_forget(&b.fake); /* each page is judged once more */
+        want_all(&b, &b.tree, &b.model);
+        bench_fini(&b);
+    }
+}
+
+/* One of many is not there, or of another size, or its page is a snapshot's: none is changed. */
+static void test_many_or_none(void **state)
+{
+    static struct batch batch;
+    struct bench b;
+    (void)state;
+    bench_init(&b, CELLS);
+    for (int n = 0; n < 300; n++) {
+        struct rmt_ref root = b.tree.root;
+        fill_batch(&b, &batch, 2 + (uint32_t)chance(60), 20000);
+        uint32_t at = (uint32_t)chance(batch.count);
+        if (n % 3 == 0)
+            batch.key[at] = key_of(chance(UINT64_MAX), batch.bytes[at]);
+        else if (n % 3 == 1)
+            batch.with[at].size ^= 1;
+        assert_int_equal(replace_many(&b, &batch, n % 3 == 2 ? 10 : 5), 1);
+        assert_true(rmt_ref_equal(root, b.tree.root));
+    }
+    b.fake.w.fail_in = 3;
+    fill_batch(&b, &batch, 200, 20000);
+    assert_int_equal(replace_many(&b, &batch, 5), -ENOSPC);
+    want_all(&b, &b.tree, &b.model);
+    bench_fini(&b);
+}
+
 /* Of pages that are as old as a snapshot some are on the way, and others are not any more. */
 static void test_horizon_within_the_way(void **state)
 {
@@ -187,6 +283,8 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_is_as_a_put),
         cmocka_unit_test(test_what_it_is_not_for),
+        cmocka_unit_test(test_many_are_as_puts),
+        cmocka_unit_test(test_many_or_none),
         cmocka_unit_test(test_horizon_within_the_way),
         cmocka_unit_test(test_a_write_that_fails),
     };

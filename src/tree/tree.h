@@ -140,6 +140,11 @@ int rmt_tree_get_many(struct rmt_pages *pages, const struct rmt_tree *tree, size
 int rmt_tree_replace(struct rmt_pages *pages, struct rmt_tree *tree, struct ramet_slice key,
                      struct ramet_slice value, uint64_t horizon, struct rmt_writer *w,
                      struct rmt_runs *gone);
+/* The same of many, in any order; of a key that is there twice the later value stays. What was
+ * written, and is in gone, when it does not return 0, is the caller's to take back. */
+int rmt_tree_replace_many(struct rmt_pages *pages, struct rmt_tree *tree, size_t count,
+                          const struct ramet_slice *keys, const struct ramet_slice *values,
+                          uint64_t horizon, struct rmt_writer *w, struct rmt_runs *gone);
 /* Keys of 1 to RAMET_KEY_MAX bytes. On failure the tree is as it was. */
 int rmt_tree_put(struct rmt_edit *edit, struct rmt_tree *tree, struct ramet_slice key,
                  struct ramet_slice value, unsigned flags);

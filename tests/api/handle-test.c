@@ -530,6 +530,35 @@ static void a_sleeper_costs_what_it_holds(void)
     ramet_close(store);
 }
 
+/* Each replaces most pages of the map: what the ones before took is used again soon. */
+static void batches_take_no_more_than_they_replace(void)
+{
+    enum { ALL = 40000, MANY = 1000, BATCHES = 300 };
+    struct ramet_store *store = new_store();
+    struct ramet_handle *h = new_handle(store);
+    static unsigned char bytes[MANY][8];
+    static uint64_t numbers[MANY];
+    struct ramet_slice keys[MANY], values[MANY];
+    uint64_t before = 0, random = 1;
+    for (uint64_t n = 0; n < ALL / MANY + BATCHES; n++) {
+        bool fills = n < ALL / MANY;
+        for (uint64_t i = 0; i < MANY; i++) {
+            numbers[i] = n;
+            uint64_t key = fills ? n * MANY + i : random_below(&random, ALL);
+            keys[i] = ramet_u64_key(key * UINT64_C(0x9e3779b97f4a7c15), bytes[i]);
+            values[i] = (struct ramet_slice){&numbers[i], 8};
+        }
+        must(ramet_handle_batch(h, MANY, keys, values));
+        if (n == ALL / MANY)
+            before = stat_of(store).file_bytes;
+    }
+    uint64_t after = stat_of(store).file_bytes;
+    if (after > before * 2)
+        fatal("%d batches made %" PRIu64 " KiB of %" PRIu64, BATCHES, after >> 10, before >> 10);
+    must(ramet_check(store, 0, NULL, NULL, NULL));
+    ramet_close(store);
+}
+
 /* ---- many readers of what one handle holds --------------------------------------------------- */
 
 enum { NAMES = 3000, NAME_SIZE = 24, ROUNDS = 30, AT_ONCE = 8 };
@@ -616,6 +645,7 @@ static const struct args_test tests[] = {
     ARGS_TEST(threads_come_go_and_die),
     ARGS_TEST(what_nobody_sees_is_used_again),
     ARGS_TEST(a_sleeper_costs_what_it_holds),
+    ARGS_TEST(batches_take_no_more_than_they_replace),
     ARGS_TEST(a_held_version_has_many_readers),
 };
 

@@ -173,6 +173,33 @@ static void put_some(struct program *p)
         put_one(p, b, m);
 }
 
+/* Values of the size that they have, as a rule: then it is done in that way, too. */
+static void put_batch(struct program *p)
+{
+    enum { MOST = 60 };
+    static unsigned char bytes[MOST][8];
+    static uint32_t words[MOST][10];
+    struct ramet_slice keys[MOST], values[MOST];
+    int b = some_branch(p), m = (int)below(p, MAPS);
+    uint64_t count = 1 + below(p, MOST), n = 0;
+    bool any = below(p, 4) == 0;
+    for (uint64_t i = 0; i < count; i++) {
+        uint64_t k = below(p, KEYS);
+        uint32_t *at = &p->heads[b].numbers[m][k], number = ++p->last;
+        if (!any && (!*at || is_large(*at)))
+            continue;
+        while (is_large(number) || (!any && (number % 3 == 0) != (*at % 3 == 0)))
+            number = ++p->last;
+        struct ramet_slice value = value_of(number);
+        memcpy(words[n], value.data, value.size);
+        keys[n] = ramet_u64_key(k, bytes[n]);
+        values[n] = (struct ramet_slice){words[n], value.size};
+        n++;
+        *at = number;
+    }
+    must(ramet_handle_batch(p->handles[b][m], n, keys, values));
+}
+
 static void put_in_transaction(struct program *p)
 {
     int b = some_branch(p);
@@ -325,8 +352,10 @@ static void look(struct program *p)
 static void step(struct program *p)
 {
     uint64_t dice = below(p, 100);
-    if (dice < 50)
+    if (dice < 40)
         put_some(p);
+    else if (dice < 50)
+        put_batch(p);
     else if (dice < 60)
         put_in_transaction(p);
     else if (dice < 68)
