@@ -1376,8 +1376,9 @@ RAMET_API int64_t ramet_handle_get_u64(struct ramet_handle *handle, uint64_t key
  * Threads:  one at a time for a handle. It cannot be cancelled.
  * Blocks:   for the branch's writer, then as ramet_commit().
  * Cost:     O(log entries): in memory the pages from the map's root to the leaf are copied, and
- * that of the list of maps; in a file as a transaction of one ramet_put(). Many at once are cheaper
- * in ramet_handle_batch().
+ *           that of the list of maps; least of all where there was a value of the same size. In a
+ *           file as a transaction of one ramet_put(). Many at once are cheaper in
+ *           ramet_handle_batch().
  */
 RAMET_API int ramet_handle_put(struct ramet_handle *handle, struct ramet_slice key,
                                struct ramet_slice value, unsigned flags);
@@ -1423,6 +1424,7 @@ RAMET_API int ramet_handle_del_u64(struct ramet_handle *handle, uint64_t key);
  * Threads:  as ramet_handle_put().
  * Blocks:   as ramet_handle_put().
  * Cost:     O(count * log entries) and one commit: pages that several keys are in are written once.
+ *           In memory half as much if all keys are there, with values of the same sizes.
  */
 RAMET_API int ramet_handle_batch(struct ramet_handle *handle, size_t count,
                                  const struct ramet_slice *keys, const struct ramet_slice *values);
