@@ -57,6 +57,8 @@ void rmt_pages_fini(struct rmt_pages *pages)
 
 void rmt_pages_forget(struct rmt_pages *pages)
 {
+    if (!pages->summed) /* there is no device; and of leaves there is more than what was verified */
+        return;
     rmt_reserve_clear((void *)(uintptr_t)pages->verified,
                       2 * pages->reserved * sizeof(*pages->verified));
     if (pages->leaves)

@@ -9,13 +9,12 @@
 
 /* Pages that one of these commits may need: it goes down two trees, and may split each node. */
 #define PAGES_MAX 64u
-/* And of a batch, each entry beyond the first; but no more than the version has. */
-#define PAGES_A_KEY 4u
-
-/* So many pages that were replaced are enough for a whole commit, which gives them free. */
-#define GONE_MAX 512u
-/* After a batch that had to be done in another way, so many are not tried in this one. */
-#define BATCHES_SKIPPED 15u
+/* So much that was replaced is enough for a whole commit, which gives it free. */
+#define GONE_BYTES ((uint64_t)2 << 20)
+/* A batch of more entries is left to a transaction, which writes without the commit lock. */
+#define BATCH_MAX 4096u
+/* Pages to ask for at once, if there were so many the last time. */
+#define EXPECTED_MAX 64u
 
 /* What a commit replaced. */
 struct gone {
@@ -36,7 +35,6 @@ struct rmt_single {
     unsigned count;            /* commits since the last whole one */
     struct rmt_runs replaced;  /* by the commit under way */
     uint64_t written;          /* pages, by the last one */
-    unsigned skips;            /* batches that are not to be tried */
     RMT_VEC(struct gone) gone; /* that they replaced, by commit */
     uint64_t gone_pages;
     struct rmt_page_pool pool;
@@ -104,6 +102,7 @@ struct single {
     struct rmt_single *s;
     struct rmt_writer writer;
     struct rmt_tree map, maps;
+    uint64_t promised; /* pages */
 };
 
 /* Entries that are to be put into a tree; of one, data may be NULL: it is to be deleted. */
@@ -161,16 +160,29 @@ static int change_tree(struct single *one, struct rmt_tree *tree, const struct c
     struct rmt_single *s = one->s;
     struct rmt_pages *pages = &one->store->pages;
     int rc = 1;
-    if (change->count > 1) {
-        rc = rmt_tree_replace_many(pages, tree, change->count, change->keys, change->values,
-                                   s->horizon, &one->writer, &s->replaced);
-        s->skips = rc == 0 ? 0 : BATCHES_SKIPPED;
-        return rc > 0 ? -EBUSY : rc;
-    }
     if (change->values[0].data && change->flags == 0)
         rc = rmt_tree_replace(pages, tree, change->keys[0], change->values[0], s->horizon,
                               &one->writer, &s->replaced);
     return rc > 0 ? change_by_edit(one, tree, change) : rc;
+}
+
+/* Of a batch: its pages are promised when they are known. */
+static int change_many(struct single *one, const struct change *change)
+{
+    struct rmt_single *s = one->s;
+    struct rmt_replacing replacing;
+    int rc = rmt_replacing_init(&replacing, &one->store->pages, &one->map, change->count,
+                                change->keys, change->values, s->horizon);
+    uint64_t pages = replacing.nodes.count;
+    if (rc == 0)
+        rc = rmt_space_reserve(&one->store->space, pages, false);
+    if (rc == 0) {
+        one->promised += pages;
+        one->writer.expected = pages + 1; /* and one of the list of maps */
+        rc = rmt_replacing_write(&replacing, &one->map, &one->writer, &s->replaced);
+    }
+    rmt_replacing_fini(&replacing);
+    return rc > 0 ? -EBUSY : rc;
 }
 
 static bool note_gone(struct ramet_store *store, struct rmt_single *s, uint64_t id)
@@ -193,8 +205,8 @@ static int write_pages(struct single *one, const struct change *change)
     struct rmt_single *s = one->s;
     struct rmt_disk_map record;
     s->replaced.count = 0;
-    one->writer.expected = s->written; /* it is much as the last one */
-    int rc = change_tree(one, &one->map, change);
+    one->writer.expected = rmt_min(s->written, EXPECTED_MAX); /* it is much as the last one */
+    int rc = change->count > 1 ? change_many(one, change) : change_tree(one, &one->map, change);
     if (rc < 0)
         return rc;
     struct ramet_slice name = rmt_slice(s->map_name, strlen(s->map_name));
@@ -262,13 +274,13 @@ static int commit(struct ramet_store *store, struct rmt_single *s, const struct 
     int rc = rmt_space_follow(&store->space, s->state.log);
     if (rc == 0)
         rc = rmt_store_next_id(store, &id);
-    uint64_t pages = PAGES_MAX + rmt_min((change->count - 1) * PAGES_A_KEY, s->head.total_pages);
     if (rc == 0)
-        rc = rmt_space_reserve(&store->space, pages, false);
+        rc = rmt_space_reserve(&store->space, PAGES_MAX, false);
     if (rc < 0)
         return rc;
     one.store = store;
     one.s = s;
+    one.promised = PAGES_MAX;
     one.map = s->map;
     one.maps = (struct rmt_tree){.root = s->head.root};
     rmt_writer_init(&one.writer, &store->pages, &store->space, id);
@@ -284,8 +296,13 @@ static int commit(struct ramet_store *store, struct rmt_single *s, const struct 
         rmt_space_undo(&store->space);
     }
     rmt_writer_fini(&one.writer);
-    rmt_space_release(&store->space, pages);
+    rmt_space_release(&store->space, one.promised); /* not before it is published */
     return rc;
+}
+
+static uint64_t gone_max(const struct ramet_store *store)
+{
+    return GONE_BYTES >> store->pages.page_shift;
 }
 
 static int write_locked(struct ramet_store *store, const char *ref, const char *map,
@@ -297,11 +314,8 @@ static int write_locked(struct ramet_store *store, const char *ref, const char *
     if (!s || store->group || s->count >= 4 * RMT_SINGLES || rmt_limbo_pending(store) ||
         rmt_store_writable(store) < 0)
         return -EBUSY;
-    if (change->count > 1 && s->skips) {
-        s->skips--;
-        return -EBUSY;
-    }
-    if (!find(store, s, ref, map) || !rmt_branch_hold(store, s->branch.number))
+    if (s->gone_pages >= 4 * gone_max(store) || !find(store, s, ref, map) ||
+        !rmt_branch_hold(store, s->branch.number))
         return -EBUSY;
     int rc = commit(store, s, change);
     rmt_branch_leave(store);
@@ -326,12 +340,12 @@ int rmt_single_write(struct ramet_store *store, const char *ref, const char *map
 {
     const struct change change = {count, keys, values, rmt_put_flags(flags)};
     if (store->io->durable || rmt_store_usable(store) < 0 || flags & ~RMT_MAP_PUT_FLAGS ||
-        (count > 1 && flags) || !suits(store, &change))
+        (count > 1 && flags) || count > BATCH_MAX || !suits(store, &change))
         return 1;
     rmt_lock_take(&store->commit_lock);
     int rc = write_locked(store, ref, map, &change);
     const struct rmt_single *s = store->single;
-    bool turn = rc == 0 && (s->count >= RMT_SINGLES || s->gone_pages >= GONE_MAX);
+    bool turn = rc == 0 && (s->count >= RMT_SINGLES || s->gone_pages >= gone_max(store));
     rmt_lock_give(&store->commit_lock);
     if (turn) /* if it fails now it is due again; the entries are written */
         (void)rmt_store_turn(store);

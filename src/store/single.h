@@ -35,8 +35,7 @@
  * Returns 0, or 1: nothing has changed, and a transaction is to do it, or to say why it cannot be
  * done. So it is in a file; where the branch has a writer, or was not the last that was written to
  * in this way; while readers have let go of more than one commit gives free; the first time that a
- * page of a snapshot is replaced; after batches that had to be done by a transaction, for some
- * more; and with any failure.
+ * page of a snapshot is replaced; of large batches; and with any failure.
  */
 int rmt_single_write(struct ramet_store *store, const char *ref, const char *map, size_t count,
                      const struct ramet_slice *keys, const struct ramet_slice *values,

@@ -179,8 +179,18 @@ static void fill_batch(const struct bench *b, struct batch *batch, uint32_t coun
 
 static int replace_many(struct bench *b, const struct batch *batch, uint64_t horizon)
 {
-    return rmt_tree_replace_many(&b->fake.pages, &b->tree, batch->count, batch->key, batch->with,
-                                 horizon, &b->fake.w, &b->gone);
+    struct rmt_replacing r;
+    uint64_t next = b->fake.w.next;
+    int rc = rmt_replacing_init(&r, &b->fake.pages, &b->tree, batch->count, batch->key, batch->with,
+                                horizon);
+    assert_int_equal(b->fake.w.next, next);
+    uint64_t pages = r.nodes.count;
+    if (rc == 0)
+        rc = rmt_replacing_write(&r, &b->tree, &b->fake.w, &b->gone);
+    if (rc == 0)
+        assert_int_equal(b->fake.w.next - next, pages);
+    rmt_replacing_fini(&r);
+    return rc;
 }
 
 static void want_all(struct bench *b, const struct rmt_tree *tree, const struct model *model)

@@ -38,7 +38,7 @@ struct way {
 
 /* 1: it does not lead to a value of that size, or not through pages younger than horizon alone. */
 static int find_way(struct rmt_pages *pages, const struct rmt_tree *tree, struct ramet_slice key,
-                    uint32_t size, uint64_t horizon, struct way *way)
+                    size_t size, uint64_t horizon, struct way *way)
 {
     uint32_t page_size = pages->page_size;
     struct rmt_ref ref = tree->root;
@@ -70,9 +70,9 @@ int rmt_tree_replace(struct rmt_pages *pages, struct rmt_tree *tree, struct rame
                      struct rmt_runs *gone)
 {
     struct way way;
-    if (pages->summed || !rmt_node_inline(pages->page_size, key.size, value.size))
+    if (pages->summed)
         return 1;
-    int rc = find_way(pages, tree, key, (uint32_t)value.size, horizon, &way);
+    int rc = find_way(pages, tree, key, value.size, horizon, &way);
     if (rc != 0)
         return rc;
     if (!rmt_vec_reserve(gone, gone->count + way.depth))
@@ -100,32 +100,31 @@ int rmt_tree_replace(struct rmt_pages *pages, struct rmt_tree *tree, struct rame
 
 /* ---- many ------------------------------------------------------------------------------------ */
 
-/* A child that was written anew. */
-struct made {
+/*
+ * First all keys are sought, and each node that is to be written is listed, behind its children;
+ * then they are written in that order. So it is known beforehand how many they are, and whether it
+ * can be done at all.
+ */
+struct rmt_replaced_node {
+    const struct rmt_disk_node *node;
     struct rmt_ref ref;
-    uint32_t child;
-    uint32_t next; /* where the group of the next one begins */
-};
-
-struct many {
-    struct rmt_pages *pages;
-    const struct ramet_slice *keys, *values;
-    uint64_t horizon;
-    struct rmt_writer *w;
-    struct rmt_runs *gone;
-    /* One for each key. orders: its index, and above that the child that it is in, of the node
-     * under way: so sorted they are in groups, and those of one key in the order they came. */
-    uint64_t *orders, *sorted;
-    struct made *made;
-    uint32_t *counts; /* one for each child of a node */
-    uint8_t *page;    /* that is being put together */
+    uint32_t child;    /* which one of its parent's; of no meaning for the root */
+    uint32_t from, to; /* of a leaf: its keys. Of others: to - from children are listed before it */
 };
 
 #define FEW 16 /* that are sorted where they are */
 
-static inline uint32_t child_of(uint64_t order)
+/* One for each key: its index, and above that the child that it is in, of the node under way; so
+ * sorted they are in groups, and those of one key in the order they came. At last, in a leaf,
+ * above it is where its value is. */
+static inline uint32_t high_of(uint64_t order)
 {
     return (uint32_t)(order >> 32);
+}
+
+static inline void set_high(uint64_t *order, uint32_t high)
+{
+    *order = (uint64_t)high << 32 | (uint32_t)*order;
 }
 
 static void sort_few(uint64_t *orders, uint32_t count)
@@ -140,138 +139,170 @@ static void sort_few(uint64_t *orders, uint32_t count)
 }
 
 /* By child: those of each stay in the order that they are in. */
-static void sort_many(struct many *m, uint64_t *orders, uint32_t count, uint32_t children)
+static void sort_many(struct rmt_replacing *r, uint64_t *orders, uint32_t count, uint32_t children)
 {
     uint32_t at = 0;
-    memset(m->counts, 0, children * sizeof(*m->counts));
+    memset(r->counts, 0, children * sizeof(*r->counts));
     for (uint32_t i = 0; i < count; i++)
-        m->counts[child_of(orders[i])]++;
+        r->counts[high_of(orders[i])]++;
     for (uint32_t i = 0; i < children; i++) {
-        uint32_t n = m->counts[i];
-        m->counts[i] = at;
+        uint32_t n = r->counts[i];
+        r->counts[i] = at;
         at += n;
     }
     for (uint32_t i = 0; i < count; i++)
-        m->sorted[m->counts[child_of(orders[i])]++] = orders[i];
-    memcpy(orders, m->sorted, count * sizeof(*orders));
+        r->sorted[r->counts[high_of(orders[i])]++] = orders[i];
+    memcpy(orders, r->sorted, count * sizeof(*orders));
 }
 
-/* All of a leaf, which is going to be copied. */
-static void prefetch_page(const struct rmt_pages *pages, struct rmt_ref ref)
-{
-    const uint8_t *page = (const uint8_t *)rmt_page_at(pages, ref.addr);
-    for (uint32_t at = 0; ref.addr < pages->reserved && at < pages->page_size; at += 64)
-        __builtin_prefetch(page + at);
-}
+/* The nodes that keys [from, to) are in, of one that lies below the horizon, or not. */
+static int plan(struct rmt_replacing *r, const struct rmt_disk_node *node, struct rmt_ref ref,
+                uint32_t child, uint32_t from, uint32_t to);
 
-static int replace_in_leaf(struct many *m, const struct rmt_disk_node *leaf, uint32_t from,
-                           uint32_t to, struct rmt_ref *out)
+static int plan_children(struct rmt_replacing *r, const struct rmt_disk_node *node, uint32_t from,
+                         uint32_t to, uint32_t *out_count)
 {
-    uint32_t page_size = m->pages->page_size;
-    struct rmt_value value;
-    for (uint32_t i = from; i < to; i++) {
-        uint32_t key = (uint32_t)m->orders[i];
-        struct ramet_slice bytes = m->values[key];
-        if (!value_in(leaf, page_size, m->keys[key], bytes.size, &value))
-            return 1;
-        if (to - from == 1)
-            return rmt_writer_patched(m->w, leaf, offset_in(leaf, value.data), bytes, out);
-        if (i == from)
-            memcpy(m->page, leaf, page_size);
-        memcpy(m->page + offset_in(leaf, value.data), bytes.data, bytes.size);
-    }
-    return rmt_writer_at_once(m->w, m->page, out);
-}
-
-static int replace_in(struct many *m, const struct rmt_disk_node *node, struct rmt_ref ref,
-                      uint32_t from, uint32_t to, struct rmt_ref *out);
-
-/* Each group of the keys in its child. */
-static int replace_in_children(struct many *m, const struct rmt_disk_node *node, uint32_t from,
-                               uint32_t to)
-{
-    for (uint32_t at = from, next; at < to; at = next) {
+    uint32_t page_size = r->pages->page_size;
+    for (uint32_t i = from; i < to; i++)
+        set_high(&r->orders[i],
+                 rmt_node_find_child(node, page_size, r->keys[(uint32_t)r->orders[i]]));
+    if (to - from <= FEW)
+        sort_few(r->orders + from, to - from);
+    else
+        sort_many(r, r->orders + from, to - from, rmt_node_count(node) + 1);
+    *out_count = 0;
+    for (uint32_t at = from, next; at < to; at = next, ++*out_count) {
         const struct rmt_disk_node *child;
-        uint32_t index = child_of(m->orders[at]);
-        for (next = at + 1; next < to && child_of(m->orders[next]) == index;)
+        uint32_t index = high_of(r->orders[at]);
+        for (next = at + 1; next < to && high_of(r->orders[next]) == index;)
             next++;
         if (node->level == 1 && next < to)
-            prefetch_page(m->pages, rmt_node_ref_at(node, child_of(m->orders[next])));
-        struct rmt_ref was = rmt_node_ref_at(node, index), ref;
-        if (was.birth <= m->horizon)
+            rmt_ref_prefetch(r->pages, rmt_node_ref_at(node, high_of(r->orders[next])));
+        struct rmt_ref ref = rmt_node_ref_at(node, index);
+        if (ref.birth <= r->horizon)
             return 1;
-        int rc = rmt_child_open(m->pages, was, node->level - 1u, &child);
+        int rc = rmt_child_open(r->pages, ref, node->level - 1u, &child);
         if (rc == 0)
-            rc = replace_in(m, child, was, at, next, &ref);
+            rc = plan(r, child, ref, index, at, next);
         if (rc != 0)
             return rc;
-        m->made[at] = (struct made){ref, index, next};
     }
     return 0;
 }
 
-/* The depth of this recursion is that of the tree. */
-static int replace_in(struct many *m, const struct rmt_disk_node *node, struct rmt_ref ref,
-                      uint32_t from, uint32_t to, struct rmt_ref *out)
+static bool plan_leaf(struct rmt_replacing *r, const struct rmt_disk_node *leaf, uint32_t from,
+                      uint32_t to)
 {
-    uint32_t page_size = m->pages->page_size;
-    if (!rmt_runs_push(m->gone, ref.addr, 1, ref.birth))
-        return rmt_fail(-ENOMEM, "a commit");
-    if (node->level == 0)
-        return replace_in_leaf(m, node, from, to, out);
+    struct rmt_value value;
     for (uint32_t i = from; i < to; i++) {
-        uint32_t key = (uint32_t)m->orders[i];
-        uint32_t child = rmt_node_find_child(node, page_size, m->keys[key]);
-        m->orders[i] = (uint64_t)child << 32 | key;
+        uint32_t key = (uint32_t)r->orders[i];
+        if (!value_in(leaf, r->pages->page_size, r->keys[key], r->values[key].size, &value))
+            return false;
+        set_high(&r->orders[i], offset_in(leaf, value.data));
     }
-    if (to - from <= FEW)
-        sort_few(m->orders + from, to - from);
-    else
-        sort_many(m, m->orders + from, to - from, rmt_node_count(node) + 1);
-    int rc = replace_in_children(m, node, from, to);
-    if (rc != 0)
-        return rc;
-    memcpy(m->page, node, page_size);
-    for (uint32_t at = from; at < to; at = m->made[at].next)
-        rmt_node_ref_put((struct rmt_disk_node *)(void *)m->page, m->made[at].child,
-                         m->made[at].ref);
-    return rmt_writer_at_once(m->w, m->page, out);
+    return true;
 }
 
-static int replace_many(struct many *m, struct rmt_tree *tree, uint32_t count)
+/* The depth of this recursion is that of the tree. */
+static int plan(struct rmt_replacing *r, const struct rmt_disk_node *node, struct rmt_ref ref,
+                uint32_t child, uint32_t from, uint32_t to)
+{
+    struct rmt_replaced_node one = {node, ref, child, from, to};
+    int rc = 0;
+    if (node->level > 0) {
+        one.from = 0;
+        rc = plan_children(r, node, from, to, &one.to);
+    } else if (!plan_leaf(r, node, from, to)) {
+        rc = 1;
+    }
+    if (rc == 0 && !rmt_vec_push(&r->nodes, one))
+        rc = rmt_fail(-ENOMEM, "a commit");
+    return rc;
+}
+
+int rmt_replacing_init(struct rmt_replacing *r, struct rmt_pages *pages,
+                       const struct rmt_tree *tree, size_t count, const struct ramet_slice *keys,
+                       const struct ramet_slice *values, uint64_t horizon)
 {
     const struct rmt_disk_node *root;
-    uint32_t page_size = m->pages->page_size;
-    rmt_auto(free) uint64_t *orders = calloc(count, 2 * sizeof(*orders));
-    rmt_auto(free) struct made *made = calloc(count, sizeof(*made));
-    /* A node has fewer children than that, for each has a reference. */
-    rmt_auto(free) uint32_t *counts = calloc(page_size / 16, sizeof(*counts));
-    rmt_auto(free) uint8_t *page = malloc(page_size);
-    if (!orders || !made || !counts || !page)
-        return rmt_fail(-ENOMEM, "a commit");
-    m->orders = orders;
-    m->sorted = orders + count;
-    m->made = made;
-    m->counts = counts;
-    m->page = page;
-    for (uint32_t i = 0; i < count; i++)
-        orders[i] = i;
-    int rc = rmt_root_open(m->pages, tree->root, &root);
-    return rc < 0 ? rc : replace_in(m, root, tree->root, 0, count, &tree->root);
-}
-
-int rmt_tree_replace_many(struct rmt_pages *pages, struct rmt_tree *tree, size_t count,
-                          const struct ramet_slice *keys, const struct ramet_slice *values,
-                          uint64_t horizon, struct rmt_writer *w, struct rmt_runs *gone)
-{
-    struct many m = {
-        .pages = pages, .keys = keys, .values = values, .horizon = horizon, .w = w, .gone = gone};
+    *r = (struct rmt_replacing){.pages = pages, .keys = keys, .values = values, .horizon = horizon};
     if (pages->summed || rmt_ref_none(tree->root) || tree->root.birth <= horizon || count == 0 ||
         count > UINT32_MAX)
         return 1;
-    for (size_t i = 0; i < count; i++) {
-        if (!rmt_node_inline(pages->page_size, keys[i].size, values[i].size))
-            return 1;
+    r->orders = malloc(2 * count * sizeof(*r->orders));
+    r->sorted = r->orders ? r->orders + count : NULL;
+    /* A node has fewer children than that, for each has a reference. */
+    r->counts = malloc(pages->page_size / 16 * sizeof(*r->counts));
+    r->page = malloc(pages->page_size);
+    if (!r->orders || !r->counts || !r->page)
+        return rmt_fail(-ENOMEM, "a commit");
+    for (size_t i = 0; i < count; i++)
+        r->orders[i] = i;
+    int rc = rmt_root_open(pages, tree->root, &root);
+    return rc < 0 ? rc : plan(r, root, tree->root, 0, 0, (uint32_t)count);
+}
+
+void rmt_replacing_fini(struct rmt_replacing *r)
+{
+    free(r->orders);
+    free(r->counts);
+    free(r->page);
+    rmt_vec_fini(&r->nodes);
+}
+
+static int write_leaf(struct rmt_replacing *r, const struct rmt_replaced_node *leaf,
+                      struct rmt_writer *w, struct rmt_ref *out)
+{
+    const uint64_t *orders = r->orders;
+    if (leaf->to - leaf->from == 1)
+        return rmt_writer_patched(w, leaf->node, high_of(orders[leaf->from]),
+                                  r->values[(uint32_t)orders[leaf->from]], out);
+    memcpy(r->page, leaf->node, r->pages->page_size);
+    for (uint32_t i = leaf->from; i < leaf->to; i++) {
+        struct ramet_slice value = r->values[(uint32_t)orders[i]];
+        if (value.size)
+            memcpy(r->page + high_of(orders[i]), value.data, value.size);
     }
-    return replace_many(&m, tree, (uint32_t)count);
+    return rmt_writer_at_once(w, r->page, out);
+}
+
+/* made: its children, as they were written. */
+static int write_inner(struct rmt_replacing *r, const struct rmt_replaced_node *inner,
+                       const struct rmt_replaced_node *made, struct rmt_writer *w,
+                       struct rmt_ref *out)
+{
+    memcpy(r->page, inner->node, r->pages->page_size);
+    for (uint32_t i = 0; i < inner->to; i++)
+        rmt_node_ref_put((void *)r->page, made[i].child, made[i].ref);
+    return rmt_writer_at_once(w, r->page, out);
+}
+
+/* All of a node, which is going to be copied. */
+static void prefetch_node(const struct rmt_disk_node *node, uint32_t page_size)
+{
+    for (uint32_t at = 0; at < page_size; at += 64)
+        __builtin_prefetch(rmt_node_bytes(node) + at);
+}
+
+int rmt_replacing_write(struct rmt_replacing *r, struct rmt_tree *tree, struct rmt_writer *w,
+                        struct rmt_runs *gone)
+{
+    struct rmt_replaced_node *nodes = r->nodes.items;
+    size_t waiting = 0; /* nodes[0 .. waiting): written, and their parents are not */
+    for (size_t i = 0; i < r->nodes.count; i++) {
+        struct rmt_replaced_node one = nodes[i];
+        if (i + 1 < r->nodes.count)
+            prefetch_node(nodes[i + 1].node, r->pages->page_size);
+        if (!rmt_runs_push(gone, one.ref.addr, 1, one.ref.birth))
+            return rmt_fail(-ENOMEM, "a commit");
+        bool inner = one.node->level > 0;
+        waiting -= inner ? one.to : 0;
+        int rc = inner ? write_inner(r, &one, nodes + waiting, w, &one.ref)
+                       : write_leaf(r, &one, w, &one.ref);
+        if (rc < 0)
+            return rc;
+        nodes[waiting++] = one;
+    }
+    tree->root = nodes[0].ref;
+    return 0;
 }

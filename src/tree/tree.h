@@ -140,11 +140,29 @@ int rmt_tree_get_many(struct rmt_pages *pages, const struct rmt_tree *tree, size
 int rmt_tree_replace(struct rmt_pages *pages, struct rmt_tree *tree, struct ramet_slice key,
                      struct ramet_slice value, uint64_t horizon, struct rmt_writer *w,
                      struct rmt_runs *gone);
-/* The same of many, in any order; of a key that is there twice the later value stays. What was
- * written, and is in gone, when it does not return 0, is the caller's to take back. */
-int rmt_tree_replace_many(struct rmt_pages *pages, struct rmt_tree *tree, size_t count,
-                          const struct ramet_slice *keys, const struct ramet_slice *values,
-                          uint64_t horizon, struct rmt_writer *w, struct rmt_runs *gone);
+/*
+ * The same of many, in any order; of a key that is there twice the later value stays. Between the
+ * two calls the tree stays as it is, and keys and values too.
+ */
+struct rmt_replaced_node;
+struct rmt_replacing {
+    struct rmt_pages *pages;
+    const struct ramet_slice *keys, *values;
+    uint64_t horizon;
+    uint64_t *orders, *sorted;
+    uint32_t *counts;
+    uint8_t *page;                           /* that is being put together */
+    RMT_VEC(struct rmt_replaced_node) nodes; /* so many pages will be written, and replaced */
+};
+/* As rmt_tree_replace(), but nothing is written: 0 if it can be done. fini it in any case. */
+int rmt_replacing_init(struct rmt_replacing *r, struct rmt_pages *pages,
+                       const struct rmt_tree *tree, size_t count, const struct ramet_slice *keys,
+                       const struct ramet_slice *values, uint64_t horizon);
+/* Once. On failure the tree is as it was; what was written, and is in gone, is the caller's to take
+ * back. */
+int rmt_replacing_write(struct rmt_replacing *r, struct rmt_tree *tree, struct rmt_writer *w,
+                        struct rmt_runs *gone);
+void rmt_replacing_fini(struct rmt_replacing *r);
 /* Keys of 1 to RAMET_KEY_MAX bytes. On failure the tree is as it was. */
 int rmt_tree_put(struct rmt_edit *edit, struct rmt_tree *tree, struct ramet_slice key,
                  struct ramet_slice value, unsigned flags);
