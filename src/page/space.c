@@ -100,6 +100,7 @@ static int cover(struct rmt_space *space, uint64_t since)
 static inline struct rmt_region *region_of(const struct rmt_space *space, uint64_t addr,
                                            uint64_t *out_index)
 {
+    rmt_assert(space->region_pages > 0);
     uint64_t number = addr < space->region_pages ? 0 : addr / space->region_pages;
     *out_index = addr - number * space->region_pages;
     return &space->regions.items[number];
