@@ -30,11 +30,11 @@
  * never; a reader looks in the opposite order.
  */
 struct rmt_leaf {
-    /* of a dense one. low half: of the birth; then RMT_DENSE_*; 0: of none. atomic: release, last
-     */
-    _Atomic uint64_t shape;
-    _Atomic uint64_t first; /* number; of others: first bytes of the prefix, as one, then zeros.
-                               atomic: relaxed */
+    /* Of a dense one. */
+    _Atomic uint64_t shape; /* low half: of the birth; then RMT_DENSE_*; atomic: release, last */
+    _Atomic uint64_t first; /* number; atomic: relaxed */
+    /* Of any, in memory; then first is of others, too: first bytes of the prefix, as a number, and
+     * zeros. */
     _Atomic uint64_t birth; /* and RMT_LEAF_*; 0: of none. atomic: release, last */
     _Atomic uint64_t gone;  /* id of the first commit that replaced it, of any branch; UINT64_MAX:
                                none has. atomic: release, after birth was 0 */

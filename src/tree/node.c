@@ -564,17 +564,29 @@ static uint64_t dense_shape(const struct rmt_disk_node *node, uint64_t birth)
            (uint64_t)(n - 4) << 62 | (birth & UINT32_MAX);
 }
 
+/* Of a store in memory: so that who knows of a leaf can tell whether a version has it. */
+static void leaf_known(struct rmt_leaf *leaf, struct rmt_ref ref, const struct rmt_disk_node *node)
+{
+    uint32_t width = rmt_node_general(node) ? 0 : rmt_node_width(node);
+    uint64_t word = RMT_LEAF_WORD(ref.birth, width, rmt_node_prefix_size(node));
+    atomic_store_explicit(&leaf->birth, word, memory_order_release);
+}
+
 void rmt_node_known(struct rmt_pages *pages, struct rmt_ref ref, const struct rmt_disk_node *node)
 {
     if (!pages->leaves)
         return;
     struct rmt_leaf *leaf = &pages->leaves[ref.addr];
-    uint64_t birth = ref.birth, shape = dense_shape(node, birth);
-    atomic_store_explicit(&leaf->birth, 0, memory_order_relaxed);
-    atomic_store_explicit(&leaf->gone, UINT64_MAX, memory_order_release);
-    if (!shape)
+    uint64_t shape = dense_shape(node, ref.birth);
+    if (!pages->summed) {
+        atomic_store_explicit(&leaf->birth, 0, memory_order_relaxed);
+        atomic_store_explicit(&leaf->gone, UINT64_MAX, memory_order_release);
+    }
+    /* What was there 2^32 commits ago is not to be taken for it. */
+    uint64_t was = atomic_load_explicit(&leaf->shape, memory_order_relaxed);
+    if (!shape && (uint32_t)was == (uint32_t)ref.birth)
         atomic_store_explicit(&leaf->shape, 0, memory_order_relaxed);
-    if (node->level > 0)
+    if (node->level > 0 || (pages->summed && !shape))
         return;
     uint64_t first = prefix_begin(node, pages->page_size);
     if (shape)
@@ -582,9 +594,8 @@ void rmt_node_known(struct rmt_pages *pages, struct rmt_ref ref, const struct rm
     atomic_store_explicit(&leaf->first, first, memory_order_relaxed);
     if (shape)
         atomic_store_explicit(&leaf->shape, shape, memory_order_release);
-    uint32_t width = rmt_node_general(node) ? 0 : rmt_node_width(node);
-    atomic_store_explicit(&leaf->birth, RMT_LEAF_WORD(birth, width, rmt_node_prefix_size(node)),
-                          memory_order_release);
+    if (!pages->summed)
+        leaf_known(leaf, ref, node);
 }
 
 int rmt_node_check(const struct rmt_pages *pages, const struct rmt_disk_node *node)
