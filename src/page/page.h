@@ -103,7 +103,7 @@ static inline const struct rmt_disk_node *rmt_page_at(const struct rmt_pages *pa
  */
 static inline void rmt_leaf_gone(struct rmt_pages *pages, struct rmt_run run, uint64_t id)
 {
-    if (pages->io->durable || !pages->leaves)
+    if (pages->summed || !pages->leaves)
         return;
     for (uint64_t i = 0; i < run.len; i++) {
         struct rmt_leaf *leaf = &pages->leaves[run.addr + i];

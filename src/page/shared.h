@@ -89,9 +89,9 @@ struct rmt_shared_bytes {
     _Atomic uint32_t readers_high;   /* no reader slot at or above it was ever claimed */
     /* atomic: seq_cst, pairs with rmt_reader_newest() */
     _Alignas(64) _Atomic uint64_t published; /* number of the newest publication */
-    _Atomic uint64_t
-        ids[RMT_PUBLISHED_IDS]; /* of it, and of those before: number % so many; on the
-                                   same cache line. atomic: release, before published */
+    /* Its id, and those of the ones before: number % so many; on the same cache line. atomic:
+     * release, before published */
+    _Atomic uint64_t ids[RMT_PUBLISHED_IDS];
     _Alignas(64) struct rmt_published ring[RMT_PUBLISHED]; /* number % RMT_PUBLISHED */
     _Alignas(64) _Atomic uint32_t wake;       /* odd: somebody sleeps on it (rmt_shared_sleep()) */
     _Alignas(64) _Atomic uint64_t file_pages; /* of the file, which may be longer; only grows */

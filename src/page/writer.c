@@ -56,6 +56,12 @@ static bool goes_on(const struct rmt_writer *w, const struct rmt_writer_piece *p
            (const uint8_t *)last->data + last->size == piece->data;
 }
 
+static void count_written(struct rmt_writer *w, uint64_t pages)
+{
+    w->nr_written += pages;
+    w->expected -= rmt_min(w->expected, pages);
+}
+
 static int queue(struct rmt_writer *w, uint64_t addr, const void *data, size_t size, bool node)
 {
     struct rmt_writer_piece piece = {addr, data, size, node};
@@ -63,64 +69,71 @@ static int queue(struct rmt_writer *w, uint64_t addr, const void *data, size_t s
         w->queue.items[w->queue.count - 1].size += size;
     else if (!rmt_vec_push(&w->queue, piece))
         return rmt_fail(-ENOMEM, "writing a commit");
-    uint64_t pages = size >> w->pages->page_shift;
-    w->nr_written += pages;
-    w->expected -= rmt_min(w->expected, pages);
+    count_written(w, size >> w->pages->page_shift);
     return 0;
+}
+
+/* Takes a page for a node. */
+static int take_page(struct rmt_writer *w, uint64_t *out_addr)
+{
+    int rc = have_run(w, 1);
+    if (rc < 0)
+        return rc;
+    *out_addr = w->run.addr++;
+    w->run.len--;
+    return 0;
+}
+
+/* Says in a node where it is, and since when. Where there are no checksums its header will do. */
+static struct rmt_ref stamp(const struct rmt_writer *w, struct rmt_disk_node *node, uint64_t addr)
+{
+    node->addr = rmt_put64(addr);
+    node->birth = rmt_put64(w->birth);
+    uint64_t sum = rmt_page_sum(w->pages, node);
+    node->checksum = rmt_put64(sum);
+    return (struct rmt_ref){addr, w->birth, (uint32_t)sum};
+}
+
+/* A node need not be verified when it is read. */
+static void node_known(const struct rmt_writer *w, struct rmt_ref ref,
+                       const struct rmt_disk_node *node)
+{
+    w->pages->node_known(w->pages, ref, node);
+    rmt_page_known(w->pages, ref.addr, ref.birth);
 }
 
 int rmt_writer_node_at(struct rmt_writer *w, void *page, uint64_t addr, struct rmt_ref *out)
 {
-    struct rmt_disk_node *node = page;
-    node->addr = rmt_put64(addr);
-    node->birth = rmt_put64(w->birth);
-    uint64_t sum = rmt_page_sum(w->pages, page);
-    node->checksum = rmt_put64(sum);
+    struct rmt_ref ref = stamp(w, page, addr);
     int rc = queue(w, addr, page, w->pages->page_size, true);
-    if (rc < 0)
-        return rc;
-    *out = (struct rmt_ref){addr, w->birth, (uint32_t)sum};
-    return 0;
+    if (rc == 0)
+        *out = ref;
+    return rc;
 }
 
 int rmt_writer_node(struct rmt_writer *w, void *page, struct rmt_ref *out)
 {
-    int rc = have_run(w, 1);
-    if (rc < 0)
-        return rc;
-    uint64_t addr = w->run.addr++;
-    w->run.len--;
-    return rmt_writer_node_at(w, page, addr, out);
-}
-
-/* Takes a page for a node that is written at once. */
-static int take_page(struct rmt_writer *w, struct rmt_ref *out)
-{
-    rmt_assert(!w->pages->summed);
-    int rc = have_run(w, 1);
-    if (rc < 0)
-        return rc;
-    *out = (struct rmt_ref){w->run.addr++, w->birth, 0};
-    w->run.len--;
-    w->nr_written++;
-    w->expected -= w->expected > 0;
-    return 0;
+    uint64_t addr;
+    int rc = take_page(w, &addr);
+    return rc < 0 ? rc : rmt_writer_node_at(w, page, addr, out);
 }
 
 /* header: of the node; all else of it that is looked at is in node. */
-static int write_at_once(struct rmt_writer *w, struct rmt_ref ref, struct rmt_disk_node *header,
-                         struct iovec *iov, int count, const struct rmt_disk_node *node)
+static int write_at_once(struct rmt_writer *w, struct rmt_disk_node *header, struct iovec *iov,
+                         int count, const struct rmt_disk_node *node, struct rmt_ref *out)
 {
-    struct rmt_pages *pages = w->pages;
-    header->checksum = rmt_put64(0);
-    header->addr = rmt_put64(ref.addr);
-    header->birth = rmt_put64(ref.birth);
-    int rc = pages->io->ops->write(pages->io, iov, count, ref.addr << pages->page_shift);
+    const struct rmt_pages *pages = w->pages;
+    uint64_t addr;
+    rmt_assert(!pages->summed);
+    int rc = take_page(w, &addr);
     if (rc < 0)
         return rc;
-    pages->node_known(pages, ref, node);
-    rmt_page_known(pages, ref.addr, ref.birth);
-    return 0;
+    count_written(w, 1);
+    *out = stamp(w, header, addr);
+    rc = pages->io->ops->write(pages->io, iov, count, addr << pages->page_shift);
+    if (rc == 0)
+        node_known(w, *out, node);
+    return rc;
 }
 
 int rmt_writer_patched(struct rmt_writer *w, const struct rmt_disk_node *node, uint32_t offset,
@@ -136,15 +149,13 @@ int rmt_writer_patched(struct rmt_writer *w, const struct rmt_disk_node *node, u
         {old + end, w->pages->page_size - end},
     };
     rmt_assert(offset >= sizeof(header));
-    int rc = take_page(w, out);
-    return rc < 0 ? rc : write_at_once(w, *out, &header, iov, 4, node);
+    return write_at_once(w, &header, iov, 4, node, out);
 }
 
 int rmt_writer_at_once(struct rmt_writer *w, void *page, struct rmt_ref *out)
 {
     struct iovec iov = {page, w->pages->page_size};
-    int rc = take_page(w, out);
-    return rc < 0 ? rc : write_at_once(w, *out, page, &iov, 1, page);
+    return write_at_once(w, page, &iov, 1, page, out);
 }
 
 int rmt_writer_data(struct rmt_writer *w, const void *data, uint64_t pages,
@@ -222,8 +233,7 @@ int rmt_writer_flush(struct rmt_writer *w)
             uint64_t pages = piece->size >> w->pages->page_shift;
             if (piece->node) {
                 struct rmt_ref ref = {end, w->birth, 0};
-                w->pages->node_known(w->pages, ref, piece->data);
-                rmt_page_known(w->pages, end, w->birth);
+                node_known(w, ref, piece->data);
             } else {
                 rmt_data_known(w->pages, end, pages, w->birth);
             }

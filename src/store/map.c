@@ -461,7 +461,7 @@ int ramet_get(struct ramet_map *map, struct ramet_slice key, struct ramet_slice 
     return rc < 0 ? rc : value_slice(map, key, &value, out);
 }
 
-#define BATCH 64u /* keys that are looked up at once */
+#define BATCH RMT_HINTS_AT_ONCE /* keys that are looked up at once */
 
 /* Looks up at most BATCH keys in the tree, but for those that have a bit in found. */
 static int look_many(struct ramet_map *map, size_t count, const struct ramet_slice *keys,

@@ -312,17 +312,15 @@ static int write_locked(struct ramet_store *store, const char *ref, const char *
         store->single = calloc(1, sizeof(*store->single));
     struct rmt_single *s = store->single;
     if (!s || store->group || s->count >= 4 * RMT_SINGLES || rmt_limbo_pending(store) ||
-        rmt_store_writable(store) < 0)
-        return -EBUSY;
-    if (s->gone_pages >= 4 * gone_max(store) || !find(store, s, ref, map) ||
-        !rmt_branch_hold(store, s->branch.number))
+        rmt_store_writable(store) < 0 || s->gone_pages >= 4 * gone_max(store) ||
+        !find(store, s, ref, map) || !rmt_branch_hold(store, s->branch.number))
         return -EBUSY;
     int rc = commit(store, s, change);
     rmt_branch_leave(store);
     return rc;
 }
 
-/* Whether it is for a transaction to do, or to say why not. */
+/* False: it is for a transaction to do, or to say why not. */
 static bool suits(const struct ramet_store *store, const struct change *change)
 {
     for (size_t i = 0; i < change->count; i++) {

@@ -18,7 +18,6 @@ struct keys {
 
 struct bench {
     struct fake fake;
-    struct rmt_io io;
     struct rmt_tree tree;
     struct rmt_hints hints;
 };
@@ -27,7 +26,6 @@ static void bench_init(struct bench *b)
 {
     memset(b, 0, sizeof(*b));
     fake_init(&b->fake, 4096, 20000);
-    b->fake.pages.io = &b->io;
     b->fake.w.birth = 10;
     rmt_hints_init(&b->hints, &b->fake.pages);
     rmt_hints_show(&b->hints, 1, 10, KEYS);
@@ -341,15 +339,21 @@ static void gone(struct bench *b, uint64_t id)
         rmt_leaf_gone(&b->fake.pages, (struct rmt_run){.addr = addr, .len = 1, .birth = 10}, id);
 }
 
+/* All keys of a tree are noted. */
+static void bench_noted(struct bench *b, struct keys *keys)
+{
+    texts(keys, 2, 0, 16, 16);
+    bench_init(b);
+    fill(b, keys, true);
+    note_all(b, keys);
+}
+
 static void test_replaced(void **state)
 {
     struct keys keys;
     struct bench b;
     (void)state;
-    texts(&keys, 2, 0, 16, 16);
-    bench_init(&b);
-    fill(&b, &keys, true);
-    note_all(&b, &keys);
+    bench_noted(&b, &keys);
     int found = found_of(&b, &keys);
     gone(&b, 15);
     rmt_hints_show(&b.hints, 1, 14, KEYS);
@@ -368,10 +372,7 @@ static void test_used_again(void **state)
     struct keys keys;
     struct bench b;
     (void)state;
-    texts(&keys, 2, 0, 16, 16);
-    bench_init(&b);
-    fill(&b, &keys, true);
-    note_all(&b, &keys);
+    bench_noted(&b, &keys);
     gone(&b, 15);
     b.fake.w.next = 32;
     b.fake.w.birth = 16;
@@ -443,7 +444,7 @@ static void test_as_many_as_are_got(void **state)
         (void)round_of(&b, MANY);
     assert_in_range(round_of(&b, MANY), MANY * 9 / 10, MANY);
 
-    /* Of a map that says it is small there are few: then it does without, but for now and then. */
+    /* Of a map that says it is small there are few: then it does without, and seldom tries. */
     rmt_hints_show(&b.hints, 2, 10, 200);
     (void)round_of(&b, MANY);
     assert_true(b.hints.rest > 0);

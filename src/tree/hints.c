@@ -353,7 +353,8 @@ bool rmt_hints_get(struct rmt_hints *hints, struct ramet_slice key, struct rmt_v
 uint64_t rmt_hints_get_many(struct rmt_hints *hints, size_t count, const struct ramet_slice *keys,
                             struct ramet_slice *outs)
 {
-    uint64_t hashes[64], wheres[64], whats[64], found = 0;
+    uint64_t hashes[RMT_HINTS_AT_ONCE], wheres[RMT_HINTS_AT_ONCE], whats[RMT_HINTS_AT_ONCE];
+    uint64_t found = 0;
     if (!works(hints)) {
         hints->rest -= rmt_min(hints->rest, (uint32_t)count);
         return 0;

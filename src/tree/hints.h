@@ -24,6 +24,7 @@
 #include "tree/tree.h"
 
 #define RMT_HINTS_MAX ((size_t)64 << 20) /* bytes */
+#define RMT_HINTS_AT_ONCE 64u            /* keys; a bit each */
 
 struct rmt_hints_bucket;
 
@@ -82,8 +83,8 @@ static inline bool rmt_hints_mine(const struct rmt_hints *hints)
  * is there, note it. */
 bool rmt_hints_get(struct rmt_hints *hints, struct ramet_slice key, struct rmt_value *out);
 bool rmt_hints_get_number(struct rmt_hints *hints, uint64_t number, struct rmt_value *out);
-/* So many at once, 64 at most: their cache misses overlap. Returns a bit for each that was found,
- * the first in the lowest. Keys have 1 to RAMET_KEY_MAX bytes. */
+/* So many, RMT_HINTS_AT_ONCE at most: their cache misses overlap. Returns a bit for each that was
+ * found, the first in the lowest. Keys have 1 to RAMET_KEY_MAX bytes. */
 uint64_t rmt_hints_get_many(struct rmt_hints *hints, size_t count, const struct ramet_slice *keys,
                             struct ramet_slice *outs);
 

@@ -5,7 +5,7 @@
  */
 #include "tree/fake.h"
 
-enum { KEYS = 3000, SIZE_MAX_ = 2000 };
+enum { KEYS = 3000, LARGE = 2000 };
 
 struct model {
     uint64_t keys[KEYS];
@@ -27,7 +27,7 @@ static struct ramet_slice key_of(uint64_t number, uint8_t buf[8])
 
 static struct ramet_slice value_of(uint32_t value, uint32_t size)
 {
-    static uint32_t bytes[SIZE_MAX_ / 4 + 1];
+    static uint32_t bytes[LARGE / 4 + 1];
     for (uint32_t i = 0; i < sizeof(bytes) / 4; i++)
         bytes[i] = value + i;
     return rmt_slice(bytes, size);
@@ -47,7 +47,7 @@ static void bench_init(struct bench *b, enum shape shape)
         uint8_t key[8];
         uint64_t any = (i + 1) * UINT64_C(0x9e3779b97f4a7c15);
         b->model.keys[i] = shape == DENSE ? i : shape == FIXED ? 3 * (uint64_t)i : any;
-        b->model.size[i] = shape != CELLS ? 8 : i % 200 == 7 ? SIZE_MAX_ : i % 60;
+        b->model.size[i] = shape != CELLS ? 8 : i % 200 == 7 ? LARGE : i % 60;
         b->model.value[i] = i;
         assert_int_equal(rmt_tree_put(&edit, &b->tree, key_of(b->model.keys[i], key),
                                       value_of(i, b->model.size[i]), 0),
@@ -105,7 +105,7 @@ static void test_is_as_a_put(void **state)
             size_t gone = b.gone.count;
             uint64_t next = b.fake.w.next;
             int rc = replace(&b, b.model.keys[i], value_of(9000 + (uint32_t)n, size), 5);
-            assert_int_equal(rc, size == SIZE_MAX_ ? 1 : 0);
+            assert_int_equal(rc, size == LARGE ? 1 : 0);
             assert_int_equal(b.gone.count - gone, rc ? 0 : depth_of(&b));
             assert_int_equal(b.fake.w.next - next, rc ? 0 : depth_of(&b));
             assert_int_equal(b.tree.count, KEYS);
@@ -166,7 +166,7 @@ static void fill_batch(const struct bench *b, struct batch *batch, uint32_t coun
         uint32_t at;
         do
             at = (uint32_t)chance(within);
-        while (b->model.size[at] == SIZE_MAX_);
+        while (b->model.size[at] == LARGE);
         struct ramet_slice value = value_of(number + i, b->model.size[at]);
         if (value.size)
             memcpy(batch->values[i], value.data, value.size);

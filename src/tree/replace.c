@@ -155,7 +155,7 @@ static void sort_many(struct rmt_replacing *r, uint64_t *orders, uint32_t count,
     memcpy(orders, r->sorted, count * sizeof(*orders));
 }
 
-/* The nodes that keys [from, to) are in, of one that lies below the horizon, or not. */
+/* Lists this node, behind those below it that keys [from, to) are in. 1: it cannot be done. */
 static int plan(struct rmt_replacing *r, const struct rmt_disk_node *node, struct rmt_ref ref,
                 uint32_t child, uint32_t from, uint32_t to);
 
